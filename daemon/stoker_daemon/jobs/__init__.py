@@ -1,0 +1,1 @@
+"""What the daemon knows about jobs by itself: legal moves, parameters, and the records that rooms pass on; pure."""

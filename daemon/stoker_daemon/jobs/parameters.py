@@ -1,0 +1,86 @@
+"""Are the parameters of an item what its engine takes? If not: which field, which value, and what would do."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stoker_protocol.codec import nearest
+from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.jobs import Parameter
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "integer": int,
+    "number": (int, float),
+    "string": str,
+    "boolean": bool,
+}
+
+
+def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter], field: str) -> None:
+    """Check one item's parameters; `field` (`items[3].params`) begins the names in the refusal.
+
+    Raises:
+        Refused: `bad_request`: an unknown or missing parameter, a wrong type, or a value out of range.
+    """
+    for name, value in given.items():
+        parameter = known.get(name)
+        if parameter is None:
+            raise _unknown(name, known, field)
+        problem = _problem(value, parameter)
+        if problem:
+            raise Refused(
+                ErrorCode.BAD_REQUEST,
+                f"{field}.{name}: {value!r:.80} {problem}",
+                field=f"{field}.{name}",
+                hint=accepted(parameter),
+            )
+    for name, parameter in known.items():
+        if parameter.required and name not in given:
+            raise Refused(
+                ErrorCode.BAD_REQUEST,
+                f"{field}.{name} is missing",
+                field=f"{field}.{name}",
+                hint=accepted(parameter),
+            )
+
+
+def with_defaults(given: Mapping[str, Any], known: Mapping[str, Parameter]) -> dict[str, Any]:
+    """The given parameters, and the defaults of those not given."""
+    defaults = {name: p.default for name, p in known.items() if p.default is not None}
+    return {**defaults, **given}
+
+
+def accepted(parameter: Parameter) -> str:
+    """What a parameter would accept, for a hint: `integer from 1 to 200`."""
+    if parameter.choices is not None:
+        return "one of: " + ", ".join(map(str, parameter.choices))
+    low, high = parameter.minimum, parameter.maximum
+    span = f" from {low:.15g}" if low is not None else ""
+    span += f" to {high:.15g}" if high is not None else ""
+    return parameter.type + span
+
+
+def _unknown(name: str, known: Mapping[str, Parameter], field: str) -> Refused:
+    near = nearest(name, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"parameters: {', '.join(known)}"
+    return Refused(
+        ErrorCode.BAD_REQUEST, f"{field}: there is no parameter {name!r:.80}", field=f"{field}.{name:.80}", hint=hint
+    )
+
+
+def _problem(value: Any, parameter: Parameter) -> str:
+    is_bool_for_number = isinstance(value, bool) and parameter.type != "boolean"
+    if is_bool_for_number or not isinstance(value, _TYPES[parameter.type]):
+        return f"is not {'an' if parameter.type == 'integer' else 'a'} {parameter.type}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is not a finite number"
+    if parameter.choices is not None and value not in parameter.choices:
+        return "is not one of the choices"
+    too_low = parameter.minimum is not None and value < parameter.minimum
+    too_high = parameter.maximum is not None and value > parameter.maximum
+    return "is out of range" if too_low or too_high else ""
+
+
+def by_name(parameters: Sequence[Parameter]) -> dict[str, Parameter]:
+    """Parameters for look-up."""
+    return {parameter.name: parameter for parameter in parameters}

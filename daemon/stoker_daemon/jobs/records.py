@@ -1,0 +1,159 @@
+"""What the rooms of the daemon hand to each other: signatures, queue heads, claimed runs and their results."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from stoker_protocol.errors import FailureKind
+from stoker_protocol.jobs import Artifact, Failure, ItemState, Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Why items belong together: those of one residency need the same models, those of one merge may share a run."""
+
+    engine: str
+    residency: str
+    merge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """All ready items of one signature and priority, as the store keeps them: how many, and the place of the first."""
+
+    signature_id: int
+    signature: Signature
+    priority: Priority
+    ready: int
+    oldest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One item's part in a run. `created_ms` is its job's birth; `params` has the job's and its own parameters."""
+
+    position: int
+    job_id: str
+    index: int
+    attempt: int
+    crashes: int
+    created_ms: int
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run: attempts of an item, seconds for one item, seconds without progress (None: no bound)."""
+
+    max_attempts: int
+    timeout_s: float | None
+    no_progress_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A claimed run: its row is committed, its engine not yet called. All members are of one signature."""
+
+    run_id: str
+    lane: str
+    signature: Signature
+    priority: Priority
+    members: tuple[Member, ...]
+    limits: Limits
+
+    @property
+    def job_ids(self) -> tuple[str, ...]:
+        """The jobs that take part, each once, in order."""
+        return tuple(dict.fromkeys(member.job_id for member in self.members))
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What an engine made for the member at `position`; `record` is what the model says about it."""
+
+    position: int
+    data: bytes
+    media_type: str
+    suffix: str
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedArtifact:
+    """A file that is on disk for good but not yet in the database. `path` is relative to the data directory."""
+
+    output: int
+    path: str
+    media_type: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What becomes of one member: its new state (`pending`: once more, not before `delay_s` from now).
+
+    `charged` attempts count against the item; `crashed` says that its own single run killed its engine.
+    """
+
+    position: int
+    state: ItemState
+    error: Failure | None = None
+    delay_s: float = 0.0
+    alone: bool = False
+    charged: bool = True
+    crashed: bool = False
+    artifacts: tuple[SavedArtifact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording a run brought: jobs that became final with it, and the next run if one was asked for."""
+
+    finished_jobs: tuple[str, ...]
+    next_run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A run that the end of an earlier daemon cut short, with what is known of its items' files."""
+
+    run_id: str
+    lane: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedEvent:
+    """A lifecycle event as it is on disk: the encoded body is what goes out."""
+
+    seq: int
+    topic: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit tells the rooms that wait for it: events in order, and runs that are to stop, with the reason."""
+
+    events: tuple[CommittedEvent, ...] = ()
+    stops: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """What the output tree needs to know of a finished job to sum it up."""
+
+    job_id: str
+    created_ms: int
+    summary: dict[str, Any]
+    artifacts: tuple[Artifact, ...]
+
+
+class EngineFailure(Exception):
+    """An engine could not do what it was asked to; `died` says that its process ended with it."""
+
+    def __init__(self, kind: FailureKind, message: str, *, died: bool = False) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.died = died

@@ -1,0 +1,281 @@
+"""What the core needs from the world, as protocols: the rooms above implement them, `main` brings them together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from stoker_daemon.jobs.records import (
+    Commit,
+    Head,
+    Interrupted,
+    JobFolder,
+    Member,
+    Output,
+    Recorded,
+    Result,
+    Run,
+    SavedArtifact,
+    Signature,
+)
+from stoker_protocol import jobs as words
+from stoker_protocol.events import AnyEvent, LifecycleEvent
+from stoker_protocol.replies import (
+    ArtifactsPage,
+    CancelledJob,
+    EventsPage,
+    Finding,
+    ItemsPage,
+    JobReply,
+    JobsPage,
+    Paused,
+    Resumed,
+    Retried,
+)
+from stoker_protocol.requests import (
+    Cancel,
+    EventsSince,
+    GetSnapshot,
+    ListArtifacts,
+    ListItems,
+    ListJobs,
+    PauseWork,
+    ResumeWork,
+    Retry,
+    Role,
+    Submit,
+)
+
+R = TypeVar("R")
+
+Choose = Callable[[Sequence[Head]], Head | None]
+"""The policy's one decision: which head is next."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOrder:
+    """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(engine)` in one run."""
+
+    lane: str
+    engines: frozenset[str]
+    choose: Choose
+    max_batch: Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSnapshot:
+    """The durable part of a snapshot page: a page of jobs and the queue as of `seq`."""
+
+    seq: int
+    queue: words.Queue
+    jobs: list[words.Job]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the transport knows it."""
+
+    name: str
+    role: Role
+
+
+class Clock(Protocol):
+    """Where time comes from: wall-clock milliseconds since the epoch, and seconds that never jump."""
+
+    def now_ms(self) -> int: ...
+
+    def monotonic_s(self) -> float: ...
+
+
+class JobStore(Protocol):
+    """The durable queue. Every write returns after its commit is on disk; a refusal changes nothing."""
+
+    async def accept(self, request: Submit, body: bytes, client: str, model: str, signature: Signature) -> None:
+        """Store a job, or find that it is stored already. Raises Refused: `conflict`."""
+        ...
+
+    async def check_new(self, request: Submit, body: bytes) -> None:
+        """What `accept` would refuse. Raises Refused: `conflict`."""
+        ...
+
+    async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]: ...
+
+    async def retry(self, request: Retry, author: str) -> Retried: ...
+
+    async def pause(self, request: PauseWork, author: str) -> Paused: ...
+
+    async def resume(self, request: ResumeWork, author: str) -> Resumed: ...
+
+    async def job(self, job_id: str) -> JobReply: ...
+
+    async def jobs(self, request: ListJobs) -> JobsPage: ...
+
+    async def items(self, request: ListItems) -> ItemsPage: ...
+
+    async def artifacts(self, request: ListArtifacts) -> ArtifactsPage: ...
+
+    async def artifact(self, artifact_id: int) -> words.Artifact: ...
+
+    async def snapshot(self, request: GetSnapshot) -> StoredSnapshot: ...
+
+    async def events_since(self, request: EventsSince) -> EventsPage: ...
+
+    async def claim(self, order: ClaimOrder) -> Run | None:
+        """Commit a run row for the items that the policy chose, or None if nothing is ready."""
+        ...
+
+    async def record(self, run: Run, results: Sequence[Result], order: ClaimOrder | None) -> Recorded:
+        """Commit what became of a run's members, and in the same transaction the next claim if there is an order."""
+        ...
+
+    async def next_due_ms(self) -> int | None:
+        """When the next item's back-off ends, in wall-clock milliseconds."""
+        ...
+
+    async def tell(self, topic: str, event: LifecycleEvent) -> None:
+        """Commit an event that changes nothing else."""
+        ...
+
+    async def interrupted(self) -> list[Interrupted]:
+        """Runs that an earlier daemon left without an outcome."""
+        ...
+
+    async def hand_back(self, run_id: str) -> None:
+        """Treat the members of such a run by their job's `on_interrupt`."""
+        ...
+
+    async def unsummed(self) -> list[JobFolder]:
+        """Final jobs whose summary file is not written yet, a few at a time."""
+        ...
+
+    async def summed(self, job_id: str) -> None:
+        """Remember that the summary file of a job is written."""
+        ...
+
+    def subscribe(self, listener: Callable[[Commit], None]) -> None:
+        """Call the listener on the loop after each commit that has something to tell."""
+        ...
+
+    def head(self) -> int:
+        """The seq of the last committed event."""
+        ...
+
+    def findings(self) -> list[Finding]:
+        """Whether the store can be written, and if not why."""
+        ...
+
+
+class RunObserver(Protocol):
+    """Who listens to a run while an engine is at it. Calls come on the loop and never block."""
+
+    wants_previews: bool
+
+    def on_progress(self, phase: str, step: int, steps: int) -> None: ...
+
+    def on_preview(self, position: int, step: int, steps: int, image: bytes) -> None: ...
+
+    def on_output(self, output: Output) -> None: ...
+
+    def on_item_failed(self, position: int, kind: str, message: str) -> None: ...
+
+
+class Engine(Protocol):
+    """An adapter that can load, run, interrupt and unload. One lane calls it, one call at a time."""
+
+    name: str
+
+    def facts(self) -> words.Engine:
+        """What it offers and how it is, as far as is known without asking it."""
+        ...
+
+    async def start(self) -> None:
+        """Begin; an engine that can't start yet is `down` and says why, it does not raise."""
+        ...
+
+    async def stop(self) -> None:
+        """End all that it started."""
+        ...
+
+    def place(self, request: Submit) -> tuple[str, Signature]:
+        """The model that a job means and its signature. Raises Refused: `bad_request`: no such model."""
+        ...
+
+    async def check(self, request: Submit) -> None:
+        """Are all items' parameters what the model takes, as far as is known? Raises Refused: `bad_request`."""
+        ...
+
+    async def load(self, residency: str) -> float:
+        """Make a model resident and return the seconds that it took (0 if it was). Raises EngineFailure."""
+        ...
+
+    async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
+        """Run a batch; True: to its end, False: it was interrupted. Raises EngineFailure when the whole run failed."""
+        ...
+
+    async def interrupt(self, run_id: str) -> None:
+        """Ask the run to stop at its next step."""
+        ...
+
+    async def terminate(self, *, force: bool) -> None:
+        """End the engine's process politely, or with `force` at once; the run at work ends with EngineFailure."""
+        ...
+
+
+class Artifacts(Protocol):
+    """The output tree. No method blocks the loop."""
+
+    async def save(
+        self, run: Run, member: Member, output: int, made: Output, facts: Mapping[str, Any]
+    ) -> SavedArtifact:
+        """Put one output and its provenance record on disk for good. Raises OSError."""
+        ...
+
+    async def read(self, path: str, offset: int, length: int) -> bytes:
+        """Bytes of an artifact. Raises Refused: `not_found`: the file is gone."""
+        ...
+
+    async def sum_up(self, folder: JobFolder) -> None:
+        """Write the summary file of a final job."""
+        ...
+
+    async def forget_unknown(self, members: Sequence[Member], known: frozenset[str]) -> int:
+        """Remove files of these items that are not `known` paths; how many."""
+        ...
+
+
+class LaneStatus(Protocol):
+    """What handlers may know of the lanes."""
+
+    def lanes(self) -> list[words.Lane]: ...
+
+    def findings(self) -> list[Finding]: ...
+
+
+class Announce(Protocol):
+    """Where ephemeral events go; whoever takes them may conflate them."""
+
+    def __call__(self, topic: str, event: AnyEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a handler has at hand. `shut_down` begins a graceful stop and returns at once."""
+
+    clock: Clock
+    store: JobStore
+    artifacts: Artifacts
+    engines: Mapping[str, Engine]
+    default_engine: str
+    lanes: LaneStatus
+    daemon: words.Daemon
+    event_endpoints: Callable[[], list[str]]
+    shut_down: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[R]):
+    """One request with what came with it."""
+
+    request: R
+    body: bytes
+    caller: Caller

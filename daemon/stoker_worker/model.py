@@ -1,0 +1,74 @@
+"""What a model class is to a worker: the four verbs that it has, and what they take and give."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from stoker_protocol.errors import FailureKind
+from stoker_protocol.worker import ModelFamily
+
+
+class Interrupted(Exception):
+    """The run is to stop: raised by `report`, and meant to pass through the model."""
+
+
+class BatchItem(NamedTuple):
+    """One item of a batch: its place in it, and its parameters, checked and with their defaults."""
+
+    position: int
+    params: Mapping[str, Any]
+
+
+class Output(NamedTuple):
+    """One output of the item at `position`: an encoded file, its media type and suffix (`.png`), facts for its record."""
+
+    position: int
+    data: bytes
+    media_type: str
+    suffix: str
+    record: Mapping[str, Any]
+
+
+class Failure(NamedTuple):
+    """The item at `position` has no result; the others may have."""
+
+    position: int
+    kind: FailureKind
+    message: str
+
+
+class Estimate(NamedTuple):
+    """What a batch of a certain size is expected to take."""
+
+    seconds: float
+    memory_mb: float
+
+
+class Report(Protocol):
+    """Tells the daemon how far a run is; raises Interrupted when the run is to stop."""
+
+    wants_preview: bool
+
+    def __call__(
+        self, *, phase: str, step: int, steps: int, preview: bytes | None = None, position: int | None = None
+    ) -> None: ...
+
+
+class Model(Protocol):
+    """A family of models that run alike; an instance is one of its models.
+
+    `run` yields each output as soon as it is there; what it raises fails the whole batch, and its members are then
+    tried one by one.
+    """
+
+    @classmethod
+    def describe(cls) -> ModelFamily: ...
+
+    def __init__(self, model: str, options: Mapping[str, Any]) -> None: ...
+
+    def load(self) -> None: ...
+
+    def run(self, batch: Sequence[BatchItem], report: Report) -> Iterator[Output | Failure]: ...
+
+    def unload(self) -> None: ...
+
+    def estimate(self, count: int) -> Estimate: ...

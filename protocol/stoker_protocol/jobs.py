@@ -1,0 +1,260 @@
+"""What a job, an item, a run and an artifact are, as every client sees them."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+MAX_ITEMS = 10_000
+"""Items in one request."""
+MAX_SEED = 2**63 - 1
+
+# `(?![\s\S])` is "end of text" in Python and in ECMAScript alike; `$` would let a trailing newline through.
+JobId = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(?![\s\S])")]
+"""Made by the client; also a folder name, so it has no separators and does not begin with a dot."""
+Name = Annotated[str, Meta(max_length=200)]
+Reason = Annotated[str, Meta(max_length=500)]
+FreeForm = Raw
+"""A msgpack value that stays undecoded until somebody needs it; at most 32 levels deep."""
+
+
+class Priority(StrEnum):
+    """Work of a higher priority is chosen first."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most urgent."""
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
+
+
+class JobState(StrEnum):
+    """Where a job is; derived from its items and stored with them."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing will change any more, unless somebody retries the job."""
+        return self in FINAL_JOB_STATES
+
+
+FINAL_JOB_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+class ItemState(StrEnum):
+    """Where an item is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+FINAL_ITEM_STATES = frozenset(ItemState) - {ItemState.PENDING, ItemState.RUNNING}
+
+
+class OnInterrupt(StrEnum):
+    """What happens to an item whose run was cut short by a death of the daemon or its host."""
+
+    REQUEUE = "requeue"
+    FAIL = "fail"
+    ASK = "ask"
+
+
+class Failure(Struct, frozen=True):
+    """Why an item, or a job by its first failed item, did not succeed."""
+
+    kind: str
+    message: str
+
+
+class Pause(Struct, frozen=True):
+    """Who holds work back, since when (milliseconds since the epoch), and why."""
+
+    reason: str
+    author: str
+    at_ms: int
+
+
+class ItemCounts(Struct, frozen=True):
+    """How many items of a job are in which state."""
+
+    total: int = 0
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+    skipped: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Items with a recorded outcome."""
+        return self.total - self.pending - self.running
+
+
+class Job(Struct, frozen=True):
+    """One job as it is now. Times are milliseconds since the epoch; `rev` counts what people did to it."""
+
+    job_id: str
+    name: str
+    state: JobState
+    priority: Priority
+    engine: str
+    model: str
+    client: str
+    items: ItemCounts
+    created_at_ms: int
+    rev: int = 0
+    paused: Pause | None = None
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    error: Failure | None = None
+    metadata: FreeForm | UnsetType = UNSET
+
+
+class Artifact(Struct, frozen=True):
+    """One output file. `path` is relative to the daemon's data directory, with forward slashes; `bytes` is its size."""
+
+    artifact_id: int
+    index: int
+    output: int
+    path: str
+    media_type: str
+    sha256: str
+    bytes: int
+
+
+class Item(Struct, frozen=True):
+    """One item as it is now."""
+
+    index: int
+    state: ItemState
+    attempts: int
+    custom_id: str | None = None
+    error: Failure | None = None
+    not_before_ms: int | None = None
+    artifacts: list[Artifact] = []
+    params: FreeForm | UnsetType = UNSET
+
+
+class Outcome(Struct, frozen=True):
+    """What one run did to one item of a job; `pending` means that the item will be tried again."""
+
+    index: int
+    state: ItemState
+    attempt: int
+    error: Failure | None = None
+
+
+class Run(Struct, frozen=True):
+    """One engine call over a batch of items; `indexes` are those of the job that the message speaks of, in order."""
+
+    run_id: str
+    lane: str
+    engine: str
+    model: str
+    batch_size: int
+    indexes: list[int]
+
+
+class Eta(Struct, frozen=True):
+    """When a job ends, in seconds from now: as likely before as after p50; nine times in ten before p90."""
+
+    p50: float
+    p90: float
+
+
+class Progress(Struct, frozen=True):
+    """How far a job is; one shape for every engine, and `percent` (0 to 100) never goes backwards within an attempt."""
+
+    phase: str
+    step: int
+    steps: int
+    items: ItemCounts
+    percent: float
+    items_per_s: float | None = None
+    eta_s: Eta | None = None
+
+
+class Parameter(Struct, frozen=True, omit_defaults=True):
+    """One parameter that the items of an engine take; what forms, completions and checks are made from."""
+
+    name: str
+    type: Literal["integer", "number", "string", "boolean"]
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: list[Any] | None = None
+    required: bool = False
+    help: str = ""
+
+
+class ModelFacts(Struct, frozen=True):
+    """A model that an engine can load; `models` of one family count as different models."""
+
+    name: str
+    summary: str = ""
+
+
+class Engine(Struct, frozen=True):
+    """What an engine can do and how it is. `state` is `starting`, `ready` or `down`; `detail` says why."""
+
+    name: str
+    kind: str
+    state: str
+    lane: str
+    default_model: str
+    models: list[ModelFacts]
+    parameters: list[Parameter]
+    max_batch: int
+    detail: str = ""
+
+
+class Lane(Struct, frozen=True):
+    """What a lane holds and does: the loaded model, the run at work, and how long ago it last moved, in seconds."""
+
+    name: str
+    state: Literal["idle", "loading", "running", "stopped"]
+    engine: str = ""
+    model: str = ""
+    run_id: str = ""
+    loads: int = 0
+    last_progress_s: float | None = None
+
+
+class Queue(Struct, frozen=True):
+    """All that waits and runs, in items and jobs, and the pause that holds everything back, if any."""
+
+    pending: int
+    running: int
+    active_jobs: int
+    paused: Pause | None = None
+
+
+class Daemon(Struct, frozen=True):
+    """Who answers. `instance_id` is the database's, for its life; `boot` is new at each start."""
+
+    version: str
+    instance_id: str
+    boot: str
+    started_at_ms: int
+    pid: int

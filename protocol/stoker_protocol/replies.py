@@ -1,0 +1,223 @@
+"""What the daemon answers: one struct for each kind of reply."""
+
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from stoker_protocol.errors import ErrorCode
+from stoker_protocol.jobs import Artifact, Daemon, Engine, Item, Job, JobState, Lane, Pause, Queue
+
+
+class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
+    """What all replies carry: the `id` of the request that they answer."""
+
+    v: int = 1
+    id: str = ""
+
+
+class ErrorReply(Reply, frozen=True, tag="error", kw_only=True, omit_defaults=True):
+    """The request was refused and nothing was done; `field` names the culprit, `hint` what to do instead."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool
+    field: str = ""
+    hint: str = ""
+    retry_after_s: float | None = None
+
+
+class Welcome(Reply, frozen=True, tag="welcome", kw_only=True):
+    """Answers `hello`. `events` are the endpoints of the events socket as bound: a client keeps the host it dialled.
+
+    `name` and `role` are the caller's. `limits` are in bytes and counts.
+    """
+
+    daemon: Daemon
+    versions: list[int]
+    features: list[str]
+    limits: dict[str, int]
+    events: list[str]
+    name: str
+    role: str
+    server_time_ms: int
+
+
+class Pong(Reply, frozen=True, tag="pong", kw_only=True):
+    """Answers `ping`."""
+
+    server_time_ms: int
+
+
+class Finding(Struct, frozen=True):
+    """One part that a job needs: `ok`, or in its `detail` why not and what to do."""
+
+    part: str
+    ok: bool
+    detail: str = ""
+
+
+class HealthReport(Reply, frozen=True, tag="health", kw_only=True):
+    """Answers `health`. `ready`: a job can make progress."""
+
+    ready: bool
+    findings: list[Finding]
+
+
+class Submitted(Reply, frozen=True, tag="submitted", kw_only=True):
+    """Answers `submit`: the job is on disk, or with `dry_run` would be accepted so."""
+
+    job_id: str
+    items: int
+    model: str
+    dry_run: bool = False
+
+
+class JobReply(Reply, frozen=True, tag="job", kw_only=True):
+    """Answers `job`; the state is that of `seq`."""
+
+    job: Job
+    seq: int
+
+
+class JobsPage(Reply, frozen=True, tag="jobs", kw_only=True):
+    """Answers `jobs`; an empty `cursor` means that this was the last page."""
+
+    jobs: list[Job]
+    cursor: str = ""
+
+
+class ItemsPage(Reply, frozen=True, tag="items", kw_only=True):
+    """Answers `items`; an empty `cursor` means that this was the last page."""
+
+    items: list[Item]
+    cursor: str = ""
+
+
+class CancelledJob(Struct, frozen=True):
+    """What a cancel did to one job: items dropped at once, and running ones that were asked to stop."""
+
+    job_id: str
+    state: JobState
+    dropped: int
+    stopping: int
+
+
+class Cancelled(Reply, frozen=True, tag="cancelled", kw_only=True):
+    """Answers `cancel`."""
+
+    jobs: list[CancelledJob]
+
+
+class Retried(Reply, frozen=True, tag="retried", kw_only=True):
+    """Answers `retry`; `rev` is the job's new revision."""
+
+    job_id: str
+    requeued: int
+    rev: int
+
+
+class Paused(Reply, frozen=True, tag="paused", kw_only=True):
+    """Answers `pause`: the pause in force, which may be an earlier one."""
+
+    paused: Pause
+    job_id: str | None = None
+
+
+class Resumed(Reply, frozen=True, tag="resumed", kw_only=True):
+    """Answers `resume`; `was_paused` tells whether there was anything to resume."""
+
+    was_paused: bool
+    job_id: str | None = None
+
+
+class SnapshotPage(Reply, frozen=True, tag="snapshot", kw_only=True):
+    """Answers `snapshot`: the state of `seq`; an empty `cursor` means that this was the last page of jobs."""
+
+    seq: int
+    daemon: Daemon
+    queue: Queue
+    lanes: list[Lane]
+    jobs: list[Job]
+    cursor: str = ""
+
+
+class PublishedEvent(Struct, frozen=True):
+    """An event as it was published: its topic, and its body undecoded."""
+
+    topic: str
+    body: Raw
+
+
+class EventsPage(Reply, frozen=True, tag="events", kw_only=True):
+    """Answers `events_since` with events as they were published, oldest first.
+
+    `through` is the seq up to which the answer is complete, `head` the last committed one. `gap`: events after the
+    asked seq are gone for good; take a snapshot instead.
+    """
+
+    events: list[PublishedEvent]
+    through: int
+    head: int
+    instance_id: str
+    gap: bool = False
+
+
+class ArtifactsPage(Reply, frozen=True, tag="artifacts", kw_only=True):
+    """Answers `artifacts`; an empty `cursor` means that this was the last page."""
+
+    artifacts: list[Artifact]
+    cursor: str = ""
+
+
+class ArtifactBytes(Reply, frozen=True, tag="artifact_bytes", kw_only=True):
+    """Answers `read_artifact`; `total` and `sha256` are those of the whole file."""
+
+    artifact_id: int
+    offset: int
+    data: bytes
+    total: int
+    sha256: str
+
+
+class EnginesReply(Reply, frozen=True, tag="engines", kw_only=True):
+    """Answers `engines`."""
+
+    engines: list[Engine]
+
+
+class Description(Reply, frozen=True, tag="description", kw_only=True):
+    """Answers `describe`: JSON Schemas by name in `requests`, `replies` and `events`, sharing `definitions`."""
+
+    requests: dict[str, Any]
+    replies: dict[str, Any]
+    events: dict[str, Any]
+    definitions: dict[str, Any]
+
+
+class ShuttingDown(Reply, frozen=True, tag="shutting_down", kw_only=True):
+    """Answers `shutdown`."""
+
+    boot: str
+
+
+AnyReply = (
+    ErrorReply
+    | Welcome
+    | Pong
+    | HealthReport
+    | Submitted
+    | JobReply
+    | JobsPage
+    | ItemsPage
+    | Cancelled
+    | Retried
+    | Paused
+    | Resumed
+    | SnapshotPage
+    | EventsPage
+    | ArtifactsPage
+    | ArtifactBytes
+    | EnginesReply
+    | Description
+    | ShuttingDown
+)

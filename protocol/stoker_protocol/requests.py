@@ -1,0 +1,220 @@
+"""What a client may ask: one struct for each op. A new verb starts here."""
+
+from enum import IntEnum
+from typing import Annotated, ClassVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from stoker_protocol.jobs import MAX_ITEMS, FreeForm, ItemState, JobId, JobState, Name, OnInterrupt, Priority, Reason
+
+MAX_PAGE = 1_000
+MAX_READ = 1 << 20
+"""Bytes of an artifact in one reply."""
+
+Cursor = Annotated[str, Meta(max_length=64)]
+PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
+Seq = Annotated[int, Meta(ge=0)]
+JobIds = Annotated[list[JobId], Meta(min_length=1, max_length=MAX_PAGE)]
+Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+
+
+class Role(IntEnum):
+    """What a caller may do; each role may also do what lower ones may."""
+
+    ANY = 0
+    VIEW = 1
+    SUBMIT = 2
+    ADMIN = 3
+
+
+class Request(Struct, frozen=True, tag_field="op", kw_only=True, omit_defaults=True):
+    """What all requests carry: the caller's `id` for this request comes back in the reply."""
+
+    role: ClassVar[Role] = Role.VIEW
+    v: int = 1
+    id: Annotated[str, Meta(max_length=64)]
+
+
+class Hello(Request, frozen=True, tag="hello", kw_only=True):
+    """Who are you, what do you speak, and who am I to you?"""
+
+    role = Role.ANY
+
+
+class Ping(Request, frozen=True, tag="ping", kw_only=True):
+    """Are you there? Never waits for work."""
+
+    role = Role.ANY
+
+
+class Health(Request, frozen=True, tag="health", kw_only=True):
+    """Can a job make progress, and if not, what is in its way?"""
+
+    role = Role.ANY
+
+
+class ItemSpec(Struct, frozen=True, omit_defaults=True):
+    """One item of a submitted job; `params` are laid over the job's."""
+
+    params: FreeForm | UnsetType = UNSET
+    custom_id: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Submit(Request, frozen=True, tag="submit", kw_only=True):
+    """Accept a job. The client makes `job_id`: the same map again is the same job, another under that id a conflict.
+
+    Without `engine` or `model` the daemon's default ones are meant. `batch_size` bounds how many items share one run
+    (0: what the engine and the policy find best), `timeout_s` and `no_progress_s` bound one item's run and its silence
+    (None: the daemon's defaults). `dry_run` checks and stores nothing.
+    """
+
+    role = Role.SUBMIT
+    job_id: JobId
+    engine: Annotated[str, Meta(max_length=64)] = ""
+    items: Annotated[list[ItemSpec], Meta(min_length=1, max_length=MAX_ITEMS)]
+    model: Annotated[str, Meta(max_length=200)] = ""
+    params: FreeForm | UnsetType = UNSET
+    name: Name = ""
+    priority: Priority = Priority.NORMAL
+    metadata: FreeForm | UnsetType = UNSET
+    on_interrupt: OnInterrupt = OnInterrupt.REQUEUE
+    batch_size: Annotated[int, Meta(ge=0, le=1024)] = 0
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
+    timeout_s: Seconds | None = None
+    no_progress_s: Seconds | None = None
+    dry_run: bool = False
+
+
+class GetJob(Request, frozen=True, tag="job", kw_only=True):
+    """One job as it is now."""
+
+    job_id: JobId
+
+
+class ListJobs(Request, frozen=True, tag="jobs", kw_only=True):
+    """A page of jobs, newest first, optionally only those in some states."""
+
+    states: Annotated[tuple[JobState, ...], Meta(max_length=7)] = ()
+    limit: PageSize = 100
+    cursor: Cursor = ""
+
+
+class ListItems(Request, frozen=True, tag="items", kw_only=True):
+    """A page of a job's items in order, with their artifacts, optionally with their parameters."""
+
+    job_id: JobId
+    states: Annotated[tuple[ItemState, ...], Meta(max_length=7)] = ()
+    with_params: bool = False
+    limit: PageSize = 100
+    cursor: Cursor = ""
+
+
+class Cancel(Request, frozen=True, tag="cancel", kw_only=True):
+    """Cancel the named jobs, or by `scope` all that still wait (`queued`) or all that are not final (`all`).
+
+    Harmless to repeat; touches no other job; the reply says what it did to each.
+    """
+
+    role = Role.SUBMIT
+    job_ids: JobIds | None = None
+    scope: Annotated[str, Meta(pattern="^(queued|all)$")] | None = None
+
+
+class Retry(Request, frozen=True, tag="retry", kw_only=True):
+    """Send items of a job that ended in `states` back to the queue with fresh attempts.
+
+    `rev` is the job's revision that the caller saw: repeating a retry with the same `rev` does nothing more.
+    """
+
+    role = Role.SUBMIT
+    job_id: JobId
+    rev: Seq
+    states: Annotated[tuple[ItemState, ...], Meta(min_length=1, max_length=4)] = (ItemState.FAILED,)
+
+
+class PauseWork(Request, frozen=True, tag="pause", kw_only=True):
+    """Hold back one job, or without `job_id` all work: after the runs at work, or with `interrupt` by stopping them."""
+
+    role = Role.SUBMIT
+    job_id: JobId | None = None
+    reason: Reason = ""
+    interrupt: bool = False
+
+
+class ResumeWork(Request, frozen=True, tag="resume", kw_only=True):
+    """Let a paused job, or without `job_id` the queue, go on."""
+
+    role = Role.SUBMIT
+    job_id: JobId | None = None
+
+
+class GetSnapshot(Request, frozen=True, tag="snapshot", kw_only=True):
+    """The state as of a seq: queue, lanes and a page of jobs (those named, or all that are not final, or all)."""
+
+    job_ids: JobIds | None = None
+    include_final: bool = False
+    limit: PageSize = 100
+    cursor: Cursor = ""
+
+
+class EventsSince(Request, frozen=True, tag="events_since", kw_only=True):
+    """Committed events after `seq`, oldest first, optionally only those whose topic begins with `topic`."""
+
+    seq: Seq
+    topic: Annotated[str, Meta(max_length=100)] = ""
+    limit: PageSize = 500
+
+
+class ListArtifacts(Request, frozen=True, tag="artifacts", kw_only=True):
+    """A page of a job's artifacts in item order."""
+
+    job_id: JobId
+    limit: PageSize = 500
+    cursor: Cursor = ""
+
+
+class ReadArtifact(Request, frozen=True, tag="read_artifact", kw_only=True):
+    """Bytes of an artifact from `offset`."""
+
+    artifact_id: Seq
+    offset: Seq = 0
+    length: Annotated[int, Meta(ge=1, le=MAX_READ)] = MAX_READ
+
+
+class ListEngines(Request, frozen=True, tag="engines", kw_only=True):
+    """The engines with their models, parameters and state."""
+
+
+class Describe(Request, frozen=True, tag="describe", kw_only=True):
+    """JSON Schema of every request, reply and event."""
+
+    role = Role.ANY
+
+
+class Shutdown(Request, frozen=True, tag="shutdown", kw_only=True):
+    """Stop the daemon: runs at work may end within its grace, the others are handed back to the queue."""
+
+    role = Role.ADMIN
+    reason: Reason = ""
+
+
+AnyRequest = (
+    Hello
+    | Ping
+    | Health
+    | Submit
+    | GetJob
+    | ListJobs
+    | ListItems
+    | Cancel
+    | Retry
+    | PauseWork
+    | ResumeWork
+    | GetSnapshot
+    | EventsSince
+    | ListArtifacts
+    | ReadArtifact
+    | ListEngines
+    | Describe
+    | Shutdown
+)

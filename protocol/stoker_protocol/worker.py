@@ -1,0 +1,129 @@
+"""What the daemon and a model process say to each other over their socketpair."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Raw, Struct
+
+from stoker_protocol.errors import FailureKind
+from stoker_protocol.jobs import ModelFacts, Parameter
+
+MAX_BATCH = 1024
+
+
+class ModelFamily(Struct, frozen=True):
+    """What a model class offers: its models, the parameters of an item, and how many items share a run at most."""
+
+    family: str
+    models: list[ModelFacts]
+    parameters: list[Parameter]
+    max_batch: int
+
+
+class Command(Struct, frozen=True, tag_field="do", kw_only=True):
+    """What the daemon tells the worker."""
+
+
+class Load(Command, frozen=True, tag="load", kw_only=True):
+    """Load a model, unloading the one before."""
+
+    model: str
+
+
+class Unload(Command, frozen=True, tag="unload", kw_only=True):
+    """Give back what the loaded model holds."""
+
+
+class WorkItem(Struct, frozen=True):
+    """One item of a run: `position` is its place in the batch, `params` its checked parameters."""
+
+    position: int
+    params: Raw
+
+
+class RunBatch(Command, frozen=True, tag="run", kw_only=True):
+    """Run the loaded model over a batch. `previews` asks for unfinished pictures on the way."""
+
+    run_id: str
+    items: Annotated[list[WorkItem], Meta(min_length=1, max_length=MAX_BATCH)]
+    previews: bool = False
+
+
+class Interrupt(Command, frozen=True, tag="interrupt", kw_only=True):
+    """Stop the named run at its next step; ignored when it is not the one at work."""
+
+    run_id: str
+
+
+class Say(Struct, frozen=True, tag_field="say", kw_only=True):
+    """What the worker tells the daemon."""
+
+
+class Ready(Say, frozen=True, tag="ready", kw_only=True):
+    """The first word of a worker: it imported its model class and knows what it offers."""
+
+    pid: int
+    family: ModelFamily
+    versions: dict[str, str]
+
+
+class Loaded(Say, frozen=True, tag="loaded", kw_only=True):
+    """The model is loaded, which took `seconds`."""
+
+    model: str
+    seconds: float
+
+
+class Unloaded(Say, frozen=True, tag="unloaded", kw_only=True):
+    """Nothing is loaded any more."""
+
+
+class Report(Say, frozen=True, tag="report", kw_only=True):
+    """A run is at `step` of `steps` of a phase; perhaps with a picture of the item at `position` so far."""
+
+    run_id: str
+    phase: str
+    step: int
+    steps: int
+    position: int | None = None
+    preview: bytes | None = None
+
+
+class Produced(Say, frozen=True, tag="produced", kw_only=True):
+    """One output of the item at `position`; several of one item come in order. `record` goes into its provenance."""
+
+    run_id: str
+    position: int
+    data: bytes
+    media_type: str
+    suffix: str
+    record: dict[str, Any]
+
+
+class ItemFailed(Say, frozen=True, tag="item_failed", kw_only=True):
+    """The item at `position` has no result, the others may have."""
+
+    run_id: str
+    position: int
+    kind: FailureKind
+    message: str
+
+
+class RunEnded(Say, frozen=True, tag="run_ended", kw_only=True):
+    """The run is over: `done`, `interrupted`, or `failed` as a whole for the reason given."""
+
+    run_id: str
+    how: str
+    kind: FailureKind | None = None
+    message: str = ""
+
+
+class LoadFailed(Say, frozen=True, tag="load_failed", kw_only=True):
+    """The model could not be loaded."""
+
+    model: str
+    kind: FailureKind
+    message: str
+
+
+AnyCommand = Load | Unload | RunBatch | Interrupt
+AnySay = Ready | Loaded | Unloaded | Report | Produced | ItemFailed | RunEnded | LoadFailed
