@@ -19,7 +19,7 @@ class BatchItem(NamedTuple):
 
 
 class Output(NamedTuple):
-    """One output of the item at `position`: an encoded file, its media type and suffix (`.png`), facts for its record."""
+    """One output of the item at `position`: an encoded file, its media type, suffix (`.png`), facts for its record."""
 
     position: int
     data: bytes
