@@ -45,8 +45,8 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     _J.WAITING: frozenset({_J.QUEUED, _J.CANCELLED}),
     _J.QUEUED: frozenset({_J.RUNNING, _J.CANCELLED, _J.FAILED}),
     _J.RUNNING: frozenset({_J.CANCELLING, _J.CANCELLED, _J.SUCCEEDED, _J.FAILED}),
-    _J.CANCELLING: frozenset({_J.CANCELLED}),
-    _J.SUCCEEDED: frozenset(),
+    _J.CANCELLING: frozenset({_J.CANCELLED, _J.SUCCEEDED, _J.FAILED}),
+    _J.SUCCEEDED: frozenset({_J.QUEUED, _J.RUNNING}),
     _J.FAILED: frozenset({_J.QUEUED, _J.RUNNING}),
     _J.CANCELLED: frozenset({_J.QUEUED, _J.RUNNING}),
 }
@@ -70,17 +70,18 @@ def job_state(counts: ItemCounts, before: JobState) -> JobState:
     Raises:
         IllegalMove: The tables don't know the way from `before`.
     """
-    after = _derive(counts, cancelling=before is JobState.CANCELLING)
+    after = _derive(counts, before)
     if after is not before and after not in JOB_MOVES[before]:
         raise IllegalMove(f"a job that is {before} can't become {after}")
     return after
 
 
-def _derive(counts: ItemCounts, *, cancelling: bool) -> JobState:
+def _derive(counts: ItemCounts, before: JobState) -> JobState:
     if counts.pending or counts.running:
-        if cancelling:
+        if before is JobState.CANCELLING:
             return JobState.CANCELLING
-        return JobState.RUNNING if counts.running or counts.finished else JobState.QUEUED
+        has_begun = counts.running or counts.finished or before is JobState.RUNNING
+        return JobState.RUNNING if has_begun else JobState.QUEUED
     if counts.cancelled:
         return JobState.CANCELLED
     return JobState.FAILED if counts.failed else JobState.SUCCEEDED
