@@ -140,7 +140,7 @@ class JobStore(Protocol):
         """Runs that an earlier daemon left without an outcome."""
         ...
 
-    async def hand_back(self, run_id: str) -> None:
+    async def hand_back(self, run: Interrupted) -> None:
         """Treat the members of such a run by their job's `on_interrupt`."""
         ...
 

@@ -19,13 +19,17 @@ class BatchItem(NamedTuple):
 
 
 class Output(NamedTuple):
-    """One output of the item at `position`: an encoded file, its media type, suffix (`.png`), facts for its record."""
+    """One output of the item at `position`: an encoded file, its media type, suffix (`.png`), facts for its record.
+
+    The item is done with it, and counts as succeeded whatever happens next, unless `more` outputs of it follow.
+    """
 
     position: int
     data: bytes
     media_type: str
     suffix: str
     record: Mapping[str, Any]
+    more: bool = False
 
 
 class Failure(NamedTuple):
@@ -46,7 +50,8 @@ class Estimate(NamedTuple):
 class Report(Protocol):
     """Tells the daemon how far a run is; raises Interrupted when the run is to stop."""
 
-    wants_preview: bool
+    @property
+    def wants_preview(self) -> bool: ...
 
     def __call__(
         self, *, phase: str, step: int, steps: int, preview: bytes | None = None, position: int | None = None

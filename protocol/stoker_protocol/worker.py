@@ -89,7 +89,7 @@ class Report(Say, frozen=True, tag="report", kw_only=True):
 
 
 class Produced(Say, frozen=True, tag="produced", kw_only=True):
-    """One output of the item at `position`; several of one item come in order. `record` goes into its provenance."""
+    """One output of the item at `position`, which is done with it unless `more` follow; `record` is for its provenance."""
 
     run_id: str
     position: int
@@ -97,6 +97,7 @@ class Produced(Say, frozen=True, tag="produced", kw_only=True):
     media_type: str
     suffix: str
     record: dict[str, Any]
+    more: bool = False
 
 
 class ItemFailed(Say, frozen=True, tag="item_failed", kw_only=True):

@@ -1,10 +1,10 @@
 """What the rooms of the daemon hand to each other: signatures, queue heads, claimed runs and their results."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from stoker_protocol.errors import FailureKind
-from stoker_protocol.jobs import Artifact, Failure, ItemState, Priority
+from stoker_protocol.jobs import Artifact, Failure, ItemState, Job, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One item's part in a run. `created_ms` is its job's birth; `params` has the job's and its own parameters."""
+    """One item's part in a run; `created_ms` and `job_key` (the store's own number) are its job's.
+
+    `attempt` counts from 1; `params` are the job's parameters with the item's own laid over them.
+    """
 
     position: int
+    job_key: int
     job_id: str
     index: int
+    custom_id: str | None
     attempt: int
     crashes: int
     created_ms: int
@@ -51,7 +56,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A claimed run: its row is committed, its engine not yet called. All members are of one signature."""
+    """A claimed run: its row is committed, its engine not yet called.
+
+    All members are of one signature; `jobs` are those that take part, as they are with the claim.
+    """
 
     run_id: str
     lane: str
@@ -59,22 +67,22 @@ class Run:
     priority: Priority
     members: tuple[Member, ...]
     limits: Limits
-
-    @property
-    def job_ids(self) -> tuple[str, ...]:
-        """The jobs that take part, each once, in order."""
-        return tuple(dict.fromkeys(member.job_id for member in self.members))
+    jobs: tuple[Job, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What an engine made for the member at `position`; `record` is what the model says about it."""
+    """What an engine made for the member at `position`; `record` is what the model says about it.
+
+    The member is done with it unless `more` outputs of the same member follow.
+    """
 
     position: int
     data: bytes
     media_type: str
     suffix: str
     record: dict[str, Any]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +123,12 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A run that the end of an earlier daemon cut short, with what is known of its items' files."""
+    """A run that the end of an earlier daemon cut short; its members without parameters, and files known of them."""
 
     run_id: str
     lane: str
     members: tuple[Member, ...]
+    known_paths: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +141,27 @@ class CommittedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A run at work is to be stopped: `cancel`, `pause`."""
+
+    run_id: str
+    lane: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
-    """What a commit tells the rooms that wait for it: events in order, and runs that are to stop, with the reason."""
+    """What a commit tells the rooms that wait for it: events in their order, and runs that are to stop."""
 
     events: tuple[CommittedEvent, ...] = ()
-    stops: dict[str, str] = field(default_factory=dict[str, str])
+    stops: tuple[Stop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class JobFolder:
-    """What the output tree needs to know of a finished job to sum it up."""
+    """A final job and all its artifacts in item order: what its summary file is written from."""
 
-    job_id: str
-    created_ms: int
-    summary: dict[str, Any]
+    job: Job
     artifacts: tuple[Artifact, ...]
 
 

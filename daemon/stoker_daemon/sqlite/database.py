@@ -1,0 +1,125 @@
+"""Opens the database file: one owner, the right settings, the newest schema, or an error that says what to do."""
+
+import fcntl
+import os
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+from typing import IO
+
+FILE_NAME = "stoker.sqlite3"
+LOCK_NAME = "stokerd.lock"
+APPLICATION_ID = 0x53544B52
+"""`STKR`: what `file` and we ourselves recognise the database by."""
+
+
+class StoreError(Exception):
+    """The database can't be used; the message names the file and what to do."""
+
+
+class Lock:
+    """Makes sure that one daemon owns a data directory; held until `release` or the end of the process."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / LOCK_NAME
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Take the lock.
+
+        Raises:
+            StoreError: Another daemon has it.
+        """
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            file.close()
+            raise StoreError(
+                f"{self._path}: another stokerd (pid {owner}) uses this data directory; stop it, or choose another"
+                " directory with --data-dir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Let the next daemon have it."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode: transactions are begun and ended by name.
+
+    WAL with `synchronous=FULL`: a commit has returned only when the log is on disk.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute(f"PRAGMA query_only={int(query_only)}")
+    return connection
+
+
+def open_database(data_dir: Path) -> sqlite3.Connection:
+    """The connection of the one writer, with the schema up to date.
+
+    Raises:
+        StoreError: The file is no database of ours, damaged, newer than this program, or can't be written.
+    """
+    path = data_dir / FILE_NAME
+    try:
+        connection = connect(path)
+        _migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise StoreError(explain(path, error)) from error
+    return connection
+
+
+def explain(path: Path, error: sqlite3.Error) -> str:
+    """What a database error means to a person, and what to do."""
+    text = str(error)
+    if "not a database" in text or "malformed" in text:
+        return (
+            f"{path}: the database is damaged ({text}); move this file and those beginning with its name away and"
+            " restore a backup, or start with an empty directory"
+        )
+    if "readonly" in text or "unable to open" in text:
+        return f"{path}: the database can't be written ({text}); check owner and permissions of the directory"
+    if "full" in text:
+        return f"{path}: the disk is full ({text}); free some space"
+    return f"{path}: {text}"
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply the migrations that this database lacks, each with its number in one transaction."""
+    _refuse_strangers(connection, path)
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    migrations = _migrations()
+    if version > len(migrations):
+        raise StoreError(
+            f"{path}: the database has schema {version}, this stokerd knows up to {len(migrations)}; install the newer"
+            " version again, or restore a backup made before the upgrade"
+        )
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{marks}\nCOMMIT;")
+
+
+def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if application != APPLICATION_ID and tables:
+        raise StoreError(f"{path}: this is another program's database; choose another directory with --data-dir")
+
+
+def _migrations() -> list[str]:
+    folder = files("stoker_daemon.sqlite") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text() for name in names]

@@ -1,0 +1,65 @@
+"""What a new daemon does with runs that the end of an earlier one cut short."""
+
+import sqlite3
+
+from stoker_daemon.jobs.records import Interrupted, Member, Result
+from stoker_daemon.sqlite.controlling import hold_job
+from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.rows import read_job
+from stoker_daemon.sqlite.writer import Transaction
+from stoker_protocol.errors import FailureKind
+from stoker_protocol.jobs import Failure, ItemState, OnInterrupt, Pause
+
+
+def read_interrupted(connection: sqlite3.Connection) -> list[Interrupted]:
+    """Runs without an outcome, with their members and the files that these have in the database."""
+    runs = connection.execute("SELECT run_id, lane FROM runs WHERE finished_ms IS NULL ORDER BY claimed_ms").fetchall()
+    return [
+        Interrupted(run_id, lane, _members(connection, run_id), _known_paths(connection, run_id))
+        for run_id, lane in runs
+    ]
+
+
+def hand_back(transaction: Transaction, run: Interrupted) -> None:
+    """Treat each member by its job's `on_interrupt`; a death of the daemon never counts against an item."""
+    wishes = {member.job_key: _on_interrupt(transaction, member.job_key) for member in run.members}
+    record(transaction, run.run_id, run.members, [_result(m, wishes[m.job_key]) for m in run.members])
+    for job_key, wish in wishes.items():
+        job = read_job(transaction.execute, job_key)
+        if wish is OnInterrupt.ASK and not job.state.is_final and job.paused is None:
+            hold_job(transaction, job_key, Pause("interrupted", "stokerd", transaction.now_ms))
+
+
+def mark_summed(transaction: Transaction, job_id: str) -> None:
+    """Remember that a final job's summary file is written; a retry since then has made it stale again."""
+    transaction.execute("UPDATE jobs SET is_summed = 1 WHERE job_id = ? AND finished_ms IS NOT NULL", (job_id,))
+
+
+def _result(member: Member, wish: OnInterrupt) -> Result:
+    failure = Failure(FailureKind.LOST.value, "the daemon ended while this item was running")
+    state = ItemState.FAILED if wish is OnInterrupt.FAIL else ItemState.PENDING
+    return Result(member.position, state, failure, charged=False)
+
+
+def _on_interrupt(transaction: Transaction, job_key: int) -> OnInterrupt:
+    row = transaction.execute("SELECT on_interrupt FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
+    return OnInterrupt(row[0])
+
+
+def _members(connection: sqlite3.Connection, run_id: str) -> tuple[Member, ...]:
+    rows = connection.execute(
+        "SELECT position, job_key, job_id, idx, custom_id, attempts, crashes, created_ms"
+        " FROM attempts JOIN items USING (job_key, idx) JOIN jobs USING (job_key) WHERE run_id = ? ORDER BY position",
+        (run_id,),
+    )
+    return tuple(
+        Member(position, job_key, job_id, index, custom_id, attempts + 1, crashes, created_ms, params={})
+        for position, job_key, job_id, index, custom_id, attempts, crashes, created_ms in rows
+    )
+
+
+def _known_paths(connection: sqlite3.Connection, run_id: str) -> frozenset[str]:
+    rows = connection.execute(
+        "SELECT path FROM attempts JOIN artifacts USING (job_key, idx) WHERE attempts.run_id = ?", (run_id,)
+    )
+    return frozenset(path for (path,) in rows)

@@ -1,0 +1,165 @@
+"""From rows to the words of the protocol, and the one place that keeps a job's counts and state in step."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from stoker_daemon.jobs.lifecycle import job_state
+from stoker_daemon.jobs.records import Stop
+from stoker_daemon.sqlite.writer import Execute, Transaction
+from stoker_protocol.codec import pack
+from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.jobs import Artifact, Failure, Item, ItemCounts, ItemState, Job, JobState, Pause, Priority
+
+EMPTY_MAP = bytes(pack({}))
+PRIORITIES: dict[int, Priority] = {priority.rank: priority for priority in Priority}
+COUNT_COLUMNS = "total, pending, running, succeeded, failed, rejected, cancelled, skipped"
+JOB_COLUMNS = (
+    f"{COUNT_COLUMNS}, job_id, name, state, priority, engine, model, client, created_ms, rev,"
+    " paused_reason, paused_author, paused_ms, started_ms, finished_ms, error_kind, error_message, metadata"
+)
+ITEM_COLUMNS = "idx, state, attempts, custom_id, error_kind, error_message, not_before_ms, params"
+ARTIFACT_COLUMNS = "artifact_id, idx, output, path, media_type, sha256, bytes"
+
+Moves = Mapping[tuple[ItemState, ItemState], int]
+"""How many items went from which state to which."""
+
+
+def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
+    """A job from its JOB_COLUMNS; events go without the metadata, which never changes."""
+    counts, rest = row[:8], row[8:]
+    job_id, name, state, priority, engine, model, client, created_ms, rev, reason, author, paused_ms = rest[:12]
+    started_ms, finished_ms, error_kind, error_message, metadata = rest[12:]
+    return Job(
+        job_id=job_id,
+        name=name,
+        state=JobState(state),
+        priority=PRIORITIES[priority],
+        engine=engine,
+        model=model,
+        client=client,
+        items=ItemCounts(*counts),
+        created_at_ms=created_ms,
+        rev=rev,
+        paused=to_pause(None if paused_ms is None else (reason, author, paused_ms)),
+        started_at_ms=started_ms,
+        finished_at_ms=finished_ms,
+        error=to_failure(error_kind, error_message),
+        metadata=Raw(metadata) if with_metadata and metadata != EMPTY_MAP else UNSET,
+    )
+
+
+def to_item(row: Sequence[Any], artifacts: list[Artifact], *, with_params: bool) -> Item:
+    """An item from its ITEM_COLUMNS."""
+    index, state, attempts, custom_id, error_kind, error_message, not_before_ms, params = row
+    return Item(
+        index=index,
+        state=ItemState(state),
+        attempts=attempts,
+        custom_id=custom_id,
+        error=to_failure(error_kind, error_message),
+        not_before_ms=not_before_ms,
+        artifacts=artifacts,
+        params=Raw(params) if with_params else UNSET,
+    )
+
+
+def to_failure(kind: str | None, message: str | None) -> Failure | None:
+    """A failure from its two columns."""
+    return None if kind is None else Failure(kind, message or "")
+
+
+def to_pause(row: Sequence[Any] | None) -> Pause | None:
+    """A pause from its reason, author and time, if there is one."""
+    return None if row is None else Pause(*row)
+
+
+def to_artifact(row: Sequence[Any]) -> Artifact:
+    """An artifact from its ARTIFACT_COLUMNS."""
+    return Artifact(*row)
+
+
+def job_key_of(execute: Execute, job_id: str) -> int:
+    """The row of a job.
+
+    Raises:
+        Refused: `not_found`.
+    """
+    row = execute("SELECT job_key FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+    if row is None:
+        raise Refused(
+            ErrorCode.NOT_FOUND, f"there is no job {job_id!r}", field="job_id", hint="`stoker status --all` lists them"
+        )
+    return row[0]
+
+
+def read_job(execute: Execute, job_key: int, *, with_metadata: bool = False) -> Job:
+    """A job by its row."""
+    row = execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
+    return to_job(row, with_metadata=with_metadata)
+
+
+def move_items(transaction: Transaction, job_key: int, moves: Moves) -> Job:
+    """Bring a job's counts, state and times in step with moves that its items have made; the job as it is then."""
+    job = read_job(transaction.execute, job_key)
+    counts = msgspec.structs.asdict(job.items)
+    for (before, after), number in moves.items():
+        counts[before] -= number
+        counts[after] += number
+    items = ItemCounts(**counts)
+    state = job_state(items, job.state)
+    started_ms = job.started_at_ms or (transaction.now_ms if items.running else None)
+    finished_ms = (job.finished_at_ms or transaction.now_ms) if state.is_final else None
+    error = _first_error(transaction, job_key) if state is JobState.FAILED else None
+    transaction.execute(
+        "UPDATE jobs SET total=?, pending=?, running=?, succeeded=?, failed=?, rejected=?, cancelled=?, skipped=?,"
+        " state=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=0 WHERE job_key=?",
+        (
+            *msgspec.structs.astuple(items),
+            state.value,
+            started_ms,
+            finished_ms,
+            error.kind if error else None,
+            error.message if error else None,
+            job_key,
+        ),
+    )
+    return msgspec.structs.replace(
+        job, items=items, state=state, started_at_ms=started_ms, finished_at_ms=finished_ms, error=error
+    )
+
+
+def move_ready(transaction: Transaction, job_key: int, number: int) -> None:
+    """So many more (or fewer) items of a job wait to be claimed."""
+    if number:
+        transaction.execute("UPDATE lots SET ready = ready + ? WHERE job_key = ?", (number, job_key))
+
+
+def stop_runs(transaction: Transaction, reason: str, job_key: int | None = None) -> None:
+    """Have the lanes stop their runs at work, those of one job or all."""
+    if job_key is None:
+        rows = transaction.execute("SELECT run_id, lane FROM runs WHERE finished_ms IS NULL")
+    else:
+        rows = transaction.execute(
+            "SELECT DISTINCT run_id, lane FROM runs JOIN attempts USING (run_id)"
+            " WHERE finished_ms IS NULL AND attempts.job_key = ?",
+            (job_key,),
+        )
+    transaction.stops += [Stop(run_id, lane, reason) for run_id, lane in rows]
+
+
+def head_seq(connection: sqlite3.Connection) -> int:
+    """The seq of the last committed event, pruned or not."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return row[0] if row else 0
+
+
+def _first_error(transaction: Transaction, job_key: int) -> Failure | None:
+    row = transaction.execute(
+        "SELECT error_kind, error_message FROM items WHERE job_key = ? AND state = 'failed' ORDER BY idx LIMIT 1",
+        (job_key,),
+    ).fetchone()
+    return to_failure(*row) if row else None

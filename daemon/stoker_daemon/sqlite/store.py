@@ -1,0 +1,211 @@
+"""The durable queue as the rooms below see it: each verb is one transaction or one consistent read."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+from stoker_daemon.jobs.records import Commit, Interrupted, JobFolder, Recorded, Result, Run, Signature
+from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
+from stoker_daemon.sqlite import accepting, claiming, controlling, reading, recovering
+from stoker_daemon.sqlite.database import FILE_NAME, Lock, open_database
+from stoker_daemon.sqlite.reader import Reader
+from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.writer import Transaction, Writer
+from stoker_protocol import codec
+from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.events import LifecycleEvent
+from stoker_protocol.jobs import Artifact, JobState, Pause
+from stoker_protocol.replies import (
+    ArtifactsPage,
+    CancelledJob,
+    EventsPage,
+    Finding,
+    ItemsPage,
+    JobReply,
+    JobsPage,
+    Paused,
+    Resumed,
+    Retried,
+)
+from stoker_protocol.requests import (
+    Cancel,
+    EventsSince,
+    GetSnapshot,
+    ListArtifacts,
+    ListItems,
+    ListJobs,
+    PauseWork,
+    ResumeWork,
+    Retry,
+    Submit,
+)
+
+CANCELS_AT_ONCE = 50
+"""Jobs cancelled in one transaction when a selection is."""
+SUMMARIES_AT_ONCE = 20
+
+
+class Store:
+    """Implements `ports.JobStore`. Opened by its constructor, started on the loop, ended by `close`."""
+
+    def __init__(self, data_dir: Path, clock: Clock, boot: str) -> None:
+        """Take the directory and open its database.
+
+        Raises:
+            StoreError: Another daemon has the directory, or the database can't be used.
+        """
+        self._lock = Lock(data_dir)
+        self._lock.take()
+        try:
+            connection = open_database(data_dir)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.instance_id = _instance_id(connection)
+        self._boot = boot
+        self._run_numbers = count(1)
+        self._writer = Writer(connection, data_dir / FILE_NAME, clock)
+        self._reader = Reader(data_dir / FILE_NAME)
+        self._write, self._read = self._writer.write, self._reader.read
+
+    def start(self) -> None:
+        """Begin to write, on the running loop."""
+        self._writer.start()
+
+    def close(self) -> None:
+        """Commit what waits, end the threads and let the directory go."""
+        self._writer.close()
+        self._reader.close()
+        self._lock.release()
+
+    def subscribe(self, listener: Callable[[Commit], None]) -> None:
+        self._writer.subscribe(listener)
+
+    def head(self) -> int:
+        return self._writer.head
+
+    def findings(self) -> list[Finding]:
+        trouble = self._writer.trouble
+        return [Finding("store", ok=not trouble, detail=trouble)]
+
+    # What comes in
+
+    async def accept(self, request: Submit, body: bytes, client: str, model: str, signature: Signature) -> None:
+        await self._write(lambda tx: accepting.accept(tx, request, body, client, model, signature))
+
+    async def check_new(self, request: Submit, body: bytes) -> None:
+        await self._read(lambda c: accepting.is_known(c.execute, request.job_id, codec.fingerprint(body)))
+
+    # What people do to it
+
+    async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]:
+        job_ids = list(dict.fromkeys(request.job_ids or await self._job_ids_in(request.scope)))
+        done: list[CancelledJob] = []
+        for start in range(0, len(job_ids), CANCELS_AT_ONCE):
+            some = job_ids[start : start + CANCELS_AT_ONCE]
+            done += await self._write(lambda tx, some=some: [controlling.cancel(tx, one, author) for one in some])
+        return done
+
+    async def retry(self, request: Retry, author: str) -> Retried:
+        return await self._write(lambda tx: controlling.retry(tx, request, author))
+
+    async def pause(self, request: PauseWork, author: str) -> Paused:
+        def work(tx: Transaction) -> Paused:
+            pause = Pause(request.reason, author, tx.now_ms)
+            if request.job_id is None:
+                return controlling.pause_queue(tx, pause, interrupt=request.interrupt)
+            return controlling.pause_job(tx, request.job_id, pause, interrupt=request.interrupt)
+
+        return await self._write(work)
+
+    async def resume(self, request: ResumeWork, author: str) -> Resumed:
+        job_id = request.job_id
+        if job_id is None:
+            return await self._write(lambda tx: controlling.resume_queue(tx, author))
+        return await self._write(lambda tx: controlling.resume_job(tx, job_id, author))
+
+    # What lanes do
+
+    async def claim(self, order: ClaimOrder) -> Run | None:
+        return await self._write(lambda tx: claiming.claim(tx, order, self._next_run_id()))
+
+    async def record(self, run: Run, results: Sequence[Result], order: ClaimOrder | None) -> Recorded:
+        def work(tx: Transaction) -> Recorded:
+            jobs = record(tx, run.run_id, run.members, results)
+            finished = tuple(job.job_id for job in jobs if job.state.is_final)
+            return Recorded(finished, claiming.claim(tx, order, self._next_run_id()) if order else None)
+
+        return await self._write(work)
+
+    async def tell(self, topic: str, event: LifecycleEvent) -> None:
+        await self._write(lambda tx: tx.tell(topic, event))
+
+    async def next_due_ms(self) -> int | None:
+        return await self._read(reading.read_next_due_ms)
+
+    # What a new daemon does first
+
+    async def interrupted(self) -> list[Interrupted]:
+        return await self._read(recovering.read_interrupted)
+
+    async def hand_back(self, run: Interrupted) -> None:
+        await self._write(lambda tx: recovering.hand_back(tx, run))
+
+    async def unsummed(self) -> list[JobFolder]:
+        return await self._read(lambda connection: reading.read_unsummed(connection, SUMMARIES_AT_ONCE))
+
+    async def summed(self, job_id: str) -> None:
+        await self._write(lambda tx: recovering.mark_summed(tx, job_id))
+
+    # What people look at
+
+    async def job(self, job_id: str) -> JobReply:
+        return await self._read(lambda connection: reading.read_one_job(connection, job_id))
+
+    async def jobs(self, request: ListJobs) -> JobsPage:
+        return await self._read(lambda connection: reading.read_jobs(connection, request))
+
+    async def items(self, request: ListItems) -> ItemsPage:
+        return await self._read(lambda connection: reading.read_items(connection, request))
+
+    async def artifacts(self, request: ListArtifacts) -> ArtifactsPage:
+        return await self._read(lambda connection: reading.read_artifacts(connection, request))
+
+    async def artifact(self, artifact_id: int) -> Artifact:
+        return await self._read(lambda connection: reading.read_artifact(connection, artifact_id))
+
+    async def snapshot(self, request: GetSnapshot) -> StoredSnapshot:
+        return await self._read(lambda connection: reading.read_snapshot(connection, request))
+
+    async def events_since(self, request: EventsSince) -> EventsPage:
+        return await self._read(lambda connection: reading.read_events(connection, request, self.instance_id))
+
+    async def _job_ids_in(self, scope: str | None) -> list[str]:
+        """The jobs that a cancel's scope means.
+
+        Raises:
+            Refused: `bad_request`: neither jobs nor a scope.
+        """
+        if scope is None:
+            raise Refused(
+                ErrorCode.BAD_REQUEST,
+                "nothing is named to cancel",
+                field="job_ids",
+                hint="job_ids, or scope: queued, all",
+            )
+        state = JobState.QUEUED.value if scope == "queued" else "%"
+        query = "SELECT job_id FROM jobs WHERE finished_ms IS NULL AND state LIKE ? ORDER BY job_key"
+        return [
+            job_id for (job_id,) in await self._read(lambda connection: connection.execute(query, (state,)).fetchall())
+        ]
+
+    def _next_run_id(self) -> str:
+        return f"{self._boot}.{next(self._run_numbers)}"
+
+
+def _instance_id(connection: sqlite3.Connection) -> str:
+    """The database's own id, made when it is."""
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('instance_id', ?)", (secrets.token_hex(8),))
+    return connection.execute("SELECT value FROM meta WHERE key = 'instance_id'").fetchone()[0]

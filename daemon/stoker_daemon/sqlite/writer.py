@@ -1,0 +1,173 @@
+"""The one writer: a thread that commits waiting writes in groups, each group with one fsync."""
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from stoker_daemon.jobs.records import Commit, CommittedEvent, Stop
+from stoker_daemon.ports import Clock
+from stoker_daemon.sqlite.database import explain
+from stoker_protocol import codec
+from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.events import LifecycleEvent
+
+MAX_GROUP = 256
+"""Writes in one commit; more would only make the first of them wait longer."""
+
+T = TypeVar("T")
+Execute = Callable[..., sqlite3.Cursor]
+"""`Connection.execute`, whichever connection it is."""
+
+
+class Transaction:
+    """What a write works with: the connection, one `now_ms` for all that it does, and a place to tell of it."""
+
+    def __init__(self, connection: sqlite3.Connection, now_ms: int, head: int) -> None:
+        self.now_ms = now_ms
+        self.head = head
+        self.events: list[CommittedEvent] = []
+        self.stops: list[Stop] = []
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+
+    def tell(self, thread: str, event: LifecycleEvent) -> None:
+        """Write an event to the log as it will go out; `thread` is its topic up to and with the last slash."""
+        (prev,) = self.execute("SELECT coalesce(max(seq), 0) FROM events WHERE thread = ?", (thread,)).fetchone()
+        self.head += 1
+        topic = thread + str(event.__struct_config__.tag)
+        numbered = msgspec.structs.replace(event, seq=self.head, prev=prev, at_ms=self.now_ms)
+        body = codec.encode(numbered)
+        self.execute(
+            "INSERT INTO events (seq, thread, topic, body) VALUES (?, ?, ?, ?)", (self.head, thread, topic, body)
+        )
+        self.events.append(CommittedEvent(self.head, topic, body))
+
+
+@dataclass(slots=True)
+class _Write:
+    """One waiting write and what came of it."""
+
+    work: Callable[[Transaction], Any]
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = field(default=None)
+
+
+class Writer:
+    """Owns the writing connection and its thread; `write` returns after the commit."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
+        self._connection = connection
+        self._path = path
+        self._clock = clock
+        self._waiting: deque[_Write] = deque()
+        self._wake = threading.Condition()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="stoker-writer")
+        self._listeners: list[Callable[[Commit], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.trouble = ""
+        """Why the last commit failed; empty when it did not."""
+        self.head: int = connection.execute(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
+        ).fetchone()[0]
+
+    def start(self) -> None:
+        """Begin to write; called on the loop that `write` will be awaited on."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def subscribe(self, listener: Callable[[Commit], None]) -> None:
+        """Call the listener on the loop after each commit that has something to tell."""
+        self._listeners.append(listener)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction and return its result after the commit.
+
+        Raises:
+            Refused: Whatever the work refused, with nothing changed; `shutting_down`; `internal`: no commit possible.
+        """
+        assert self._loop is not None, "the writer was not started"  # noqa: S101 - a bug in main, not a state
+        write = _Write(work, self._loop.create_future())
+        with self._wake:
+            if self._is_closing:
+                raise Refused(ErrorCode.SHUTTING_DOWN, "the daemon is stopping", hint="submit again when it is back")
+            self._waiting.append(write)
+            self._wake.notify()
+        return await write.future
+
+    def close(self) -> None:
+        """Commit what waits and end the thread."""
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while group := self._next_group():
+            commit = self._commit(group)
+            assert self._loop is not None  # noqa: S101 - set by start
+            self._loop.call_soon_threadsafe(self._deliver, group, commit)
+
+    def _next_group(self) -> list[_Write]:
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting or self._is_closing)
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+
+    def _commit(self, group: list[_Write]) -> Commit:
+        transaction = Transaction(self._connection, self._clock.now_ms(), self.head)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for write in group:
+                self._attempt(write, transaction)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._give_up(group, error)
+            return Commit()
+        self.trouble = ""
+        self.head = transaction.head
+        return Commit(tuple(transaction.events), tuple(transaction.stops))
+
+    def _attempt(self, write: _Write, transaction: Transaction) -> None:
+        """Do one write of a group so that its failure leaves the others as they are."""
+        head, told, stops = transaction.head, len(transaction.events), len(transaction.stops)
+        transaction.execute("SAVEPOINT one")
+        try:
+            write.result = write.work(transaction)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the write
+            write.error = error
+            transaction.execute("ROLLBACK TO one")
+            transaction.head = head
+            del transaction.events[told:], transaction.stops[stops:]
+        transaction.execute("RELEASE one")
+
+    def _give_up(self, group: list[_Write], error: sqlite3.Error) -> None:
+        """Nothing of the group was committed: say so to everyone in it."""
+        self.trouble = explain(self._path, error)
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for write in group:
+            write.error = Refused(ErrorCode.INTERNAL, f"nothing was stored: {self.trouble}", retry_after_s=1.0)
+
+    def _deliver(self, group: list[_Write], commit: Commit) -> None:
+        for write in group:
+            if write.future.done():
+                continue
+            if write.error is not None:
+                write.future.set_exception(write.error)
+            else:
+                write.future.set_result(write.result)
+        if commit.events or commit.stops:
+            for listener in self._listeners:
+                listener(commit)
