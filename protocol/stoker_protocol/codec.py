@@ -1,10 +1,11 @@
 """Bytes to messages and back: the only module that knows msgpack, with the limits that keep garbage cheap."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -13,7 +14,7 @@ from msgspec.msgpack import Decoder, Encoder
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import AnyEvent
 from stoker_protocol.replies import AnyReply
-from stoker_protocol.requests import AnyRequest, Submit
+from stoker_protocol.requests import AnyRequest, ItemSpec, Submit
 from stoker_protocol.worker import AnyCommand, AnySay
 
 VERSION = 1
@@ -22,39 +23,56 @@ MAX_BODY = 8 << 20
 MAX_FRAME = 9 << 20
 """Bytes at which ZeroMQ drops the peer; between the two a peer still gets a reply that says why."""
 MAX_DEPTH = 32
-"""Levels of nesting in a free-form value."""
+"""Maps and lists inside each other in a free-form value, itself included."""
+MAX_CONTAINERS = 100_000
+"""Maps and lists in all free-form values of a request: what a byte can make costly."""
 MAX_METADATA = 64 << 10
 MAX_PARAMS = 256 << 10
 MAX_WORKER_FRAME = 256 << 20
 """Bytes of one message on a worker's socketpair: a few large images."""
-QUOTABLE = 64 << 10
+QUOTABLE = 16 << 10
 """A refused body up to this size is decoded once more so that the error can quote the offending value."""
-
-# Each container costs one header byte, so a value with no more of these bytes than MAX_DEPTH can't be deeper than that.
-_CONTAINER_HEADERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
-_NOT_CONTAINERS = bytes(sorted(set(range(256)) - set(_CONTAINER_HEADERS)))
-_MAP_HEADERS = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
 
 
 class _Envelope(Struct):
-    """What is read first, so that every refusal can name the request that it answers."""
+    """What is read first, to find the struct of the rest."""
 
     v: int = 0
     id: Annotated[str, Meta(max_length=64)] = ""
     op: Annotated[str, Meta(max_length=64)] = ""
 
 
+class _Id(Struct):
+    """What every reply needs, an error too, whatever else of its request is wrong."""
+
+    id: Annotated[str, Meta(max_length=64)] = ""
+
+
+def _as_given(kind: type[Struct], aside: frozenset[str] = frozenset()) -> type[Struct]:
+    """A struct with the fields of another, sorted, that keeps their values undecoded and knows which were given."""
+    names = sorted(set(kind.__struct_fields__) - aside)
+    return msgspec.defstruct(f"{kind.__name__}AsGiven", [(name, Raw | UnsetType, UNSET) for name in names])
+
+
+_Container = dict[Any, Any] | list[Any]
+T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
+
 REQUEST_TYPES: dict[str, type[AnyRequest]] = {str(t.__struct_config__.tag): t for t in get_args(AnyRequest)}
-_request_decoders = {op: Decoder(t) for op, t in REQUEST_TYPES.items()}
-_envelope_decoder = Decoder(_Envelope)
+_id_decoder = Decoder(_Id)
 _reply_decoder = Decoder(AnyReply)
 _event_decoder = Decoder(AnyEvent)
 _command_decoder = Decoder(AnyCommand)
 _say_decoder = Decoder(AnySay)
 _any_decoder: Decoder[Any] = Decoder(Any)
 _map_decoder = Decoder(dict[str, Any])
+_given_submit_decoder = Decoder(_as_given(Submit, frozenset({"v", "id", "dry_run"})))
+_given_items_decoder = Decoder(list[_as_given(ItemSpec)])
 _encoder = Encoder()
 _canonical_encoder = Encoder(order="sorted")
+_CONTAINERS = frozenset({dict, list})
+_PLAIN = _CONTAINERS | {str, int, float, bool, type(None)}
+"""What JSON can say too, so that every client can show what another one stored."""
 
 
 def encode(message: Struct) -> bytes:
@@ -72,26 +90,23 @@ def decode_request(body: bytes) -> AnyRequest:
         raise Refused(
             ErrorCode.TOO_LARGE, f"the body has {len(body)} bytes", hint=f"at most {MAX_BODY} bytes; split the request"
         )
-    envelope = _decode_envelope(body)
-    decoder = _request_decoders.get(envelope.op)
-    if decoder is None:
+    envelope = _decode_or_refuse(body, _Envelope)
+    if envelope.v != VERSION:
+        raise _unknown_version(envelope.v)
+    kind = REQUEST_TYPES.get(envelope.op)
+    if kind is None:
         raise _unknown_op(envelope.op)
-    try:
-        request = decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise _explain(error, body, REQUEST_TYPES[envelope.op]) from None
-    except RecursionError:
-        raise _too_deep("") from None
+    request = _decode_or_refuse(body, kind)
     if isinstance(request, Submit):
         _check_free_forms(request)
     return request
 
 
 def request_id_of(body: bytes) -> str:
-    """The id of a request however wrong the rest is, or an empty string."""
+    """The id of a request, whatever else of it is wrong, or an empty string."""
     try:
-        return _envelope_decoder.decode(body).id
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _decode(_id_decoder, body).id
+    except msgspec.DecodeError:
         return ""
 
 
@@ -101,7 +116,7 @@ def decode_reply(body: bytes) -> AnyReply:
     Raises:
         msgspec.DecodeError: It is none of the replies of this version.
     """
-    return _reply_decoder.decode(body)
+    return _decode(_reply_decoder, body)
 
 
 def decode_event(body: bytes | Raw) -> AnyEvent:
@@ -110,17 +125,17 @@ def decode_event(body: bytes | Raw) -> AnyEvent:
     Raises:
         msgspec.DecodeError: It is none of the events of this version.
     """
-    return _event_decoder.decode(body)
+    return _decode(_event_decoder, body)
 
 
 def decode_command(body: bytes) -> AnyCommand:
     """Decode what the daemon tells a worker. Raises msgspec.DecodeError."""
-    return _command_decoder.decode(body)
+    return _decode(_command_decoder, body)
 
 
 def decode_say(body: bytes) -> AnySay:
     """Decode what a worker tells the daemon. Raises msgspec.DecodeError."""
-    return _say_decoder.decode(body)
+    return _decode(_say_decoder, body)
 
 
 def pack(value: Any) -> Raw:
@@ -129,8 +144,8 @@ def pack(value: Any) -> Raw:
 
 
 def unpack(value: Raw | bytes | UnsetType) -> Any:
-    """The plain Python objects of a free-form value; of an absent one, an empty map."""
-    return {} if value is UNSET else _any_decoder.decode(value)
+    """The plain Python objects of a free-form value; of an absent one, an empty map. Raises msgspec.DecodeError."""
+    return {} if value is UNSET else _decode(_any_decoder, value)
 
 
 def unpack_map(value: Raw | bytes | UnsetType) -> dict[str, Any]:
@@ -139,22 +154,24 @@ def unpack_map(value: Raw | bytes | UnsetType) -> dict[str, Any]:
     Raises:
         msgspec.DecodeError: It is something else.
     """
-    return {} if value is UNSET else _map_decoder.decode(value)
+    return {} if value is UNSET else _decode(_map_decoder, value)
 
 
 def fingerprint(body: bytes) -> bytes:
-    """SHA-256 of what a client asked for, whatever the order of its keys and before any default is filled in.
+    """SHA-256 of what a submit asked for, whatever the order of its keys and before any default is filled in.
 
-    Raises:
-        Refused: `bad_request`: maps whose keys can't be ordered.
+    The body is one that `decode_request` took. What is not known here is left out, as are `id` and `dry_run`.
     """
-    asked = _any_decoder.decode(body)
-    for envelope_key in ("v", "id", "dry_run"):
-        asked.pop(envelope_key, None)
-    try:
-        return hashlib.sha256(_canonical_encoder.encode(asked)).digest()
-    except (TypeError, ValueError):
-        raise Refused(ErrorCode.BAD_REQUEST, "a map mixes kinds of keys", hint="use text as keys") from None
+    digest = hashlib.sha256()
+    for name, value in _given(_given_submit_decoder.decode(body)):
+        digest.update(_encoder.encode(name))
+        if name == "items":
+            # One by one, so that no more than one item's free-form values are built up at a time.
+            for item in _given_items_decoder.decode(value):
+                digest.update(_canonical_encoder.encode([(key, unpack(part)) for key, part in _given(item)]))
+        else:
+            digest.update(_canonical_encoder.encode(unpack(value)))
+    return digest.digest()
 
 
 def frame(message: Struct) -> bytes:
@@ -187,125 +204,152 @@ class FrameBuffer:
             yield body
 
 
-def _decode_envelope(body: bytes) -> _Envelope:
-    try:
-        envelope = _envelope_decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(error, body, _Envelope) from None
-    except RecursionError:
-        raise _too_deep("") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused(
-            ErrorCode.BAD_REQUEST, "the body is not one msgpack map", hint='send {"v": 1, "id": ..., "op": ...}'
-        ) from None
-    if envelope.v != VERSION:
-        raise Refused(
-            ErrorCode.UNSUPPORTED_VERSION,
-            f"protocol version {envelope.v} is not spoken here",
-            field="v",
-            hint=f"supported: {VERSION}",
-        )
-    return envelope
-
-
-def _unknown_op(op: str) -> Refused:
-    hint = "ops: " + ", ".join(sorted(REQUEST_TYPES))
-    if near := nearest(op, REQUEST_TYPES):
-        hint = "did you mean " + " or ".join(near) + "?"
-    return Refused(ErrorCode.UNKNOWN_OP, f"there is no op {op!r}", field="op", hint=hint)
-
-
 def nearest(word: str, words: Mapping[str, Any] | list[str]) -> list[str]:
     """Up to three of `words` that a person may have meant by `word`."""
     import difflib  # only refusals need it, and it costs a one-shot client some milliseconds
 
-    return difflib.get_close_matches(word, list(words), n=3)
+    return difflib.get_close_matches(word[:64], list(words), n=3)
 
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
+def _decode(decoder: Decoder[T], body: bytes | Raw) -> T:
+    """Decode with one kind of error for all that can be wrong with bytes."""
+    try:
+        return decoder.decode(body)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"text that is not UTF-8: {error.object[:40]!r}") from None
+    except RecursionError:
+        raise msgspec.DecodeError(f"nested too deeply; at most {MAX_DEPTH} levels") from None
+
+
+def _decode_or_refuse(body: bytes, kind: type[S]) -> S:
+    try:
+        return _decode(Decoder(kind), body)
+    except msgspec.DecodeError as error:
+        raise _explain(error, body, kind) from None
+
+
+def _unknown_version(version: int) -> Refused:
+    return Refused(
+        ErrorCode.UNSUPPORTED_VERSION,
+        f"protocol version {version} is not spoken here",
+        field="v",
+        hint=f"supported: {VERSION}",
+    )
+
+
+def _unknown_op(op: str) -> Refused:
+    near = nearest(op, REQUEST_TYPES)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"ops: {', '.join(sorted(REQUEST_TYPES))}"
+    return Refused(ErrorCode.UNKNOWN_OP, f"there is no op {op!r}", field="op", hint=hint)
 
 
 def _explain(error: msgspec.DecodeError, body: bytes, kind: type[Struct]) -> Refused:
     """Turn msgspec's words into a refusal that names the field, quotes the value and says what would do."""
-    match = _AT.match(str(error))
-    what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
-    field = path.removeprefix("$").removeprefix(".")
+    text = str(error).removeprefix("MessagePack data is ")
+    what, at, path = text.rpartition(" - at `$")
+    what, field = (what, path.strip("`.")) if at else (text, "")
+    quoted = "" if "enum value" in what else _quote(body, field)
     if "missing required field" in what:
-        field = ".".join(filter(None, [field, what.split("`")[1]]))
-    quoted = _quote(body, path)
-    message = f"{field or 'body'}: {what[:1].lower()}{what[1:]}" + (f" ({quoted})" if quoted else "")
-    choices = _choices(kind, field) if "enum" in what else []
-    return Refused(ErrorCode.BAD_REQUEST, message, field=field, hint=f"one of: {', '.join(choices)}" if choices else "")
+        field = f"{field}.{what.split('`')[1]}".lstrip(".")
+    message = f"{field or 'body'}: {what[:1].lower()}{what[1:]:.100}{quoted}"
+    hint = "" if field else 'one msgpack map: {"v": 1, "id": ..., "op": ...}'
+    if choices := _choices(kind, field):
+        hint = f"one of: {', '.join(choices)}"
+    return Refused(ErrorCode.BAD_REQUEST, message, field=field, hint=hint)
 
 
-def _quote(body: bytes, path: str) -> str:
-    """The offending value, shortened, where it is cheap to find."""
-    if len(body) > QUOTABLE or path == "$":
+def _quote(body: bytes, field: str) -> str:
+    """The offending value, shortened, where it is cheap to find and says more than its type."""
+    if len(body) > QUOTABLE or not field:
         return ""
     try:
-        value = _any_decoder.decode(body)
-        for step in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
-            value = value[step[0]] if step[0] else value[int(step[1])]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, KeyError, IndexError, TypeError):
+        value = _decode(_any_decoder, body)
+        for step in re.findall(r"[^.\[\]]+", field):
+            value = value[int(step) if step.isdigit() else step]
+    except (msgspec.DecodeError, KeyError, IndexError, TypeError):
         return ""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return f" ({value!r:.80})" if isinstance(value, str | int | float) else ""
 
 
 def _choices(kind: type[Struct], field: str) -> list[str]:
-    """What an enum field of a request would accept."""
-    name = field.split("[")[0]
-    for info in msgspec.structs.fields(kind):
-        if info.name == name:
-            enums = [t for t in (info.type, *get_args(info.type)) if isinstance(t, type) and issubclass(t, Enum)]
-            enums += [
-                e for t in get_args(info.type) for e in get_args(t) if isinstance(e, type) and issubclass(e, Enum)
-            ]
-            return [str(member.value) for enum in enums[:1] for member in enum]
+    """What a field from a closed list would accept."""
+    types = [info.type for info in msgspec.structs.fields(kind) if info.name == field.split("[")[0]]
+    while types:
+        hint = types.pop()
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            return [str(member.value) for member in hint]
+        if get_origin(hint) is Literal:
+            return list(get_args(hint))
+        types += get_args(hint)
     return []
 
 
-def _too_deep(field: str) -> Refused:
-    return Refused(ErrorCode.BAD_REQUEST, "nested too deeply", field=field, hint=f"at most {MAX_DEPTH} levels")
+def _given(asked: Struct) -> Iterator[tuple[str, Raw]]:
+    """The fields that a map had, in the order of their names."""
+    for name in asked.__struct_fields__:
+        value = getattr(asked, name)
+        if value is not UNSET:
+            yield name, value
 
 
 def _check_free_forms(request: Submit) -> None:
-    _check_free_form(request.metadata, "metadata", MAX_METADATA)
-    _check_free_form(request.params, "params", MAX_PARAMS)
+    left = MAX_CONTAINERS
+    for field, value, max_bytes in _free_forms(request):
+        left -= _check_free_form(field, value, max_bytes)
+        if left < 0:
+            raise Refused(
+                ErrorCode.TOO_LARGE,
+                f"more than {MAX_CONTAINERS} maps and lists in params and metadata",
+                field=field,
+                hint="split the request",
+            )
+
+
+def _free_forms(request: Submit) -> Iterator[tuple[str, Raw, int]]:
+    """The free-form values of a job that were given: field, value, and the bytes that it may have."""
+    if request.metadata is not UNSET:
+        yield "metadata", request.metadata, MAX_METADATA
+    if request.params is not UNSET:
+        yield "params", request.params, MAX_PARAMS
     for index, item in enumerate(request.items):
         if item.params is not UNSET:
-            _check_free_form(item.params, f"items[{index}].params", MAX_PARAMS)
+            yield f"items[{index}].params", item.params, MAX_PARAMS
 
 
-def _check_free_form(value: Raw | UnsetType, field: str, max_bytes: int) -> None:
-    """A free-form value is a map, not too large and not too deep."""
-    if value is UNSET:
-        return
+def _check_free_form(field: str, value: Raw, max_bytes: int) -> int:
+    """A free-form value is a map of what JSON can say too, not too large and not too deep; its maps and lists."""
     raw = bytes(value)
-    if raw[0] not in _MAP_HEADERS:
-        raise Refused(ErrorCode.BAD_REQUEST, f"{field} is not a map", field=field, hint="a map with text keys")
     if len(raw) > max_bytes:
         raise Refused(
             ErrorCode.TOO_LARGE, f"{field} has {len(raw)} bytes", field=field, hint=f"at most {max_bytes} bytes"
         )
-    if len(raw.translate(None, _NOT_CONTAINERS)) > MAX_DEPTH and _is_deep(raw):
-        raise _too_deep(field)
-
-
-def _is_deep(raw: bytes) -> bool:
-    """Whether a value is nested deeper than MAX_DEPTH."""
     try:
-        level = [_any_decoder.decode(raw)]
-    except RecursionError:
-        return True
-    for _ in range(MAX_DEPTH + 1):
-        level = [child for value in level for child in _children(value)]
+        level: list[_Container] = [_decode(_map_decoder, raw)]
+    except msgspec.DecodeError as error:
+        raise _not_free_form(field, f"what can't be read: {error}") from None
+    containers = 0
+    for _ in range(MAX_DEPTH):
+        containers += len(level)
+        level = _inner_containers(level, field)
         if not level:
-            return False
-    return True
+            return containers
+    raise Refused(
+        ErrorCode.BAD_REQUEST, f"{field} is nested too deeply", field=field, hint=f"at most {MAX_DEPTH} levels"
+    )
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value.keys(), *value.values()]  # pyright: ignore[reportUnknownVariableType]  # free-form by nature
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]  # free-form by nature
+def _inner_containers(level: list[_Container], field: str) -> list[_Container]:
+    """The maps and lists that these maps and lists hold."""
+    keys = [key for outer in level if isinstance(outer, dict) for key in outer]
+    values = [value for outer in level for value in (outer.values() if isinstance(outer, dict) else outer)]
+    kinds = {*map(type, values)}
+    if strange := {*map(type, keys)} - {str} or kinds - _PLAIN:
+        raise _not_free_form(field, strange.pop().__name__)
+    if float in kinds and not all(math.isfinite(value) for value in values if type(value) is float):
+        raise _not_free_form(field, "a number that is not finite")
+    return [value for value in values if type(value) in _CONTAINERS] if kinds & _CONTAINERS else []
+
+
+def _not_free_form(field: str, what: str) -> Refused:
+    hint = "a map with text keys; text, finite numbers, true, false, nil, lists and maps as values"
+    return Refused(ErrorCode.BAD_REQUEST, f"{field} holds {what}", field=field, hint=hint)

@@ -201,8 +201,8 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
     name: str
     type: Literal["integer", "number", "string", "boolean"]
     default: Any = None
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     choices: list[Any] | None = None
     required: bool = False
     help: str = ""

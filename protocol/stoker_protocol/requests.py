@@ -1,7 +1,7 @@
 """What a client may ask: one struct for each op. A new verb starts here."""
 
 from enum import IntEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -13,7 +13,7 @@ MAX_READ = 1 << 20
 
 Cursor = Annotated[str, Meta(max_length=64)]
 PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
-Seq = Annotated[int, Meta(ge=0)]
+Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 JobIds = Annotated[list[JobId], Meta(min_length=1, max_length=MAX_PAGE)]
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
 
@@ -117,7 +117,7 @@ class Cancel(Request, frozen=True, tag="cancel", kw_only=True):
 
     role = Role.SUBMIT
     job_ids: JobIds | None = None
-    scope: Annotated[str, Meta(pattern="^(queued|all)$")] | None = None
+    scope: Literal["queued", "all"] | None = None
 
 
 class Retry(Request, frozen=True, tag="retry", kw_only=True):
