@@ -55,8 +55,8 @@ def accepted(parameter: Parameter) -> str:
     if parameter.choices is not None:
         return "one of: " + ", ".join(map(str, parameter.choices))
     low, high = parameter.minimum, parameter.maximum
-    span = f" from {low:.15g}" if low is not None else ""
-    span += f" to {high:.15g}" if high is not None else ""
+    span = f" from {low}" if low is not None else ""
+    span += f" {'to' if span else 'up to'} {high}" if high is not None else ""
     return parameter.type + span
 
 
