@@ -1,0 +1,61 @@
+"""Does a job fit what a model family offers: which of its models is meant, and are the parameters what they take?"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from stoker_daemon.jobs.parameters import by_name, check_parameters
+from stoker_protocol.codec import nearest, unpack_map
+from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.jobs import Parameter
+from stoker_protocol.requests import Submit
+from stoker_protocol.worker import ModelFamily
+
+_ITEMS_A_TURN = 256
+"""So many items are checked before others on the loop have their turn."""
+
+
+def choose_model(family: ModelFamily, asked: str) -> str:
+    """The model meant: the first one unless another is named; of a family not known yet, as asked.
+
+    Raises:
+        Refused: `bad_request`: the family has no such model.
+    """
+    names = [model.name for model in family.models]
+    if not asked:
+        return names[0] if names else ""
+    if names and asked not in names:
+        near = nearest(asked, names)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"models: {', '.join(names)}"
+        raise Refused(ErrorCode.BAD_REQUEST, f"there is no model {asked!r:.80}", field="model", hint=hint)
+    return asked
+
+
+async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:
+    """Check the parameters of all items as they will be: the job's, with the item's own laid over them.
+
+    Raises:
+        Refused: `bad_request`, naming the first offending field.
+    """
+    known = by_name(parameters)
+    shared = _as_map(request.params, "params")
+    check_parameters(shared, {name: msgspec.structs.replace(p, required=False) for name, p in known.items()}, "params")
+    knows_bare = False
+    for index, item in enumerate(request.items):
+        if index % _ITEMS_A_TURN == _ITEMS_A_TURN - 1:
+            await asyncio.sleep(0)
+        if item.params is UNSET and knows_bare:
+            continue
+        field = f"items[{index}].params"
+        check_parameters({**shared, **_as_map(item.params, field)}, known, field)
+        knows_bare = knows_bare or item.params is UNSET
+
+
+def _as_map(value: Raw | UnsetType, field: str) -> Mapping[str, Any]:
+    try:
+        return unpack_map(value)
+    except msgspec.DecodeError as error:
+        raise Refused(ErrorCode.BAD_REQUEST, f"{field}: {error}", field=field, hint="a map with text keys") from None

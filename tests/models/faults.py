@@ -1,0 +1,259 @@
+"""Model classes that go wrong on demand, each in a way that a test names in its parameters."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stoker_protocol.errors import FailureKind
+from stoker_protocol.jobs import ModelFacts, Parameter
+from stoker_protocol.worker import ModelFamily
+from stoker_worker.model import BatchItem, Estimate, Failure, Output, Report
+
+BIG = 8 << 20
+"""Bytes of the output of `do="big"`."""
+_LOOK_EVERY_S = 0.01
+_STRAY_S = 60
+
+Made = Output | Failure
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as GPU libraries name theirs."""
+
+
+class Faults:
+    """Echoes the prompt of each item as text, or does what its `do` says instead.
+
+    Config: `[engines.faults] kind="python" model="tests.models.faults:Faults"`; the worker needs this repository on its
+    path (`python_path`, or `PYTHONPATH` in the daemon's environment).
+
+    Models: `one` and `two` load at once; `broken` raises, `huge` raises MemoryError, `fatal` exits with code 4, `stuck`
+    never ends loading. Option `log`: a file that gets a line `load MODEL` and `unload MODEL` each time.
+
+    Parameters of an item, which are worked on one after the other (see `PARAMETERS` for what `do` may be):
+
+    - `prompt`: what is echoed, as `text/plain`; the record has `model`, `prompt` and `seed`.
+    - `log`: a file that gets a line `POSITION PROMPT` each time the item is executed.
+    - `steps`: how many steps are reported before the item is done (phase `running`).
+    - `gate`: a file; the item stays at its first step, reporting it, until that file exists. When it is there it makes
+      the file `GATE.reached`. A held run can be interrupted.
+    - `times`: misbehave only the first so many times that `log` has the prompt; 0: each time.
+    - `above`: misbehave only in batches of more than so many items.
+    - `kind`, `message`: those of `do="fail"`.
+    - `ignore_sigterm`: from then on only SIGKILL ends the process.
+    """
+
+    def __init__(self, model: str, options: Mapping[str, Any]) -> None:
+        self._model = model
+        self._log = options.get("log", "")
+
+    @classmethod
+    def describe(cls) -> ModelFamily:
+        """Say what there is."""
+        models = [ModelFacts(name) for name in ("one", "two", "broken", "huge", "fatal", "stuck")]
+        return ModelFamily(family="faults", models=models, parameters=PARAMETERS, max_batch=8)
+
+    def load(self) -> None:
+        """Load, or fail to."""
+        _append(self._log, f"load {self._model}")
+        match self._model:
+            case "broken":
+                raise RuntimeError("the weights\nare broken")
+            case "huge":
+                raise MemoryError("the weights are too large")
+            case "fatal":
+                os._exit(4)
+            case "stuck":
+                _hang()
+            case _:
+                pass
+
+    def run(self, batch: Sequence[BatchItem], report: Report) -> Iterator[Made]:
+        """Work on one item after the other."""
+        for item in batch:
+            yield from self._run_item(item, len(batch), report)
+
+    def unload(self) -> None:
+        """Nothing is held; the log tells."""
+        _append(self._log, f"unload {self._model}")
+
+    def estimate(self, count: int) -> Estimate:
+        """Guess."""
+        return Estimate(seconds=0.01 * count, memory_mb=1.0)
+
+    def _run_item(self, item: BatchItem, batch_size: int, report: Report) -> Iterator[Made]:
+        params = item.params
+        earlier = _executions(params["log"], params["prompt"])
+        _append(params["log"], f"{item.position} {params['prompt']}")
+        if params["ignore_sigterm"]:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if params["gate"]:
+            _wait_at(Path(params["gate"]), item, report)
+        for step in range(1, params["steps"] + 1):
+            preview = b"preview" if report.wants_preview else None
+            report(phase="running", step=step, steps=params["steps"], preview=preview, position=item.position)
+        is_cured = bool(params["times"]) and earlier >= params["times"]
+        if is_cured or batch_size <= params["above"]:
+            yield self._echo(item)
+        else:
+            yield from self._misbehave(item)
+
+    def _misbehave(self, item: BatchItem) -> Iterator[Made]:
+        match item.params["do"]:
+            case "echo":
+                yield self._echo(item)
+            case "twice":
+                yield self._echo(item)
+                yield self._echo(item)
+            case "big":
+                yield self._echo(item)._replace(data=bytes(BIG))
+            case "nothing":
+                pass
+            case "stray":
+                yield self._echo(item)._replace(position=99)
+            case "wrong_type":
+                yield self._echo(item)._replace(data="text")  # pyright: ignore[reportArgumentType]  # the fault itself
+            case "fail":
+                yield Failure(item.position, FailureKind(item.params["kind"]), item.params["message"])
+            case do:
+                _FAULTS[do](item)
+
+    def _echo(self, item: BatchItem) -> Output:
+        prompt = item.params["prompt"]
+        record = {"model": self._model, "prompt": prompt, "seed": item.params["seed"]}
+        return Output(item.position, prompt.encode(), "text/plain", ".txt", record)
+
+
+class CannotDescribe(Faults):
+    """Can't say what it offers."""
+
+    @classmethod
+    def describe(cls) -> ModelFamily:
+        """Fail."""
+        raise RuntimeError("no idea what this offers")
+
+
+class NeverDescribes(Faults):
+    """Never says what it offers."""
+
+    @classmethod
+    def describe(cls) -> ModelFamily:
+        """Hang."""
+        _hang()
+
+
+def _wait_at(gate: Path, item: BatchItem, report: Report) -> None:
+    Path(f"{gate}.reached").touch()
+    while not gate.exists():
+        report(phase="running", step=1, steps=item.params["steps"] + 1, position=item.position)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _executions(log: str, prompt: str) -> int:
+    if not log or not Path(log).exists():
+        return 0
+    return sum(line.partition(" ")[2] == prompt for line in Path(log).read_text().splitlines())
+
+
+def _append(log: str, line: str) -> None:
+    if log:
+        with Path(log).open("a") as file:
+            file.write(line + "\n")
+
+
+def _hang() -> NoReturn:
+    while True:
+        signal.pause()
+
+
+def _raise(item: BatchItem) -> None:
+    raise ValueError(f"can't draw\n{item.params['prompt']}")
+
+
+def _raise_long(_item: BatchItem) -> None:
+    raise ValueError("x" * 10_000)
+
+
+def _raise_gpu_oom(_item: BatchItem) -> None:
+    raise OutOfMemoryError("tried to allocate 80 GiB")
+
+
+def _raise_memory_error(_item: BatchItem) -> None:
+    raise MemoryError
+
+
+def _hold_gil(_item: BatchItem) -> None:
+    """One call into C that would take days and never lets another thread run."""
+    sum(range(10**15))
+
+
+def _leave_a_child(item: BatchItem) -> None:
+    """Die with a child in the same process group; its pid is in the log."""
+    child = subprocess.Popen(["sleep", str(_STRAY_S)])
+    _append(item.params["log"], f"child {child.pid}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _leave_an_orphan(item: BatchItem) -> None:
+    """Die with a child outside the process group that keeps the connection open; its pid is in the log."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        time.sleep(_STRAY_S)
+        os._exit(0)
+    while os.getsid(pid) == os.getsid(0):
+        time.sleep(_LOOK_EVERY_S)
+    _append(item.params["log"], f"orphan {pid}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _write(data: bytes) -> Callable[[BatchItem], object]:
+    return lambda _item: os.write(_connection(), data)
+
+
+def _kill(number: signal.Signals) -> Callable[[BatchItem], object]:
+    return lambda _item: os.kill(os.getpid(), number)
+
+
+def _connection() -> int:
+    """The file descriptor of the connection to the daemon."""
+    return int(sys.argv[sys.argv.index("--fd") + 1])
+
+
+_FAULTS: dict[str, Callable[[BatchItem], object]] = {
+    "raise": _raise,
+    "raise_long": _raise_long,
+    "oom": _raise_gpu_oom,
+    "memory_error": _raise_memory_error,
+    "segfault": _kill(signal.SIGSEGV),
+    "kill": _kill(signal.SIGKILL),
+    "stop": _kill(signal.SIGSTOP),
+    "exit": lambda _item: sys.exit(3),
+    "hold_gil": _hold_gil,
+    "hang": lambda _item: _hang(),
+    "garbage": _write(b"\xff" * 64),
+    "nonsense": _write(b"\x00\x00\x00\x01\xc1"),
+    "close": lambda _item: os.close(_connection()),
+    "child": _leave_a_child,
+    "orphan": _leave_an_orphan,
+}
+_YIELDS = ["echo", "twice", "big", "nothing", "stray", "wrong_type", "fail"]
+
+PARAMETERS = [
+    Parameter("prompt", "string", required=True),
+    Parameter("do", "string", default="echo", choices=[*_YIELDS, *_FAULTS]),
+    Parameter("steps", "integer", default=2, minimum=1, maximum=1000),
+    Parameter("seed", "integer", default=0, minimum=0, maximum=2**63 - 1),
+    Parameter("gate", "string", default=""),
+    Parameter("log", "string", default=""),
+    Parameter("times", "integer", default=0, minimum=0, maximum=1000),
+    Parameter("above", "integer", default=0, minimum=0, maximum=8),
+    Parameter("kind", "string", default="invalid", choices=[str(kind) for kind in FailureKind]),
+    Parameter("message", "string", default="as asked"),
+    Parameter("ignore_sigterm", "boolean", default=False),
+]
