@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from stoker_protocol.errors import ErrorCode
 from stoker_protocol.jobs import Artifact, Daemon, Engine, Item, Job, JobState, Lane, Pause, Queue
@@ -11,8 +11,8 @@ from stoker_protocol.jobs import Artifact, Daemon, Engine, Item, Job, JobState, 
 class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
     """What all replies carry: the `id` of the request that they answer."""
 
-    v: int = 1
-    id: str = ""
+    v: int = field(default_factory=lambda: 1)  # no plain defaults, which an error reply would leave out of its map
+    id: str = field(default_factory=str)
 
 
 class ErrorReply(Reply, frozen=True, tag="error", kw_only=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from stoker_protocol.jobs import MAX_ITEMS, FreeForm, ItemState, JobId, JobState, Name, OnInterrupt, Priority, Reason
 
@@ -31,7 +31,7 @@ class Request(Struct, frozen=True, tag_field="op", kw_only=True, omit_defaults=T
     """What all requests carry: the caller's `id` for this request comes back in the reply."""
 
     role: ClassVar[Role] = Role.VIEW
-    v: int = 1
+    v: int = field(default_factory=lambda: 1)  # not a plain default, which would be left out of the map
     id: Annotated[str, Meta(max_length=64)]
 
 
