@@ -14,8 +14,8 @@ JobId = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*
 """Made by the client; also a folder name, so it has no separators and does not begin with a dot."""
 Name = Annotated[str, Meta(max_length=200)]
 Reason = Annotated[str, Meta(max_length=500)]
-FreeForm = Raw
-"""A msgpack value that stays undecoded until somebody needs it; at most 32 levels deep."""
+FreeForm = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+"""A map of what JSON can say too, at most 32 levels deep, that stays undecoded until somebody needs it."""
 
 
 class Priority(StrEnum):
