@@ -192,15 +192,14 @@ def _hold_gil(_item: BatchItem) -> None:
     sum(range(10**15))
 
 
-def _leave_a_child(item: BatchItem) -> None:
-    """Die with a child in the same process group; its pid is in the log."""
+def _start_child(item: BatchItem) -> None:
+    """Leave a child in the same process group, with its pid in the log."""
     child = subprocess.Popen(["sleep", str(_STRAY_S)])
     _append(item.params["log"], f"child {child.pid}")
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _leave_an_orphan(item: BatchItem) -> None:
-    """Die with a child outside the process group that keeps the connection open; its pid is in the log."""
+def _die_leaving_orphan(item: BatchItem) -> None:
+    """Die, and leave a child outside the process group that keeps the connection open, with its pid in the log."""
     pid = os.fork()
     if pid == 0:
         os.setsid()
@@ -239,8 +238,8 @@ _FAULTS: dict[str, Callable[[BatchItem], object]] = {
     "garbage": _write(b"\xff" * 64),
     "nonsense": _write(b"\x00\x00\x00\x01\xc1"),
     "close": lambda _item: os.close(_connection()),
-    "child": _leave_a_child,
-    "orphan": _leave_an_orphan,
+    "child": _start_child,
+    "orphan": _die_leaving_orphan,
 }
 _YIELDS = ["echo", "twice", "big", "nothing", "stray", "wrong_type", "fail"]
 

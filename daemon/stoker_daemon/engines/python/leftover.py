@@ -37,16 +37,19 @@ def end_leftover(pid_file: Path) -> int | None:
 
 
 def _kill_group(pid: int, birth: str) -> bool:
-    with suppress(ProcessLookupError):
+    try:
         pidfd = os.pidfd_open(pid)
-        try:
-            if birth == _birth(pid):
-                os.killpg(pid, signal.SIGKILL)
-                select.select([pidfd], [], [], _GONE_WITHIN_S)
-                return True
-        finally:
-            os.close(pidfd)
-    return False
+    except (OSError, OverflowError):
+        return False
+    try:
+        if not birth or birth != _birth(pid):
+            return False
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        select.select([pidfd], [], [], _GONE_WITHIN_S)
+        return True
+    finally:
+        os.close(pidfd)
 
 
 def _birth(pid: int) -> str:

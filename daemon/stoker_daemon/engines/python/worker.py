@@ -43,6 +43,7 @@ class Worker:
         self._writer = writer
         self._frames = FrameBuffer()
         self._heard: deque[AnySay] = deque()
+        self._garbage = ""
         self._told_to_end = False
         self._exit_code: int | None = None
         self._exited = asyncio.Event()
@@ -94,14 +95,13 @@ class Worker:
             WorkerDied: It is gone, or said what nobody understands and was ended for that.
         """
         while not self._heard:
+            if self._garbage:
+                await self.end(grace_s=0)
+                raise WorkerDied(f"the worker said what is no message ({self._garbage}) and was ended")
             data = await self._read()
             if not data:
                 raise WorkerDied(await self._last_words())
-            try:
-                self._heard.extend(map(decode_say, self._frames.feed(data)))
-            except (ValueError, RecursionError) as error:
-                await self.end(grace_s=0)
-                raise WorkerDied(f"the worker said what is no message ({error}) and was ended") from None
+            self._take(data)
         return self._heard.popleft()
 
     def terminate(self) -> None:
@@ -122,6 +122,12 @@ class Worker:
             return await self._reader.read(_CHUNK)
         except ConnectionError:
             return b""
+
+    def _take(self, data: bytes) -> None:
+        try:
+            self._heard.extend(map(decode_say, self._frames.feed(data)))
+        except (ValueError, RecursionError) as error:
+            self._garbage = str(error)
 
     async def _last_words(self) -> str:
         """How it ended, once its connection is closed."""

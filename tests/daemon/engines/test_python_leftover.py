@@ -1,0 +1,51 @@
+"""A worker that outlived its daemon is found by its pid file and ended, and nothing else is."""
+
+import os
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from tests.worker.processes import BOUND_S, is_alive, wait_for
+
+from stoker_daemon.engines.python import end_leftover
+from stoker_daemon.engines.python.leftover import remember
+
+
+@pytest.fixture
+def leader() -> Generator["subprocess.Popen[str]"]:
+    """A process group: a leader and its child, whose pid is the first line of its output."""
+    command = ["sh", "-c", "sleep 60 & echo $!; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        yield process
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+
+
+def test_leftover_group_is_ended(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
+    """We expect that the whole group of a leftover worker is gone, and its file with it."""
+    assert leader.stdout is not None
+    child = int(leader.stdout.readline())
+    remember(tmp_path / "pid", leader.pid)
+    assert end_leftover(tmp_path / "pid") == leader.pid
+    assert leader.wait(BOUND_S) == -9
+    wait_for(lambda: not is_alive(child))
+    assert not (tmp_path / "pid").exists()
+    assert end_leftover(tmp_path / "pid") is None
+
+
+def test_another_process_with_the_pid_is_left_alone(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
+    """We expect that a process which began at another time, or in another boot, is not taken for the worker."""
+    remember(tmp_path / "pid", leader.pid)
+    pid, ticks, boot = (tmp_path / "pid").read_text().split()
+    for text in (f"{pid} {int(ticks) - 1} {boot}\n", f"{pid} {ticks} another-boot\n", f"{pid}\n"):
+        (tmp_path / "pid").write_text(text)
+        assert end_leftover(tmp_path / "pid") is None
+        assert leader.poll() is None
+
+
+@pytest.mark.parametrize("text", ["", "torn", "99999999 1 x\n", "-1 1 x\n", "0 1 x\n", "1" * 400])
+def test_useless_file(tmp_path: Path, text: str) -> None:
+    """We expect that a torn file, or one that names no process, harms nobody."""
+    (tmp_path / "pid").write_text(text)
+    assert end_leftover(tmp_path / "pid") is None
