@@ -18,6 +18,7 @@ from stoker_daemon.jobs.records import (
     Signature,
 )
 from stoker_protocol import jobs as words
+from stoker_protocol.errors import FailureKind
 from stoker_protocol.events import AnyEvent, LifecycleEvent
 from stoker_protocol.replies import (
     ArtifactsPage,
@@ -53,12 +54,17 @@ Choose = Callable[[Sequence[Head]], Head | None]
 
 @dataclass(frozen=True, slots=True)
 class ClaimOrder:
-    """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(engine)` in one run."""
+    """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(engine)` in one run.
+
+    `timeout_s` and `no_progress_s` hold for jobs that set none of their own.
+    """
 
     lane: str
     engines: frozenset[str]
     choose: Choose
     max_batch: Callable[[str], int]
+    timeout_s: float
+    no_progress_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ class RunObserver(Protocol):
 
     def on_output(self, output: Output) -> None: ...
 
-    def on_item_failed(self, position: int, kind: str, message: str) -> None: ...
+    def on_item_failed(self, position: int, kind: FailureKind, message: str) -> None: ...
 
 
 class Engine(Protocol):

@@ -47,11 +47,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a run: attempts of an item, seconds for one item, seconds without progress (None: no bound)."""
+    """What bounds a run: attempts of an item, seconds for each of its items, seconds without a sign of life."""
 
     max_attempts: int
-    timeout_s: float | None
-    no_progress_s: float | None
+    timeout_s: float
+    no_progress_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +166,15 @@ class JobFolder:
 
 
 class EngineFailure(Exception):
-    """An engine could not do what it was asked to; `died` says that its process ended with it."""
+    """An engine could not do what it was asked to.
 
-    def __init__(self, kind: FailureKind, message: str, *, died: bool = False) -> None:
+    `died`: its process ended with it. `unavailable`: it could not even be started or reached, which no item is to
+    blame for.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, *, died: bool = False, unavailable: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.died = died
+        self.unavailable = unavailable

@@ -85,7 +85,7 @@ def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: s
         )
         for position, (index, own, attempts, crashes, _, custom_id) in enumerate(_may_share(rows))
     )
-    limits = Limits(max_attempts, timeout_s, no_progress_s)
+    limits = Limits(max_attempts, timeout_s or order.timeout_s, no_progress_s or order.no_progress_s)
     return Run(run_id, order.lane, head.signature, head.priority, members, limits, jobs=())
 
 

@@ -1,0 +1,303 @@
+"""What executes: one lane holds one model at a time and takes run after run from the queue."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+
+from stoker_daemon.execution.observer import Observer
+from stoker_daemon.execution.supervisor import Ending, Patience, Supervisor
+from stoker_daemon.jobs.records import Commit, Head, Member, Recorded, Result, Run, SavedArtifact
+from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
+from stoker_daemon.scheduling import policy
+from stoker_daemon.scheduling.eta import Pace
+from stoker_daemon.scheduling.retry import RetryPolicy, judge
+from stoker_protocol import jobs as words
+from stoker_protocol.errors import FailureKind, Refused
+from stoker_protocol.events import EngineDown, LaneChanged, LifecycleEvent, ModelLoaded, RunEscalated, topic_of_lane
+from stoker_protocol.jobs import Failure, ItemState
+from stoker_protocol.replies import Finding
+
+IDLE_LOOK_S = 30.0
+"""An idle lane looks at the queue this often even if nobody woke it: bounds what a jump of the clock can delay."""
+STORE_RETRY_S = 1.0
+"""Between tries to record a run while the store can't commit."""
+TELL_TIMEOUT_S = 5.0
+"""A slow disk must not keep a hung run from being ended."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """What the config says about lanes; seconds."""
+
+    patience: Patience
+    retries: RetryPolicy
+    timeout_s: float
+    no_progress_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a lane works with. `dice` draws from [0, 1); `wants_previews` tells whether somebody watches a job."""
+
+    store: JobStore
+    artifacts: Artifacts
+    announce: Announce
+    clock: Clock
+    dice: Callable[[], float]
+    wants_previews: Callable[[str], bool]
+
+
+@dataclass(slots=True)
+class Work:
+    """One run on its way through the lane."""
+
+    run: Run
+    engine: Engine
+    observer: Observer
+    supervisor: Supervisor
+    ending: Ending = field(default_factory=Ending)
+    artifacts: dict[int, tuple[SavedArtifact, ...]] = field(default_factory=dict[int, tuple[SavedArtifact, ...]])
+
+
+class Lane:
+    """Runs the queue's work on its engines, one run at a time; a commit of the store wakes it."""
+
+    def __init__(self, name: str, engines: Mapping[str, Engine], world: World, settings: LaneSettings) -> None:
+        self.name = name
+        self._engines = engines
+        self._world = world
+        self._settings = settings
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self._work: Work | None = None
+        self._stops: dict[str, str] = {}
+        self._paces: dict[str, Pace] = {}
+        self._engine_name, self._model = "", ""
+        self._loads = 0
+        self._unavailable_in_a_row = 0
+        self._state: Literal["idle", "loading", "running", "stopped"] = "idle"
+
+    def committed(self, commit: Commit) -> None:
+        """Hear of a commit: there may be work, and runs may have to stop."""
+        for stop in commit.stops:
+            if stop.lane == self.name:
+                self._stop_run(stop.run_id, stop.reason)
+        self._wake.set()
+
+    def status(self) -> words.Lane:
+        """What it holds and does."""
+        work = self._work
+        return words.Lane(
+            name=self.name,
+            state=self._state,
+            engine=self._engine_name,
+            model=self._model,
+            run_id=work.run.run_id if work else "",
+            loads=self._loads,
+            last_progress_s=self._world.clock.monotonic_s() - work.observer.last_progress_s if work else None,
+        )
+
+    def findings(self) -> list[Finding]:
+        """Whether the lane is able to work."""
+        alive = self._state != "stopped"
+        return [Finding(f"lane {self.name}", ok=alive, detail="" if alive else "the lane has stopped")]
+
+    async def serve(self) -> None:
+        """Take runs until `stop`."""
+        run: Run | None = None
+        try:
+            while not self._is_stopping or run:
+                run = await self._perform(run) if run else await self._next_run()
+        finally:
+            self._enter("stopped")
+
+    async def stop(self, serving: "asyncio.Task[None]", grace_s: float) -> None:
+        """Let the run at work end within its grace, then hand it back to the queue."""
+        self._is_stopping = True
+        self._wake.set()
+        await asyncio.wait({serving}, timeout=grace_s)
+        if self._work is not None:
+            self._stop_run(self._work.run.run_id, "shutdown")
+        await serving
+
+    async def _next_run(self) -> Run | None:
+        """Claim a run, or wait until there may be one."""
+        self._wake.clear()
+        try:
+            run = await self._world.store.claim(self._order())
+            if run is None and not self._is_stopping:
+                await self._wait_for_work()
+        except Refused as refused:
+            log.warning("no claim possible", lane=self.name, why=refused.message)
+            await asyncio.sleep(STORE_RETRY_S)
+            return None
+        return run
+
+    async def _wait_for_work(self) -> None:
+        due_ms = await self._world.store.next_due_ms()
+        wait_s = IDLE_LOOK_S
+        if due_ms is not None:
+            wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
+        try:
+            await asyncio.wait_for(self._wake.wait(), wait_s)
+        except TimeoutError:
+            return
+
+    # One run, step by step
+
+    async def _perform(self, run: Run) -> Run | None:
+        work = self._begin(run)
+        work.ending = await work.supervisor.watch(self._load_and_run(work))
+        work.artifacts = await work.observer.saved()
+        await self._tell_death(work)
+        recorded = await self._record(work, self._results(work))
+        self._conclude(work, recorded)
+        return recorded.next_run
+
+    def _begin(self, run: Run) -> Work:
+        world, engine = self._world, self._engines[run.signature.engine]
+        previews = any(world.wants_previews(job.job_id) for job in run.jobs)
+        observer = Observer(run, world.artifacts, world.announce, world.clock, self._paces, previews=previews)
+
+        async def tell_rung(rung: str, reason: str) -> None:
+            event = RunEscalated(lane=self.name, engine=engine.name, run_id=run.run_id, rung=rung, reason=reason)
+            await self._tell(event)
+
+        supervisor = Supervisor(run, engine, observer, world.clock, self._settings.patience, tell_rung)
+        self._work = Work(run, engine, observer, supervisor)
+        if run.run_id in self._stops:
+            supervisor.stop(self._stops[run.run_id])
+        return self._work
+
+    async def _load_and_run(self, work: Work) -> bool:
+        """True: the run came to its end; False: it was to stop."""
+        model = work.run.signature.residency
+        if (self._engine_name, self._model) != (work.engine.name, model):
+            self._enter("loading")
+            work.observer.tell_progress("loading", 0, 1)
+        self._engine_name, self._model = "", ""
+        seconds = await work.engine.load(model)
+        self._engine_name, self._model = work.engine.name, model
+        self._unavailable_in_a_row = 0
+        if seconds:
+            self._loads += 1
+            await self._tell(ModelLoaded(lane=self.name, engine=work.engine.name, model=model, seconds=seconds))
+        if work.supervisor.is_stopped:
+            return False
+        self._enter("running")
+        work.observer.on_running()
+        return await work.engine.run(work.run.run_id, work.run.members, work.observer)
+
+    async def _tell_death(self, work: Work) -> None:
+        failure = work.ending.failure
+        if failure is not None and (failure.died or failure.unavailable):
+            self._engine_name, self._model = "", ""
+            await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
+
+    def _results(self, work: Work) -> list[Result]:
+        return [self._result(work, member) for member in work.run.members]
+
+    def _result(self, work: Work, member: Member) -> Result:
+        """What becomes of one member, by how its run ended and what it had made until then."""
+        own = work.observer.failures.get(member.position)
+        if own is not None:
+            return self._judge(work, member, FailureKind(own.kind), own.message, shared=False)
+        if member.position in work.artifacts:
+            return Result(member.position, ItemState.SUCCEEDED, artifacts=work.artifacts[member.position])
+        reason, failure = work.ending.reason, work.ending.failure
+        shared = len(work.run.members) > 1
+        if reason in (FailureKind.TIMEOUT, FailureKind.NO_PROGRESS):
+            return self._judge(work, member, FailureKind(reason), _late(reason, work.run), shared=shared)
+        if reason:
+            return Result(member.position, ItemState.PENDING, charged=False)
+        if failure is not None and failure.unavailable:
+            return self._wait_for_engine(member, failure.message)
+        if failure is not None:
+            return self._judge(work, member, failure.kind, failure.message, shared=shared)
+        message = "the engine ended the run without a result for this item"
+        return self._judge(work, member, FailureKind.INTERNAL, message, shared=shared)
+
+    def _judge(self, work: Work, member: Member, kind: FailureKind, message: str, *, shared: bool) -> Result:
+        return judge(
+            member,
+            kind,
+            message,
+            shared=shared,
+            max_attempts=work.run.limits.max_attempts,
+            policy=self._settings.retries,
+            dice=self._world.dice(),
+        )
+
+    def _wait_for_engine(self, member: Member, message: str) -> Result:
+        """An engine that is away costs the items nothing but time."""
+        failure = Failure(FailureKind.SERVER_ERROR.value, message)
+        delay_s = self._settings.retries.delay_s(self._unavailable_in_a_row + 1, self._world.dice())
+        return Result(member.position, ItemState.PENDING, failure, delay_s=delay_s, charged=False)
+
+    async def _record(self, work: Work, results: Sequence[Result]) -> Recorded:
+        """Commit the outcomes, however long the store needs; a stopping daemon leaves them to the next one."""
+        while True:
+            try:
+                return await self._world.store.record(work.run, results, None if self._is_stopping else self._order())
+            except Refused as refused:
+                log.error("a run could not be recorded", lane=self.name, run=work.run.run_id, why=refused.message)
+                if self._is_stopping:
+                    return Recorded(finished_jobs=(), next_run=None)
+            await asyncio.sleep(STORE_RETRY_S)
+
+    def _conclude(self, work: Work, recorded: Recorded) -> None:
+        failure = work.ending.failure
+        self._unavailable_in_a_row += failure is not None and failure.unavailable
+        self._stops.pop(work.run.run_id, None)
+        for job in work.run.jobs:
+            mine = sum(member.job_id == job.job_id for member in work.run.members)
+            self._paces.setdefault(job.job_id, Pace()).note(work.observer.seconds(), mine)
+        for job_id in recorded.finished_jobs:
+            self._paces.pop(job_id, None)
+        self._work = None
+        if recorded.next_run is None:
+            self._enter("idle")
+
+    def _order(self) -> ClaimOrder:
+        engine, model = self._engine_name, self._model
+
+        def choose(heads: Sequence[Head]) -> Head | None:
+            return policy.choose(heads, engine, model)
+
+        return ClaimOrder(
+            lane=self.name,
+            engines=frozenset(self._engines),
+            choose=choose,
+            max_batch=lambda name: self._engines[name].facts().max_batch,
+            timeout_s=self._settings.timeout_s,
+            no_progress_s=self._settings.no_progress_s,
+        )
+
+    def _stop_run(self, run_id: str, reason: str) -> None:
+        """Stop a run, even one whose claim is committed but not yet here."""
+        self._stops[run_id] = reason
+        if self._work is not None and self._work.run.run_id == run_id:
+            self._work.supervisor.stop(reason)
+
+    async def _tell(self, event: LifecycleEvent) -> None:
+        try:
+            await asyncio.wait_for(self._world.store.tell(topic_of_lane(self.name), event), TELL_TIMEOUT_S)
+        except (Refused, TimeoutError) as error:
+            log.error("an event was not stored", lane=self.name, event_type=type(event).__name__, why=str(error))
+
+    def _enter(self, state: Literal["idle", "loading", "running", "stopped"]) -> None:
+        if state != self._state:
+            self._state = state
+            event = LaneChanged(at_ms=self._world.clock.now_ms(), lane=self.status())
+            self._world.announce(topic_of_lane(self.name) + "lane_changed", event)
+
+
+def _late(reason: str, run: Run) -> str:
+    if reason == FailureKind.TIMEOUT:
+        return f"took longer than {run.limits.timeout_s * len(run.members):g} s"
+    return f"showed no progress for {run.limits.no_progress_s:g} s"

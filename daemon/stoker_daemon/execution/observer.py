@@ -1,0 +1,130 @@
+"""Listens to a run at work: saves what it makes, tells how far it is, and remembers when it last moved."""
+
+import asyncio
+from collections import Counter
+
+from stoker_daemon.jobs.records import Output, Run, SavedArtifact
+from stoker_daemon.ports import Announce, Artifacts, Clock
+from stoker_daemon.scheduling.eta import Pace, percent
+from stoker_protocol.errors import FailureKind
+from stoker_protocol.events import JobProgress, Preview, topic_of_job, topic_of_preview
+from stoker_protocol.jobs import Failure, Progress
+
+SAMPLING_PHASES = frozenset({"sampling", "running"})
+FINISHING_PHASES = frozenset({"decoding", "saving"})
+
+
+class Observer:
+    """Implements `ports.RunObserver` for one run."""
+
+    def __init__(
+        self,
+        run: Run,
+        artifacts: Artifacts,
+        announce: Announce,
+        clock: Clock,
+        paces: dict[str, Pace],
+        *,
+        previews: bool,
+    ) -> None:
+        self.wants_previews = previews
+        self.failures: dict[int, Failure] = {}
+        self.running_since_s: float | None = None
+        self.last_progress_s = clock.monotonic_s()
+        self._run = run
+        self._artifacts = artifacts
+        self._announce = announce
+        self._clock = clock
+        self._paces = paces
+        self._members = {member.position: member for member in run.members}
+        self._outputs: Counter[int] = Counter()
+        self._saves: dict[int, list[asyncio.Task[SavedArtifact]]] = {}
+        self._complete: set[int] = set()
+        self._fraction = 0.0
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the model is still on its way."""
+        return self.running_since_s is None
+
+    def on_running(self) -> None:
+        """The model is there; the run itself begins."""
+        self._touch()
+        self.running_since_s = self.last_progress_s
+
+    def on_progress(self, phase: str, step: int, steps: int) -> None:
+        self._touch()
+        if phase in SAMPLING_PHASES and steps > 0:
+            self._fraction = max(self._fraction, min(1.0, step / steps))
+        elif phase in FINISHING_PHASES:
+            self._fraction = 1.0
+        self.tell_progress(phase, step, steps)
+
+    def on_preview(self, position: int, step: int, steps: int, image: bytes) -> None:
+        self._touch()
+        member = self._members[position]
+        event = Preview(
+            at_ms=self._clock.now_ms(),
+            job_id=member.job_id,
+            index=member.index,
+            step=step,
+            steps=steps,
+            media_type="image/png",
+            image=image,
+        )
+        self._announce(topic_of_preview(member.job_id) + "preview", event)
+
+    def on_output(self, output: Output) -> None:
+        self._touch()
+        member, number = self._members[output.position], self._outputs[output.position]
+        self._outputs[output.position] += 1
+        facts = {"attempt": member.attempt, "seconds_into_run": round(self.seconds(), 3)}
+        save = self._artifacts.save(self._run, member, number, output, facts)
+        self._saves.setdefault(output.position, []).append(asyncio.ensure_future(save))
+        if not output.more:
+            self._complete.add(output.position)
+
+    def on_item_failed(self, position: int, kind: FailureKind, message: str) -> None:
+        self._touch()
+        self.failures[position] = Failure(kind.value, message)
+
+    async def saved(self) -> dict[int, tuple[SavedArtifact, ...]]:
+        """Wait until all that was made is on disk; the artifacts of each member that is complete.
+
+        A member whose output could not be stored is among the `failures` instead.
+        """
+        done: dict[int, tuple[SavedArtifact, ...]] = {}
+        for position, saves in self._saves.items():
+            results = await asyncio.gather(*saves, return_exceptions=True)
+            errors = [result for result in results if isinstance(result, BaseException)]
+            if errors:
+                message = f"the output could not be stored: {errors[0]}"
+                self.failures[position] = Failure(FailureKind.SERVER_ERROR.value, message)
+            elif position in self._complete:
+                done[position] = tuple(result for result in results if isinstance(result, SavedArtifact))
+        return done
+
+    def tell_progress(self, phase: str, step: int, steps: int) -> None:
+        """Announce how far each job of the run is."""
+        for job in self._run.jobs:
+            mine = sum(member.job_id == job.job_id for member in self._run.members)
+            pace = self._paces.setdefault(job.job_id, Pace())
+            remaining = job.items.pending + mine * (1 - self._fraction)
+            progress = Progress(
+                phase=phase,
+                step=step,
+                steps=steps,
+                items=job.items,
+                percent=percent(job.items, mine, self._fraction),
+                items_per_s=pace.items_per_s(),
+                eta_s=pace.eta(remaining),
+            )
+            event = JobProgress(at_ms=self._clock.now_ms(), job_id=job.job_id, progress=progress)
+            self._announce(topic_of_job(job.job_id) + "job_progress", event)
+
+    def seconds(self) -> float:
+        """How long the run has been at work, without the load."""
+        return 0.0 if self.running_since_s is None else self._clock.monotonic_s() - self.running_since_s
+
+    def _touch(self) -> None:
+        self.last_progress_s = self._clock.monotonic_s()
