@@ -31,7 +31,7 @@ class Request(Struct, frozen=True, tag_field="op", kw_only=True, omit_defaults=T
     """What all requests carry: the caller's `id` for this request comes back in the reply."""
 
     role: ClassVar[Role] = Role.VIEW
-    v: int = field(default_factory=lambda: 1)  # not a plain default, which would be left out of the map
+    v: Literal[1] = field(default_factory=lambda: 1)  # not a plain default, which would be left out of the map
     id: Annotated[str, Meta(max_length=64)]
 
 
