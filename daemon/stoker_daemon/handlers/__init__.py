@@ -1,0 +1,94 @@
+"""What the daemon does for each request: one verb, one module, and here the match that knows them all."""
+
+from typing import assert_never
+
+from stoker_daemon.handlers import (
+    artifacts,
+    cancel,
+    describe,
+    engines,
+    events_since,
+    health,
+    hello,
+    items,
+    job,
+    jobs,
+    pause,
+    ping,
+    read_artifact,
+    resume,
+    retry,
+    shutdown,
+    snapshot,
+    submit,
+)
+from stoker_daemon.ports import Caller, Services
+from stoker_protocol.replies import AnyReply
+from stoker_protocol.requests import (
+    AnyRequest,
+    Cancel,
+    Describe,
+    EventsSince,
+    GetJob,
+    GetSnapshot,
+    Health,
+    Hello,
+    ListArtifacts,
+    ListEngines,
+    ListItems,
+    ListJobs,
+    PauseWork,
+    Ping,
+    ReadArtifact,
+    ResumeWork,
+    Retry,
+    Shutdown,
+    Submit,
+)
+
+
+async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Services) -> AnyReply:
+    """Answer one request; whoever sends the reply fills in its id.
+
+    Raises:
+        Refused: With nothing changed.
+    """
+    match request:
+        case Hello():
+            return hello.handle(caller, services)
+        case Ping():
+            return ping.handle(services)
+        case Health():
+            return health.handle(services)
+        case Submit():
+            return await submit.handle(request, body, caller, services)
+        case GetJob():
+            return await job.handle(request, services)
+        case ListJobs():
+            return await jobs.handle(request, services)
+        case ListItems():
+            return await items.handle(request, services)
+        case Cancel():
+            return await cancel.handle(request, caller, services)
+        case Retry():
+            return await retry.handle(request, caller, services)
+        case PauseWork():
+            return await pause.handle(request, caller, services)
+        case ResumeWork():
+            return await resume.handle(request, caller, services)
+        case GetSnapshot():
+            return await snapshot.handle(request, services)
+        case EventsSince():
+            return await events_since.handle(request, services)
+        case ListArtifacts():
+            return await artifacts.handle(request, services)
+        case ReadArtifact():
+            return await read_artifact.handle(request, services)
+        case ListEngines():
+            return engines.handle(services)
+        case Describe():
+            return describe.handle()
+        case Shutdown():
+            return shutdown.handle(request, services)
+        case _:
+            assert_never(request)

@@ -1,0 +1,40 @@
+"""Takes a job in, checked against its engine, once."""
+
+from msgspec import structs
+
+from stoker_daemon.ports import Caller, Engine, Services
+from stoker_protocol.codec import nearest
+from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.replies import Submitted
+from stoker_protocol.requests import Submit
+
+
+async def handle(request: Submit, body: bytes, caller: Caller, services: Services) -> Submitted:
+    """Answer `submit` after the job is on disk.
+
+    Raises:
+        Refused: `bad_request`: no such engine, model or parameter; `conflict`: the id belongs to another job.
+    """
+    engine = _engine(request, services)
+    model, signature = engine.place(request)
+    await engine.check(request)
+    named = structs.replace(request, engine=engine.name)
+    if request.dry_run:
+        await services.store.check_new(named, body)
+    else:
+        await services.store.accept(named, body, caller.name, model, signature)
+    return Submitted(job_id=request.job_id, items=len(request.items), model=model, dry_run=request.dry_run)
+
+
+def _engine(request: Submit, services: Services) -> Engine:
+    name = request.engine or services.default_engine
+    engine = services.engines.get(name)
+    if engine is None:
+        near = nearest(name, services.engines) or list(services.engines)
+        raise Refused(
+            ErrorCode.BAD_REQUEST,
+            f"engine: there is no engine {name!r}",
+            field="engine",
+            hint=f"engines here: {', '.join(near)}",
+        )
+    return engine
