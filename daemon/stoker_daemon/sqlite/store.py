@@ -14,7 +14,6 @@ from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer
 from stoker_protocol import codec
-from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import LifecycleEvent
 from stoker_protocol.jobs import Artifact, JobState, Pause
 from stoker_protocol.replies import (
@@ -183,23 +182,12 @@ class Store:
         return await self._read(lambda connection: reading.read_events(connection, request, self.instance_id))
 
     async def _job_ids_in(self, scope: str | None) -> list[str]:
-        """The jobs that a cancel's scope means.
-
-        Raises:
-            Refused: `bad_request`: neither jobs nor a scope.
-        """
-        if scope is None:
-            raise Refused(
-                ErrorCode.BAD_REQUEST,
-                "nothing is named to cancel",
-                field="job_ids",
-                hint="job_ids, or scope: queued, all",
-            )
-        state = JobState.QUEUED.value if scope == "queued" else "%"
-        query = "SELECT job_id FROM jobs WHERE finished_ms IS NULL AND state LIKE ? ORDER BY job_key"
-        return [
-            job_id for (job_id,) in await self._read(lambda connection: connection.execute(query, (state,)).fetchall())
-        ]
+        """The jobs that a cancel's scope means."""
+        states = [JobState.QUEUED] if scope == "queued" else [s for s in JobState if not s.is_final]
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT job_id FROM jobs WHERE finished_ms IS NULL AND state IN ({marks}) ORDER BY job_key"
+        rows = await self._read(lambda connection: connection.execute(query, states).fetchall())
+        return [job_id for (job_id,) in rows]
 
     def _next_run_id(self) -> str:
         return f"{self._boot}.{next(self._run_numbers)}"

@@ -1,0 +1,331 @@
+"""Brings the rooms together: reads the config, builds every part, runs until it is told to stop, and takes it down."""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import structlog
+import zmq
+
+from stoker_daemon import handlers, log
+from stoker_daemon.config import Config, ConfigError
+from stoker_daemon.config import load as load_config
+from stoker_daemon.engines.python import PythonEngine, end_leftover
+from stoker_daemon.execution.lane import Lane, LaneSettings, World
+from stoker_daemon.execution.lanes import Lanes
+from stoker_daemon.execution.recovery import settle_interrupted
+from stoker_daemon.execution.summaries import Summaries
+from stoker_daemon.execution.supervisor import Patience
+from stoker_daemon.outputs.tree import OutputTree
+from stoker_daemon.ports import Caller, Engine, Services
+from stoker_daemon.scheduling.retry import RetryPolicy
+from stoker_daemon.sqlite.database import StoreError
+from stoker_daemon.sqlite.store import Store
+from stoker_daemon.zmq.frontend import Frontend
+from stoker_daemon.zmq.publisher import Publisher
+from stoker_daemon.zmq.security import EndpointError, check_endpoints
+from stoker_protocol import jobs as words
+from stoker_protocol.errors import Refused
+from stoker_protocol.events import DAEMON_TOPIC, DaemonStarted, DaemonStopping
+from stoker_protocol.replies import AnyReply
+from stoker_protocol.requests import AnyRequest, Role
+
+DEFAULT_CONTROL = "tcp://127.0.0.1:5577"
+DEFAULT_EVENTS = "tcp://127.0.0.1:5578"
+ENDPOINTS_FILE = "endpoints.json"
+FACTS_WAIT_S = 5.0
+"""How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
+
+logger = structlog.get_logger()
+
+
+class SystemClock:
+    """Implements `ports.Clock` with the host's clocks."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    data_dir: Path
+    control: Sequence[str]
+    events: Sequence[str]
+    insecure: bool
+
+
+class StokerDaemon:
+    """All parts of one daemon, from its start to its end."""
+
+    def __init__(self, options: Options, config: Config) -> None:
+        """Take the data directory and build what needs no loop.
+
+        Raises:
+            StoreError: The data directory or its database can't be used.
+        """
+        self._options = options
+        self._config = config
+        self._clock = SystemClock()
+        self._boot = secrets.token_hex(4)
+        self._store = Store(options.data_dir, self._clock, self._boot)
+        self._stop_reason: asyncio.Future[str] | None = None
+
+    async def run(self) -> None:
+        """Serve until a signal or a `shutdown`, then stop gracefully.
+
+        Raises:
+            EndpointError: A socket can't be bound.
+        """
+        self._stop_reason = asyncio.get_running_loop().create_future()
+        async with AsyncExitStack() as stack:
+            house = self._build(stack)
+            await self._settle(house)
+            tasks = self._open_doors(house, stack)
+            await self._until_stopped(tasks)
+            await house.lanes.stop(self._config.execution.stop_grace_s)
+
+    def stop(self, reason: str) -> None:
+        """Begin a graceful stop."""
+        if self._stop_reason is not None and not self._stop_reason.done():
+            self._stop_reason.set_result(reason)
+
+    def _build(self, stack: AsyncExitStack) -> "_House":
+        """Make all parts; the stack takes them down in the opposite order."""
+        stack.callback(self._store.close)
+        self._store.start()
+        artifacts = OutputTree(self._options.data_dir, self._clock)
+        stack.push_async_callback(artifacts.close)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        stack.callback(context.destroy, linger=1000)
+        publisher = Publisher(
+            context,
+            self._options.events,
+            clock=self._clock,
+            instance_id=self._store.instance_id,
+            boot=self._boot,
+            head=self._store.head(),
+        )
+        stack.callback(publisher.close)
+        engines = self._build_engines()
+        for engine in engines.values():
+            stack.push_async_callback(engine.stop)
+        lanes = self._build_lanes(engines, artifacts, publisher)
+        summaries = Summaries(self._store, artifacts)
+        for listener in (publisher.committed, lanes.committed, summaries.committed):
+            self._store.subscribe(listener)
+        frontend = self._build_frontend(context, engines, artifacts, lanes, publisher)
+        stack.push_async_callback(frontend.close)
+        return _House(artifacts, publisher, engines, lanes, summaries, frontend)
+
+    async def _settle(self, house: "_House") -> None:
+        """Put in order what an earlier daemon left, and learn what the engines offer."""
+        interrupted = await settle_interrupted(self._store, house.artifacts)
+        house.publisher.start()
+        await self._store.tell(
+            DAEMON_TOPIC, DaemonStarted(version=version("stoker"), boot=self._boot, interrupted=interrupted)
+        )
+        starts = [asyncio.create_task(engine.start()) for engine in house.engines.values()]
+        await asyncio.wait(starts, timeout=FACTS_WAIT_S)
+
+    def _open_doors(self, house: "_House", stack: AsyncExitStack) -> "list[asyncio.Task[None]]":
+        """Let work and requests in, and make the endpoints known."""
+        tasks = [*house.lanes.start(), asyncio.create_task(house.summaries.serve(), name="summaries")]
+        stack.push_async_callback(_end, tasks)
+        house.frontend.start()
+        file = self._options.data_dir / ENDPOINTS_FILE
+        text = json.dumps({"control": house.frontend.endpoints[0], "events": house.publisher.endpoints[0]})
+        fresh = file.with_suffix(".new")
+        fresh.write_text(text + "\n")
+        fresh.replace(file)
+        stack.callback(file.unlink, missing_ok=True)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+        logger.info("ready", boot=self._boot, control=house.frontend.endpoints, events=house.publisher.endpoints)
+        return tasks
+
+    async def _until_stopped(self, tasks: "list[asyncio.Task[None]]") -> None:
+        """Wait for a reason to stop.
+
+        Raises:
+            BaseException: What ended one of the tasks, which should never end by themselves.
+        """
+        assert self._stop_reason is not None  # noqa: S101 - set by run
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop, f"told to by {number.name}")
+        await asyncio.wait({self._stop_reason, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                await task
+        reason = self._stop_reason.result()
+        logger.info("stopping", reason=reason)
+        with suppress(Refused):
+            await self._store.tell(DAEMON_TOPIC, DaemonStopping(boot=self._boot, reason=reason))
+
+    def _build_engines(self) -> dict[str, Engine]:
+        """The engines of the config, after ending what an earlier daemon's engines left on the GPU."""
+        folder = self._options.data_dir / "workers"
+        folder.mkdir(exist_ok=True)
+        for pid_file in folder.glob("*.pid"):
+            if pid := end_leftover(pid_file):
+                logger.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
+        return {
+            name: PythonEngine(
+                name,
+                model=engine.model,
+                lane=engine.lane,
+                pid_file=folder / f"{name}.pid",
+                options=engine.options,
+                python=engine.python or sys.executable,
+                python_path=engine.python_path,
+                start_timeout_s=engine.start_timeout_s,
+                load_timeout_s=engine.load_timeout_s,
+            )
+            for name, engine in self._config.engines.items()
+        }
+
+    def _build_lanes(self, engines: dict[str, Engine], artifacts: OutputTree, publisher: Publisher) -> Lanes:
+        execution = self._config.execution
+        world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
+        settings = LaneSettings(
+            patience=Patience(
+                load_s=max(engine.load_timeout_s + engine.start_timeout_s for engine in self._config.engines.values()),
+                interrupt_s=execution.interrupt_grace_s,
+                terminate_s=execution.terminate_grace_s,
+            ),
+            retries=RetryPolicy(
+                base_s=execution.backoff_base_s,
+                factor=execution.backoff_factor,
+                max_s=execution.backoff_max_s,
+                crash_limit=execution.crash_limit,
+            ),
+            timeout_s=execution.timeout_s,
+            no_progress_s=execution.no_progress_s,
+        )
+        of_lane: defaultdict[str, dict[str, Engine]] = defaultdict(dict)
+        for name, engine in self._config.engines.items():
+            of_lane[engine.lane][name] = engines[name]
+        return Lanes([Lane(name, mine, world, settings) for name, mine in of_lane.items()])
+
+    def _build_frontend(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        engines: dict[str, Engine],
+        artifacts: OutputTree,
+        lanes: Lanes,
+        publisher: Publisher,
+    ) -> Frontend:
+        services = Services(
+            clock=self._clock,
+            store=self._store,
+            artifacts=artifacts,
+            engines=engines,
+            default_engine=next(iter(engines)),
+            lanes=lanes,
+            daemon=words.Daemon(
+                version=version("stoker"),
+                instance_id=self._store.instance_id,
+                boot=self._boot,
+                started_at_ms=self._clock.now_ms(),
+                pid=os.getpid(),
+            ),
+            event_endpoints=lambda: publisher.endpoints,
+            shut_down=self.stop,
+        )
+
+        async def answer(request: AnyRequest, body: bytes, caller: Caller) -> AnyReply:
+            return await handlers.handle(request, body, caller, services)
+
+        return Frontend(context, self._options.control, answer, local_role=Role[self._config.local_role.upper()])
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    """The parts of a running daemon."""
+
+    artifacts: OutputTree
+    publisher: Publisher
+    engines: dict[str, Engine]
+    lanes: Lanes
+    summaries: Summaries
+    frontend: Frontend
+
+
+async def _end(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def default_data_dir() -> Path:
+    """Where systemd says, else in the user's state directory."""
+    state = os.environ.get("STATE_DIRECTORY")
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) if state else Path(home) / "stoker"
+
+
+EXAMPLES = """\b
+Examples:
+  stokerd
+  stokerd --data-dir /srv/stoker --config /etc/stoker.toml
+  stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+
+\b
+Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
+4 the data directory can't be used, 5 an endpoint can't be bound.
+"""
+
+
+@click.command(epilog=EXAMPLES, context_settings={"max_content_width": 100})
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Queue and outputs.")
+@click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
+@click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file [default: none].")
+@click.option("--insecure", is_flag=True, help="Bind addresses beyond loopback without keys: anyone may do anything.")
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.version_option(package_name="stoker")
+def stokerd(
+    data_dir: Path | None,
+    control: tuple[str, ...],
+    events: tuple[str, ...],
+    config: Path | None,
+    insecure: bool,
+    log_level: str,
+) -> None:
+    """Keep one GPU fed: own the durable queue and run its work, reachable over ZeroMQ."""
+    log.configure(log_level)
+    data_dir = data_dir or default_data_dir()
+    options = Options(data_dir, control or (DEFAULT_CONTROL,), events or (DEFAULT_EVENTS,), insecure)
+    try:
+        check_endpoints([*options.control, *options.events], insecure)
+        loaded = load_config(config)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        asyncio.run(StokerDaemon(options, loaded).run())
+    except ConfigError as error:
+        _fail(2, str(error))
+    except (StoreError, OSError) as error:
+        _fail(4, str(error))
+    except EndpointError as error:
+        _fail(5, str(error))
+
+
+def _fail(exit_code: int, message: str) -> None:
+    sys.stderr.write(f"stokerd: {message}\n")
+    sys.exit(exit_code)
