@@ -1,0 +1,1 @@
+"""The embedded default models: `sprites`, a procedural pixel-art generator."""
