@@ -318,13 +318,11 @@ def _free_forms(request: Submit) -> Iterator[tuple[str, Raw, int]]:
 
 def _check_free_form(field: str, value: Raw, max_bytes: int) -> int:
     """A free-form value is a map of what JSON can say too, not too large and not too deep; its maps and lists."""
-    raw = bytes(value)
-    if len(raw) > max_bytes:
-        raise Refused(
-            ErrorCode.TOO_LARGE, f"{field} has {len(raw)} bytes", field=field, hint=f"at most {max_bytes} bytes"
-        )
+    size = memoryview(value).nbytes
+    if size > max_bytes:
+        raise Refused(ErrorCode.TOO_LARGE, f"{field} has {size} bytes", field=field, hint=f"at most {max_bytes} bytes")
     try:
-        level: list[_Container] = [_decode(_map_decoder, raw)]
+        level: list[_Container] = [_decode(_map_decoder, value)]
     except msgspec.DecodeError as error:
         raise _not_free_form(field, f"what can't be read: {error}") from None
     containers = 0
