@@ -1,0 +1,154 @@
+"""What the configuration file may say, with every default, read from TOML and checked before anything starts."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from stoker_protocol.codec import nearest
+
+Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; the text names the file, the key, the value, and what would do."""
+
+
+class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[engines.NAME]`: models in a worker process. Relative paths begin at the folder of the file."""
+
+    model: str
+    """Where the model class is: `package.module:Class`."""
+    kind: Literal["python"] = "python"
+    """How the engine is reached."""
+    options: dict[str, Any] = {}
+    """What the model class is made with."""
+    python: str = sys.executable
+    """The worker's interpreter, a path; by default the daemon's own."""
+    python_path: tuple[str, ...] = ()
+    """Folders where the worker also looks for modules."""
+    lane: str = "gpu"
+    """The lane that runs it; engines of one lane take turns."""
+    start_timeout_s: Seconds = 60.0
+    """Seconds until a started worker must have spoken."""
+    load_timeout_s: Seconds = 600.0
+    """Seconds until a model must be loaded."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.model):
+            raise ValueError(f"model = {self.model!r} is not of the form package.module:Class")
+        _check_name("lane", self.lane)
+
+
+class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[execution]`: when runs are stopped, and when items are tried again."""
+
+    load_timeout_s: Seconds = 600.0
+    """Seconds that a model may take to load."""
+    timeout_s: Seconds = 600.0
+    """Seconds that one item may take, unless its job says otherwise."""
+    no_progress_s: Seconds = 120.0
+    """Seconds that a run may be silent, unless its job says otherwise."""
+    interrupt_grace_s: Seconds = 5.0
+    """Seconds from asking a run to stop until its process is asked to end."""
+    terminate_grace_s: Seconds = 3.0
+    """Seconds from asking a process to end until it is killed."""
+    stop_grace_s: Seconds = 20.0
+    """Seconds that a stopping daemon gives the runs at work."""
+    backoff_base_s: Seconds = 1.0
+    """Seconds before the first retry of an item."""
+    backoff_factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """How many times longer each further retry waits."""
+    backoff_max_s: Seconds = 300.0
+    """Seconds that a retry waits at most."""
+    crash_limit: Annotated[int, Meta(ge=1, le=100)] = 3
+    """How often an item's own run may kill the engine's process before the item is failed."""
+
+
+def _default_engines() -> dict[str, EngineConfig]:
+    return {"sprites": EngineConfig(model="stoker_worker.models.sprites:Sprites")}
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    local_role: Literal["view", "submit", "admin"] = "admin"
+    """What callers on this machine may do."""
+    engines: Annotated[dict[str, EngineConfig], Meta(min_length=1)] = msgspec.field(default_factory=_default_engines)
+    """The engines by name; the first is meant where a job names none."""
+    execution: ExecutionConfig = ExecutionConfig()
+
+    def __post_init__(self) -> None:
+        for name in self.engines:
+            _check_name("engines", name)
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration file; without one, all is as the defaults say.
+
+    Raises:
+        ConfigError: The file can't be read, or says what makes no sense.
+    """
+    if path is None:
+        return Config()
+    raw = _read(path)
+    for key, kind, table in _tables(raw):
+        try:
+            msgspec.convert(table, kind)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{path}: {_explain(error, key, kind, table)}") from None
+    return msgspec.convert(_with_paths_from(path.parent, raw), Config)
+
+
+def _check_name(key: str, name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError(f"{key}: {name!r} is not a name of lower-case letters, digits, - and _ (at most 64)")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+
+
+def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
+    """Each table with its key, inner ones first: of a table in a table, msgspec does not say which one is wrong."""
+    engines = raw.get("engines")
+    if isinstance(engines, dict):
+        for name, table in engines.items():  # pyright: ignore[reportUnknownVariableType]  # any TOML
+            yield f"engines.{name}.", EngineConfig, table
+    yield "execution.", ExecutionConfig, raw.get("execution", {})
+    yield "", Config, raw
+
+
+def _with_paths_from(folder: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    for engine in raw.get("engines", {}).values():
+        if "python" in engine:
+            engine["python"] = str(folder / engine["python"])
+        engine["python_path"] = [str(folder / path) for path in engine.get("python_path", [])]
+    return raw
+
+
+def _explain(error: msgspec.ValidationError, prefix: str, kind: type[Struct], table: Any) -> str:
+    what, _, place = str(error).partition(" - at `$")
+    fields = {info.name: info.type for info in msgspec.structs.fields(kind)}
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+        near = nearest(unknown[1], fields)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(fields)}"
+        return f"there is no key {prefix}{unknown[1]}; {hint}"
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
+        return f"{prefix}{missing[1]} is missing"
+    field = re.split(r"[`.\[]", place.removeprefix("."))[0]
+    if get_origin(fields.get(field)) is Literal:
+        what = f"not one of {', '.join(get_args(fields[field]))}"
+    at = f"{prefix}{field} = {table[field]!r}" if field else prefix.rstrip(".")
+    said = (what[:1].lower() + what[1:]).replace("`object`", "a table")
+    return f"{at}: {said}".removeprefix(": ")

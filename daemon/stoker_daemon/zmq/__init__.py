@@ -1,0 +1,1 @@
+"""The sockets that clients reach: requests come in at the frontend, events go out at the publisher."""

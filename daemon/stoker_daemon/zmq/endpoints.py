@@ -1,0 +1,79 @@
+"""Opens sockets at the endpoints that the daemon was told, over IPC without stepping on a live one."""
+
+import errno
+import socket
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import zmq
+
+from stoker_daemon.zmq.security import EndpointError
+
+IPC_MODE = 0o660
+LINGER_MS = 1_000
+"""How long a closed socket still tries to deliver what it was given."""
+
+_COMMON = {
+    zmq.LINGER: LINGER_MS,
+    zmq.TCP_KEEPALIVE: 1,
+    # A peer that vanished without a word is forgotten within half a minute, with all that is queued for it.
+    zmq.HEARTBEAT_IVL: 10_000,
+    zmq.HEARTBEAT_TIMEOUT: 30_000,
+}
+
+
+def open_bound(
+    context: zmq.Context[zmq.Socket[bytes]],
+    kind: int,
+    endpoints: Iterable[str],
+    options: Mapping[zmq.SocketOption, int],
+) -> tuple[zmq.Socket[bytes], list[str]]:
+    """A socket with these options, bound, and its endpoints as bound: ports are real.
+
+    Raises:
+        EndpointError: One of them is taken or can't be bound.
+    """
+    opened = context.socket(kind)
+    try:
+        for option, value in {**_COMMON, **options}.items():
+            opened.set(option, value)
+        return opened, [_bind(opened, endpoint) for endpoint in endpoints]
+    except BaseException:
+        opened.close(linger=0)
+        raise
+
+
+def _bind(opened: zmq.Socket[bytes], endpoint: str) -> str:
+    path = Path(endpoint.removeprefix("ipc://")) if endpoint.startswith("ipc://") else None
+    if path:
+        _remove_stale(path)
+    opened.set(zmq.IPV6, int("[" in endpoint))
+    try:
+        opened.bind(endpoint)
+    except zmq.ZMQError as error:
+        taken = "; is a daemon running already?" if error.errno == errno.EADDRINUSE else ""
+        raise EndpointError(f"{endpoint}: {zmq.strerror(error.errno or 0).lower()}{taken}") from None
+    if path:
+        path.chmod(IPC_MODE)
+    return opened.get_string(zmq.LAST_ENDPOINT)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket file that nobody listens on. libzmq itself would remove whatever lies there, alive or not."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise EndpointError(f"ipc://{path}: a file that is no socket is in the way; move it or use another path")
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            probe.connect(str(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        raise EndpointError(f"ipc://{path}: {(error.strerror or str(error)).lower()}") from None
+    raise EndpointError(f"ipc://{path}: another process listens there; is a daemon running already?")

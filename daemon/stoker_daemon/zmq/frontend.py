@@ -1,0 +1,185 @@
+"""The control socket: takes requests from anyone, asks the handlers, and gives each at most one reply."""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+import structlog
+import zmq
+
+from stoker_daemon.ports import Caller
+from stoker_daemon.zmq.endpoints import open_bound
+from stoker_daemon.zmq.reader import Reader
+from stoker_protocol import codec
+from stoker_protocol.errors import CODES, ErrorCode, Refused
+from stoker_protocol.replies import AnyReply, ErrorReply
+from stoker_protocol.requests import AnyRequest, Role
+
+Answer = Callable[[AnyRequest, bytes, Caller], Awaitable[AnyReply]]
+"""Does what a request (with the body that it came in) asks for its caller. Raises Refused."""
+
+MAX_ENVELOPE = 4
+"""Frames before the body, the empty one included."""
+MAX_ENVELOPE_FRAME = 255
+"""Bytes: what REQ and proxies put there are identities, and ZeroMQ has none that are longer."""
+KEPT_FRAMES = 1 + MAX_ENVELOPE + 1 + 1
+"""Identity, envelope, body, and one by which a message is seen to be too long; the rest is read and let go."""
+
+_OPTIONS = {
+    zmq.RCVHWM: 8,
+    zmq.MAXMSGSIZE: codec.MAX_FRAME,
+    zmq.ROUTER_MANDATORY: 1,  # so that a reply that can't be delivered is an error here and not silence
+    zmq.ROUTER_HANDOVER: 0,
+}
+_UNDELIVERABLE = (errno.EAGAIN, errno.EHOSTUNREACH)
+
+log = structlog.get_logger()
+
+
+class Frontend:
+    """A ROUTER, bound when made, reading from `start` to `close`.
+
+    Callers have the name `local` and the role `local_role`. While `max_requests` requests, or `max_bytes` bytes of
+    them, wait for their answers, no more are taken, and ZeroMQ's high-water mark holds back who sends them.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoints: Iterable[str],
+        answer: Answer,
+        *,
+        local_role: Role,
+        max_requests: int = 1024,
+        max_bytes: int = 64 << 20,
+    ) -> None:
+        self._socket, self.endpoints = open_bound(context, zmq.ROUTER, endpoints, _OPTIONS)
+        self._reader = Reader(self._socket, self._take_frame)
+        self._answer = answer
+        self._caller = Caller("local", local_role)
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._frames: list[bytes] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._bytes = 0
+        self._is_closing = False
+        self.undelivered = 0
+        """Replies whose peer was gone or did not read."""
+
+    def start(self) -> None:
+        """Begin to take requests."""
+        self._reader.start()
+
+    async def close(self, grace_s: float = 1.0) -> None:
+        """Take no more requests, let those at work end within the grace, cancel the others, and close the socket."""
+        self._reader.stop()
+        self._is_closing = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        self._socket.close()
+
+    def _take_frame(self, frame: bytes, more: bool) -> None:
+        if len(self._frames) < KEPT_FRAMES:
+            self._frames.append(frame)
+        if not more:
+            frames, self._frames = self._frames, []
+            self._take(frames)
+
+    def _take(self, frames: list[bytes]) -> None:
+        body_at = _body_at(frames)
+        route, rest = frames[:body_at], frames[body_at:]
+        if body_at == 1 or len(rest) != 1:
+            self._send(route, _refusal(codec.request_id_of(frames[-1]), _no_request()))
+            return
+        body = rest[0]
+        task = asyncio.create_task(self._serve(route, body))
+        task.add_done_callback(lambda done: self._release(done, len(body)))
+        self._tasks.add(task)
+        self._bytes += len(body)
+        if not self._has_room():
+            self._reader.stop()
+
+    def _release(self, task: asyncio.Task[None], size: int) -> None:
+        self._tasks.discard(task)
+        self._bytes -= size
+        if self._has_room() and not self._is_closing:
+            self._reader.start()
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) < self._max_requests and self._bytes < self._max_bytes
+
+    async def _serve(self, route: list[bytes], body: bytes) -> None:
+        self._send(route, await self._reply_to(body))
+
+    async def _reply_to(self, body: bytes) -> bytes:
+        try:
+            request = codec.decode_request(body)
+            _check_role(request, self._caller)
+            reply = await self._answer(request, body, self._caller)
+            return codec.encode(msgspec.structs.replace(reply, id=request.id))
+        except Refused as refused:
+            return _refusal(codec.request_id_of(body), refused)
+        except Exception:
+            request_id = codec.request_id_of(body)
+            log.exception("A request failed", request_id=request_id, caller=self._caller.name)
+            return _refusal(request_id, _our_fault())
+
+    def _send(self, route: list[bytes], body: bytes) -> None:
+        try:
+            self._socket.send_multipart([*route, body], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in _UNDELIVERABLE:
+                raise
+            self.undelivered += 1
+        self._reader.check()
+
+
+def _body_at(frames: list[bytes]) -> int:
+    """Where the body begins: after the first empty frame. 1, right after the identity, says that there is none."""
+    for place, frame in enumerate(frames[1 : 1 + MAX_ENVELOPE], start=1):
+        if not frame:
+            return place + 1
+        if len(frame) > MAX_ENVELOPE_FRAME:
+            break
+    return 1
+
+
+def _check_role(request: AnyRequest, caller: Caller) -> None:
+    needed = type(request).role
+    if caller.role < needed:
+        raise Refused(
+            ErrorCode.FORBIDDEN,
+            f"{caller.name} may not {request.__struct_config__.tag}",
+            hint=f"it takes the role {needed.name.lower()}, {caller.name} has {caller.role.name.lower()}",
+        )
+
+
+def _refusal(request_id: str, refused: Refused) -> bytes:
+    return codec.encode(
+        ErrorReply(
+            id=request_id,
+            code=refused.code,
+            message=refused.message,
+            retryable=CODES[refused.code].retryable,
+            field=refused.field,
+            hint=refused.hint,
+            retry_after_s=refused.retry_after_s,
+        )
+    )
+
+
+def _no_request() -> Refused:
+    return Refused(
+        ErrorCode.BAD_REQUEST,
+        "the frames are no request",
+        hint=f"send up to {MAX_ENVELOPE - 1} envelope frames, an empty one, and one body; a REQ socket does",
+    )
+
+
+def _our_fault() -> Refused:
+    return Refused(ErrorCode.INTERNAL, "the daemon failed at this request", hint="its log says more")
