@@ -3,7 +3,7 @@
 import math
 
 from stoker_worker.models.sprites import gear
-from stoker_worker.models.sprites.rig import BASE, LIGHT, SHINE, Rig
+from stoker_worker.models.sprites.rig import BASE, LIGHT, OUTLINE, SHADE, SHINE, Rig
 
 
 def slime(rig: Rig) -> None:
@@ -160,7 +160,7 @@ def snail(rig: Rig) -> None:
     canvas.ball(13.5, 18.6, 8.8, 8.4, "body", shine=True)
     for turn in range(22):
         angle, r = turn * 0.55, 6.6 - turn * 0.28
-        canvas.dot(13.5 + r * math.cos(angle), 18.6 + r * math.sin(angle), "mark", BASE)
+        canvas.dot(13.5 + r * math.cos(angle), 18.6 + r * math.sin(angle), "mark", OUTLINE if turn > 15 else SHADE)
     rig.top, rig.brow = (13.5, 10), 6
 
 

@@ -13,7 +13,7 @@ SEED_LIMIT = 2**63
 EMBERS = Tone(0.44, 0.13, 25)  # what burns is dark, so that the flames show
 EYES = ("bean", "dot", "round", "tall", "bean", "round", "shiny")
 MOUTHS = ("smile", "flat", "fang", "open", "smile", "none", "cat", "teeth")
-TRINKETS = ("", "", "scarf", "", "bow", "flower", "", "blush", "patch", "blush")
+TRINKETS = ("", "", "", "scarf", "bow", "flower", "blush", "patch", "blush", "glasses")
 HAIRS = ("brown", "rust", "golden", "black", "orange", "white", "slate", "pink", "teal")
 CLOTHS = ("red", "golden", "sky", "lime", "pink", "purple", "orange", "white")
 MOODS = ("angry", "happy", "sleepy", "sad")
@@ -54,8 +54,9 @@ def number(*parts: object) -> int:
 
 
 def tokens(prompt: str) -> list[str]:
-    """The prompt's words in lower case."""
-    return re.findall(r"[^\W_]+", prompt.lower())
+    """The prompt's words in lower case; a jack-o'-lantern and a T-rex are one word each."""
+    text = re.sub(r"\b(jack|t)\W?(?:o\W*)?(lantern|rex)\b", r"\1o\2", prompt.lower().replace("'", ""))
+    return re.findall(r"[^\W_]+", text.replace("torex", "trex"))
 
 
 def meaning(word: str, table: Mapping[str, str]) -> str:
@@ -233,7 +234,7 @@ def _tones(said: _Reading, kind: str, who: Random, detail: Random) -> dict[str, 
         "iris": Tone(0.68, 0.16, detail.choice((20, 60, 95, 145, 200, 250, 300, 340))),
         "skin": who.choice(SKINS),
         "hair": COLOURS[who.choice(HAIRS)],
-        "wing": accent.moved(light=0.08) if who.random() < 0.5 else body.moved(light=-0.1, hue=20),
+        "wing": accent.moved(light=0.08) if detail.random() < 0.6 else body.moved(light=-0.1, hue=20),
         "trinket": COLOURS[detail.choice(CLOTHS)],
     }
     return _with_traits(tones, said.traits)

@@ -96,7 +96,7 @@ KIND_WORDS = _index(
         "plant": "flower rose sunflower daisy tulip flytrap sprout seedling",
         "cactus": "succulent",
         "tree": "treant ent oak pine sapling willow",
-        "pumpkin": "jackolantern",
+        "pumpkin": "jackolantern squash",
         "snowman": "",
         "flame": "fireball wisp salamander",
         "chest": "mimic treasure box",
@@ -221,7 +221,7 @@ ANY_COLOUR = "red orange golden yellow lime green mint teal cyan sky blue indigo
 
 COLOUR_WORDS = _index(
     {
-        "red": "scarlet vermilion bloody blood ruby",
+        "red": "scarlet vermilion bloody blood ruby health healing",
         "crimson": "maroon burgundy wine",
         "orange": "amber tangerine",
         "golden": "gold honey goldfish",
@@ -234,7 +234,7 @@ COLOUR_WORDS = _index(
         "teal": "",
         "cyan": "turquoise aqua aquamarine",
         "sky": "azure",
-        "blue": "sapphire cobalt",
+        "blue": "sapphire cobalt mana",
         "navy": "",
         "indigo": "",
         "purple": "violet amethyst plum",
