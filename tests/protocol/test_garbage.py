@@ -21,6 +21,8 @@ from stoker_protocol.requests import AnyRequest, Submit
 
 GOLDEN = [path.read_bytes() for path in sorted(HERE.glob("*/*.msgpack"))]
 REQUESTS = [as_sent(path) for path in sorted((HERE / "requests").glob("*.json"))]
+HEADERS = [bytes([first]) for first in (0x00, 0x80, 0x91, 0xA1, *range(0xC0, 0xE0), 0xFF)]
+"""First bytes of each kind of msgpack value."""
 SUBMIT: dict[str, Any] = {"v": 1, "id": "c1-7", "op": "submit", "job_id": "dragons", "items": [{}]}
 
 wild_values = st.recursive(
@@ -37,13 +39,13 @@ wild_values = st.recursive(
 
 
 @st.composite
-def mangled(draw: st.DrawFn) -> bytes:
-    """A golden message in which some bytes were changed, lost or doubled."""
-    body = bytearray(draw(st.sampled_from(GOLDEN)))
-    for _ in range(draw(st.integers(1, 4))):
+def mangled(draw: st.DrawFn, bodies: list[bytes]) -> bytes:
+    """One of these messages in which some bytes were changed, lost or doubled."""
+    body = bytearray(draw(st.sampled_from(bodies)))
+    for _ in range(draw(st.integers(1, 3))):
         start = draw(st.integers(0, len(body)))
-        end = draw(st.integers(start, min(start + 8, len(body))))
-        body[start:end] = draw(st.binary(max_size=4) | st.just(bytes(body[start:end] * 2)))
+        end = draw(st.integers(start, min(start + 4, len(body))))
+        body[start:end] = draw(st.sampled_from(HEADERS) | st.binary(max_size=4) | st.just(bytes(body[start:end] * 2)))
     return bytes(body)
 
 
@@ -56,7 +58,7 @@ def tampered(draw: st.DrawFn) -> bytes:
     return packed(request)
 
 
-@given(st.binary(max_size=64) | mangled() | tampered())
+@given(st.binary(max_size=64) | mangled([packed(request) for request in REQUESTS]) | tampered())
 @settings(max_examples=1000)
 def test_a_request_is_decoded_or_refused(body: bytes) -> None:
     """Any bytes are a request or refused with a reason in a few words, and a request is sound in all its parts."""
@@ -92,7 +94,7 @@ def assert_sound(request: Submit, body: bytes) -> None:
     "decode",
     [codec.decode_reply, codec.decode_event, codec.decode_command, codec.decode_say, codec.unpack, codec.unpack_map],
 )
-@given(body=st.binary(max_size=64) | mangled())
+@given(body=st.binary(max_size=64) | mangled(GOLDEN))
 @settings(max_examples=300)
 def test_other_messages_are_decoded_or_refused(decode: Callable[[bytes], object], body: bytes) -> None:
     """Any bytes from a daemon or a worker are a message or one kind of error."""
