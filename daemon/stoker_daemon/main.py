@@ -166,7 +166,7 @@ class StokerDaemon:
         Raises:
             BaseException: What ended one of the tasks, which should never end by themselves.
         """
-        assert self._stop_reason is not None  # noqa: S101 - set by run
+        assert self._stop_reason is not None  # set by run
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop, f"told to by {number.name}")

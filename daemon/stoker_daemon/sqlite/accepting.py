@@ -80,7 +80,7 @@ def _insert_job(transaction: Transaction, request: Submit, fingerprint: bytes, c
     }
     columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
     job_key = transaction.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", row).lastrowid
-    assert job_key is not None  # noqa: S101 - an INSERT that did not raise has a row
+    assert job_key is not None  # an INSERT that did not raise has a row
     return job_key
 
 

@@ -94,7 +94,7 @@ class Writer:
         Raises:
             Refused: Whatever the work refused, with nothing changed; `shutting_down`; `internal`: no commit possible.
         """
-        assert self._loop is not None, "the writer was not started"  # noqa: S101 - a bug in main, not a state
+        assert self._loop is not None, "the writer was not started"
         write = _Write(work, self._loop.create_future())
         with self._wake:
             if self._is_closing:
@@ -115,7 +115,7 @@ class Writer:
     def _run(self) -> None:
         while group := self._next_group():
             commit = self._commit(group)
-            assert self._loop is not None  # noqa: S101 - set by start
+            assert self._loop is not None  # set by start
             self._loop.call_soon_threadsafe(self._deliver, group, commit)
 
     def _next_group(self) -> list[_Write]:
