@@ -1,4 +1,4 @@
-"""What a client may ask: one struct for each op. A new verb starts here."""
+"""What a client may ask: one struct for each op, and the place where a new verb starts."""
 
 from enum import IntEnum
 from typing import Annotated, ClassVar, Literal

@@ -151,7 +151,7 @@ def _wait_at(gate: Path, item: BatchItem, report: Report) -> None:
     Path(f"{gate}.reached").touch()
     while not gate.exists():
         report(phase="running", step=1, steps=item.params["steps"] + 1, position=item.position)
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_LOOK_EVERY_S)  # polls
 
 
 def _executions(log: str, prompt: str) -> int:
@@ -203,10 +203,10 @@ def _die_leaving_orphan(item: BatchItem) -> None:
     pid = os.fork()
     if pid == 0:
         os.setsid()
-        time.sleep(_STRAY_S)
+        time.sleep(_STRAY_S)  # simulated work
         os._exit(0)
     while os.getsid(pid) == os.getsid(0):
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_LOOK_EVERY_S)  # polls
     _append(item.params["log"], f"orphan {pid}")
     os.kill(os.getpid(), signal.SIGKILL)
 

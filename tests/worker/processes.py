@@ -13,7 +13,7 @@ def wait_for(condition: Callable[[], object]) -> None:
     deadline_s = time.monotonic() + BOUND_S
     while not condition():
         assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.01)
+        time.sleep(0.01)  # polls
 
 
 def is_alive(pid: int) -> bool:

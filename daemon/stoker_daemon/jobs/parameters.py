@@ -1,4 +1,4 @@
-"""Are the parameters of an item what its engine takes? If not: which field, which value, and what would do."""
+"""Are the parameters of an item what its engine takes, and if not: which field, which value, and what would do?"""
 
 import math
 from collections.abc import Mapping, Sequence
