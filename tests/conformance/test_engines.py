@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
 def test_facts(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that an engine is not ready before it began, and then knows its models, parameters and batch size."""
+    """An engine is not ready before it began, and then knows its models, parameters and batch size."""
 
     async def scenario() -> None:
         engine = case.make(tmp_path)
@@ -35,7 +35,7 @@ def test_facts(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_place(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that a job without a model gets the default one, and jobs of two models never share a run."""
+    """A job without a model gets the default one, and jobs of two models never share a run."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -50,7 +50,7 @@ def test_place(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_place_refuses_an_unknown_model(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that an unknown model is refused by name, with those that there are, or the one that was meant."""
+    """An unknown model is refused by name, with those that there are, or the one that was meant."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -67,7 +67,7 @@ def test_place_refuses_an_unknown_model(case: EngineCase, tmp_path: Path) -> Non
 
 
 def test_check(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that good parameters pass and a bad one is refused by the place where it stands."""
+    """Good parameters pass and a bad one is refused by the place where it stands."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -85,7 +85,7 @@ def test_check(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_load(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that a model loads, costs nothing while it stays, and makes room for another."""
+    """A model loads, costs nothing while it stays, and makes room for another."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -100,7 +100,7 @@ def test_load(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_run(case: EngineCase, tmp_path: Path) -> None:
-    """We expect one output for each item, at its own position, and progress that never exceeds its bound."""
+    """There is one output for each item, at its own position, and progress never exceeds its bound."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -116,7 +116,7 @@ def test_run(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_failing_item(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that an item which fails by itself is told as such and costs the others nothing."""
+    """An item which fails by itself is told as such and costs the others nothing."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -131,7 +131,7 @@ def test_failing_item(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_interrupt(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that an interrupted run ends as such and the next one is untouched; other interrupts do nothing."""
+    """An interrupted run ends as such and the next one is untouched; other interrupts do nothing."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -148,7 +148,7 @@ def test_interrupt(case: EngineCase, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("force", [False, True], ids=["polite", "force"])
 def test_terminate(case: EngineCase, tmp_path: Path, *, force: bool) -> None:
-    """We expect that ending the engine's process fails the run at work, and that the next load begins anew."""
+    """Ending the engine's process fails the run at work, and the next load begins anew."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -165,21 +165,21 @@ def test_terminate(case: EngineCase, tmp_path: Path, *, force: bool) -> None:
 
 
 def test_terminate_when_idle(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that ending an idle engine, or one that never began, is harmless."""
+    """Ending an idle engine, or one that never began, is harmless."""
 
     async def scenario() -> None:
         engine = case.make(tmp_path)
         await within_bound(engine.terminate(force=False))
         async with started(engine):
-            for force in (False, True, True):
+            for force in (False, True):
                 await within_bound(engine.terminate(force=force))
-            assert (await run(engine, case.good)).positions == [0]
+                assert (await run(engine, case.good)).positions == [0]
 
     asyncio.run(scenario())
 
 
 def test_cancelled_run(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that a run whose caller gave up goes no further and tells nothing to the next one."""
+    """A run whose caller gave up goes no further and tells nothing to the next one."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
@@ -195,7 +195,7 @@ def test_cancelled_run(case: EngineCase, tmp_path: Path) -> None:
 
 
 def test_stop_in_the_middle_of_a_run(case: EngineCase, tmp_path: Path) -> None:
-    """We expect that stopping ends the run at work, may be repeated, and that the engine can begin again."""
+    """Stopping ends the run at work, may be repeated, and lets the engine begin again."""
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:

@@ -30,7 +30,7 @@ from stoker_protocol.worker import (
 
 
 def test_first_word_is_what_the_class_offers() -> None:
-    """We expect that a worker begins with its pid, the models and parameters of its class, and versions."""
+    """A worker begins with its pid, the models and parameters of its class, and versions."""
     with spawned() as host:
         said = host.hear()
         assert isinstance(said, Ready)
@@ -51,7 +51,7 @@ def test_first_word_is_what_the_class_offers() -> None:
     ],
 )
 def test_unusable_class(model: str, message: str) -> None:
-    """We expect that a worker without a usable class says why, shows the traceback, and exits with an error."""
+    """A worker without a usable class says why, shows the traceback, and exits with an error."""
     with spawned(model) as host:
         assert host.hear() == LoadFailed(model="", kind=FailureKind.INTERNAL, message=message)
         _, stderr = host.process.communicate(timeout=BOUND_S)
@@ -60,7 +60,7 @@ def test_unusable_class(model: str, message: str) -> None:
 
 
 def test_loading_another_model_unloads_the_one_before(tmp_path: Path) -> None:
-    """We expect that at most one model is loaded, and that the loaded one is not loaded again."""
+    """At most one model is loaded, and the loaded one is not loaded again."""
     log = tmp_path / "log"
     with ready({"log": str(log)}) as host:
         assert isinstance(host.load("one"), Loaded)
@@ -69,7 +69,7 @@ def test_loading_another_model_unloads_the_one_before(tmp_path: Path) -> None:
 
 
 def test_unload(tmp_path: Path) -> None:
-    """We expect that unloading gives the model back, after which a run fails for want of one."""
+    """Unloading gives the model back, after which a run fails for want of one."""
     log = tmp_path / "log"
     with ready({"log": str(log)}) as host:
         host.tell(Unload())
@@ -88,14 +88,14 @@ def test_unload(tmp_path: Path) -> None:
     ],
 )
 def test_model_that_does_not_load(model: str, kind: FailureKind, message: str) -> None:
-    """We expect that a failed load names its kind and reason in one line, and that another model still loads."""
+    """A failed load names its kind and reason in one line, and another model still loads."""
     with ready() as host:
         assert host.load(model) == LoadFailed(model=model, kind=kind, message=message)
         assert isinstance(host.load("two"), Loaded)
 
 
 def test_run_gives_outputs_as_they_come() -> None:
-    """We expect that each item's outputs come with their positions and records, and the end of the run last."""
+    """Each item's outputs come with their positions and records, and the end of the run last."""
     with ready() as host:
         ended, said = host.run({"prompt": "cat", "seed": 7}, {"prompt": "dog", "do": "twice"}, {"do": "nothing"})
         assert ended == RunEnded(run_id="run", how="done")
@@ -106,7 +106,7 @@ def test_run_gives_outputs_as_they_come() -> None:
 
 
 def test_run_reports_its_last_step() -> None:
-    """We expect that the last step of each item is reported, and a preview comes only when asked for."""
+    """The last step of each item is reported, and a preview comes only when asked for."""
     with ready() as host:
         for previews in (False, True):
             _, said = host.run({"steps": 3}, {"steps": 3}, previews=previews)
@@ -116,14 +116,14 @@ def test_run_reports_its_last_step() -> None:
 
 
 def test_big_output() -> None:
-    """We expect that an output of several megabytes arrives whole."""
+    """An output of several megabytes arrives whole."""
     with ready() as host:
         _, said = host.run({"do": "big"})
         assert [len(data) for _, data in outputs(said)] == [BIG]
 
 
 def test_failed_item_leaves_the_others_alone() -> None:
-    """We expect that an item which the model fails is told so, and the others have their outputs."""
+    """An item which the model fails is told so, and the others have their outputs."""
     with ready() as host:
         ended, said = host.run(
             {"prompt": "a"}, {"do": "fail", "kind": "refused", "message": "no\nway"}, {"prompt": "c"}
@@ -145,7 +145,7 @@ def test_failed_item_leaves_the_others_alone() -> None:
     ],
 )
 def test_exception_fails_the_run(do: str, kind: FailureKind, message: str) -> None:
-    """We expect that an exception fails the run with its kind and one short line, and the worker goes on."""
+    """An exception fails the run with its kind and one short line, and the worker goes on."""
     with ready() as host:
         ended, said = host.run({"prompt": "first"}, {"do": do})
         assert ended == RunEnded(run_id="run", how="failed", kind=kind, message=message)
@@ -156,7 +156,7 @@ def test_exception_fails_the_run(do: str, kind: FailureKind, message: str) -> No
 
 
 def test_interrupt_stops_the_run_at_its_next_step(tmp_path: Path) -> None:
-    """We expect that an interrupted run ends as such, keeps what it made before, and the next run is untouched."""
+    """An interrupted run ends as such, keeps what it made before, and the next run is untouched."""
     gate = tmp_path / "gate"
     with ready() as host:
         host.start({"prompt": "made"}, {"gate": str(gate)}, {"prompt": "never"}, run_id="first")
@@ -169,7 +169,7 @@ def test_interrupt_stops_the_run_at_its_next_step(tmp_path: Path) -> None:
 
 
 def test_interrupt_of_another_run_is_ignored(tmp_path: Path) -> None:
-    """We expect that an interrupt which names another run does not stop the one at work."""
+    """An interrupt which names another run does not stop the one at work."""
     gate = tmp_path / "gate"
     with ready() as host:
         host.start({"gate": str(gate)}, run_id="second")
@@ -182,7 +182,7 @@ def test_interrupt_of_another_run_is_ignored(tmp_path: Path) -> None:
 
 
 def test_interrupt_that_overtakes_the_start() -> None:
-    """We expect that a run interrupted before it began ends at its first step."""
+    """A run interrupted before it began ends at its first step."""
     with ready() as host:
         host.tell(Interrupt(run_id="early"))
         ended, said = host.run({}, run_id="early")
@@ -190,7 +190,7 @@ def test_interrupt_that_overtakes_the_start() -> None:
 
 
 def test_closed_connection_ends_a_hung_model(tmp_path: Path) -> None:
-    """We expect that a worker goes with its connection in the middle of a step, and takes its children along."""
+    """A worker goes with its connection in the middle of a step, and takes its children along."""
     log = tmp_path / "log"
     with ready(leader=True) as host:
         host.start({"do": "child", "log": str(log)}, {"prompt": "hung", "do": "hang", "log": str(log)})
@@ -204,7 +204,7 @@ def test_closed_connection_ends_a_hung_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("do", ["hold_gil", "stop", "hang"])
 def test_dead_daemon_takes_its_worker_along(do: str) -> None:
-    """We expect that no worker survives its daemon, not even one in which no Python can run."""
+    """No worker survives its daemon, not even one in which no Python can run."""
     script = [sys.executable, str(Path(__file__).with_name("short_lived_daemon.py")), do]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen(script, env=environment, stdout=subprocess.PIPE, text=True) as daemon:
@@ -220,7 +220,7 @@ def test_dead_daemon_takes_its_worker_along(do: str) -> None:
 
 
 def test_daemon_dead_before_the_worker_began() -> None:
-    """We expect that a worker whose parent is not the one that made its socket ends without a word."""
+    """A worker whose parent is not the one that made its socket ends without a word."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         command = [sys.executable, "-m", "stoker_worker", "--model", "tests.models.faults:Faults"]
@@ -233,7 +233,7 @@ def test_daemon_dead_before_the_worker_began() -> None:
 
 
 def test_signals(tmp_path: Path) -> None:
-    """We expect that a worker does not mind SIGINT, which a terminal sends to all, and that SIGTERM ends it."""
+    """A worker does not mind SIGINT, which a terminal sends to all, and SIGTERM ends it."""
     gate = tmp_path / "gate"
     with ready() as host:
         host.start({"gate": str(gate)})
@@ -246,7 +246,7 @@ def test_signals(tmp_path: Path) -> None:
 
 
 def test_exit_code_of_a_model_that_exits() -> None:
-    """We expect that a model which exits ends its worker with that code and without another word of the run."""
+    """A model which exits ends its worker with that code and without another word of the run."""
     with ready() as host:
         host.start({"do": "exit"})
         while (said := host.hear()) is not None:
@@ -255,7 +255,7 @@ def test_exit_code_of_a_model_that_exits() -> None:
 
 
 def test_a_worker_stays_light() -> None:
-    """We expect that a worker starts without the parts of the standard library and the packages that a daemon needs."""
+    """A worker starts without the parts of the standard library and the packages that a daemon needs."""
     heavy = ["asyncio", "sqlite3", "httpx", "psutil", "structlog", "zmq", "stoker_daemon", "stoker_client"]
     program = f"import sys, stoker_worker.__main__; print(sorted(set(sys.modules) & set({heavy})))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=BOUND_S, check=True)

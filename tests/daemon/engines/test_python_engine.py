@@ -30,7 +30,7 @@ from stoker_protocol.errors import FailureKind, Refused
     ],
 )
 def test_engine_that_can_not_begin(tmp_path: Path, settings: dict[str, str], detail: str) -> None:
-    """We expect that such an engine is down and says why, and that jobs for it are accepted unchecked."""
+    """Such an engine is down and says why, and jobs for it are accepted unchecked."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path, **settings)) as engine:
@@ -42,7 +42,7 @@ def test_engine_that_can_not_begin(tmp_path: Path, settings: dict[str, str], det
             await engine.check(submit({"any": "thing"}))
             with pytest.raises(EngineFailure) as failure:
                 await within_bound(engine.load("any"))
-            assert (failure.value.kind, failure.value.died) == (FailureKind.SERVER_ERROR, True)
+            assert (failure.value.kind, failure.value.unavailable) == (FailureKind.SERVER_ERROR, True)
             assert detail in failure.value.message
         assert not pid_file(tmp_path).exists() or not is_alive(worker_pid(tmp_path))
 
@@ -50,7 +50,7 @@ def test_engine_that_can_not_begin(tmp_path: Path, settings: dict[str, str], det
 
 
 def test_load_tries_again_after_a_failed_begin(tmp_path: Path) -> None:
-    """We expect that an engine which could not begin recovers with a later load, once the reason is gone."""
+    """An engine which could not begin recovers with a later load, once the reason is gone."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path, model="late:Faults")) as engine:
@@ -63,7 +63,7 @@ def test_load_tries_again_after_a_failed_begin(tmp_path: Path) -> None:
 
 
 def test_job_from_before_anything_was_known(tmp_path: Path) -> None:
-    """We expect that an item which nobody could check fails at its run for the parameter, and the others do not."""
+    """An item which nobody could check fails at its run for the parameter, and the others do not."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -80,7 +80,7 @@ def test_job_from_before_anything_was_known(tmp_path: Path) -> None:
 
 
 def test_check_finds_what_is_missing(tmp_path: Path) -> None:
-    """We expect that a required parameter may come from the job or the item, and is missed when from neither."""
+    """A required parameter may come from the job or the item, and is missed when from neither."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -95,7 +95,7 @@ def test_check_finds_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_check_of_many_items_lets_others_have_their_turn(tmp_path: Path) -> None:
-    """We expect that checking ten thousand items hands the loop back again and again."""
+    """Checking ten thousand items hands the loop back again and again."""
 
     async def scenario() -> None:
         turns = 0
@@ -116,7 +116,7 @@ def test_check_of_many_items_lets_others_have_their_turn(tmp_path: Path) -> None
 
 
 def test_run_completes_parameters_and_records_versions(tmp_path: Path) -> None:
-    """We expect that the model sees the defaults of what an item leaves open, and records name versions."""
+    """The model sees the defaults of what an item leaves open, and records name versions."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -129,7 +129,7 @@ def test_run_completes_parameters_and_records_versions(tmp_path: Path) -> None:
 
 
 def test_outputs_none_two_and_large(tmp_path: Path) -> None:
-    """We expect that an item may have several outputs or a large one, and that one without any is failed."""
+    """An item may have several outputs or a large one, and one without any is failed."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -142,7 +142,7 @@ def test_outputs_none_two_and_large(tmp_path: Path) -> None:
 
 
 def test_previews_reach_the_observer_that_wants_them(tmp_path: Path) -> None:
-    """We expect that a preview comes with its item and step when somebody looks, and not when nobody does."""
+    """A preview comes with its item and step when somebody looks, and not when nobody does."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -157,7 +157,7 @@ def test_previews_reach_the_observer_that_wants_them(tmp_path: Path) -> None:
 
 
 def test_worker_that_dies_while_idle(tmp_path: Path) -> None:
-    """We expect that the engine knows at once and without being asked, and that the next load begins anew."""
+    """Such a death is known at once and without being asked, and the next load begins anew."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -176,7 +176,7 @@ def test_worker_that_dies_while_idle(tmp_path: Path) -> None:
 
 
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
-    """We expect that a stopped engine has no process and no pid file any more, however its worker is."""
+    """A stopped engine has no process and no pid file any more, however its worker is."""
 
     async def scenario() -> None:
         for harm in (None, signal.SIGSTOP, signal.SIGKILL):
@@ -191,7 +191,7 @@ def test_stop_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_working_directory_does_not_hide_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """We expect that a file which happens to lie where the daemon runs is not imported by its workers."""
+    """A file which happens to lie where the daemon runs is not imported by its workers."""
     (tmp_path / "queue.py").write_text("raise RuntimeError('imported by accident')\n")
     monkeypatch.chdir(tmp_path)
 

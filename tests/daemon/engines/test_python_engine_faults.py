@@ -29,7 +29,7 @@ from stoker_protocol.errors import FailureKind
     ],
 )
 def test_worker_that_dies_in_a_run(tmp_path: Path, do: str, message: str) -> None:
-    """We expect that the run fails as a crash which says how, keeps earlier outputs, and the next load begins anew."""
+    """The run fails as a crash which says how, keeps earlier outputs, and the next load begins anew."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -57,7 +57,7 @@ def test_worker_that_dies_in_a_run(tmp_path: Path, do: str, message: str) -> Non
     ],
 )
 def test_exception_fails_the_run_and_not_the_worker(tmp_path: Path, do: str, kind: FailureKind, message: str) -> None:
-    """We expect that a model's exception fails the run with its kind, and that the same worker goes on."""
+    """A model's exception fails the run with its kind, and the same worker goes on."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -82,7 +82,7 @@ def test_exception_fails_the_run_and_not_the_worker(tmp_path: Path, do: str, kin
     ],
 )
 def test_model_that_does_not_load(tmp_path: Path, model: str, kind: FailureKind, *, died: bool, message: str) -> None:
-    """We expect that a failed load says why, and that another model still loads."""
+    """A failed load says why, and another model still loads."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path, load_timeout_s=0.5)) as engine:
@@ -97,7 +97,7 @@ def test_model_that_does_not_load(tmp_path: Path, model: str, kind: FailureKind,
 @pytest.mark.parametrize("do", ["hang", "hold_gil", "stop"])
 @pytest.mark.parametrize("ignore_sigterm", [False, True], ids=["", "ignores SIGTERM"])
 def test_hung_worker_can_be_killed(tmp_path: Path, do: str, *, ignore_sigterm: bool) -> None:
-    """We expect that a worker which hears nothing holds nobody up, and that force ends it whatever it ignores."""
+    """A worker which hears nothing holds nobody up, and force ends it whatever it ignores."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -121,7 +121,7 @@ def test_hung_worker_can_be_killed(tmp_path: Path, do: str, *, ignore_sigterm: b
 
 
 def test_stopped_worker_does_not_hold_up_the_loop(tmp_path: Path) -> None:
-    """We expect that sending far more than the socket holds to a worker that reads nothing returns at once."""
+    """Sending far more than the socket holds to a worker that reads nothing returns at once."""
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
@@ -139,7 +139,7 @@ def test_stopped_worker_does_not_hold_up_the_loop(tmp_path: Path) -> None:
 
 
 def test_death_of_a_worker_takes_its_children_along(tmp_path: Path) -> None:
-    """We expect that a process which the model started does not outlive the worker."""
+    """A process which the model started does not outlive the worker."""
 
     async def scenario() -> None:
         log = tmp_path / "log"
@@ -155,7 +155,7 @@ def test_death_of_a_worker_takes_its_children_along(tmp_path: Path) -> None:
 
 
 def test_orphan_that_holds_the_connection_open(tmp_path: Path) -> None:
-    """We expect that a worker's death is known even when a process that left its group keeps the socket."""
+    """A worker's death is known even when a process that left its group keeps the socket."""
 
     async def scenario() -> None:
         log = tmp_path / "log"
@@ -174,7 +174,7 @@ def test_orphan_that_holds_the_connection_open(tmp_path: Path) -> None:
 
 
 def test_engine_can_be_ended_while_it_begins(tmp_path: Path) -> None:
-    """We expect that neither a stop nor a cancelled start leaves a worker that never came to speak."""
+    """Neither a stop nor a cancelled start leaves a worker that never came to speak."""
 
     async def scenario() -> None:
         engine = faults_engine(tmp_path, model="tests.models.faults:NeverDescribes", grace_s=0.2)

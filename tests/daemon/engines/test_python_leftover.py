@@ -23,7 +23,7 @@ def leader() -> Generator["subprocess.Popen[str]"]:
 
 
 def test_leftover_group_is_ended(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
-    """We expect that the whole group of a leftover worker is gone, and its file with it."""
+    """The whole group of a leftover worker is gone, and its file with it."""
     assert leader.stdout is not None
     child = int(leader.stdout.readline())
     remember(tmp_path / "pid", leader.pid)
@@ -35,7 +35,7 @@ def test_leftover_group_is_ended(tmp_path: Path, leader: "subprocess.Popen[str]"
 
 
 def test_another_process_with_the_pid_is_left_alone(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
-    """We expect that a process which began at another time, or in another boot, is not taken for the worker."""
+    """A process which began at another time, or in another boot, is not taken for the worker."""
     remember(tmp_path / "pid", leader.pid)
     pid, ticks, boot = (tmp_path / "pid").read_text().split()
     for text in (f"{pid} {int(ticks) - 1} {boot}\n", f"{pid} {ticks} another-boot\n", f"{pid}\n"):
@@ -46,6 +46,6 @@ def test_another_process_with_the_pid_is_left_alone(tmp_path: Path, leader: "sub
 
 @pytest.mark.parametrize("text", ["", "torn", "99999999 1 x\n", "-1 1 x\n", "0 1 x\n", "1" * 400])
 def test_useless_file(tmp_path: Path, text: str) -> None:
-    """We expect that a torn file, or one that names no process, harms nobody."""
+    """A torn file, or one that names no process, harms nobody."""
     (tmp_path / "pid").write_text(text)
     assert end_leftover(tmp_path / "pid") is None
