@@ -155,7 +155,7 @@ class PythonEngine:
                 worker = await self._start_worker()
             except (OSError, WorkerDied) as error:
                 self._state, self._detail = "down", str(error)
-                raise EngineFailure(FailureKind.SERVER_ERROR, str(error), died=True) from None
+                raise EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True) from None
             self._state = "ready"
             return worker
 
