@@ -74,7 +74,7 @@ class Worker:
         """How it ended."""
         code = self._exit_code
         if code is None:
-            return f"the worker (process {self.pid}) does not end; it may be stuck in a driver"
+            return f"the worker (process {self.pid}) has not ended yet; if it never does, it is stuck in a driver"
         if code >= 0:
             return f"the worker exited with code {code}"
         name = _SIGNAL_NAMES.get(-code, f"signal {-code}")
