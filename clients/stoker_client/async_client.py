@@ -1,0 +1,273 @@
+"""The client for asyncio: performs the effects of the operations without blocking the loop."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
+
+import zmq
+import zmq.asyncio
+
+from stoker_client.operations import verbs, watching
+from stoker_client.operations.calling import Caller
+from stoker_client.operations.effects import (
+    AppendFile,
+    BeginFile,
+    Effect,
+    Emit,
+    Exchange,
+    FinishFile,
+    NextEvent,
+    Now,
+    OpenEvents,
+    Operation,
+    Reconnect,
+    Sleep,
+)
+from stoker_client.operations.verbs import ItemLike, Scope, SubmitOptions
+from stoker_client.operations.watching import Update
+from stoker_client.shell import Folder, connect_control, connect_events, endpoint_or_default, new_job_id, new_session
+from stoker_protocol import replies as re
+from stoker_protocol.codec import request_id_of
+from stoker_protocol.jobs import Artifact, Engine, Item, Job
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Reaches one daemon from one event loop; several calls at once are welcome.
+
+    Without an endpoint the environment's STOKER_ENDPOINT is used, or `tcp://127.0.0.1:5577`. `timeout_s` bounds the
+    wait for an answer. All methods raise `StokerError`s; which ones, the daemon decides (`stoker_client.errors`).
+    """
+
+    def __init__(self, endpoint: str | None = None, *, timeout_s: float = 5.0) -> None:
+        self.endpoint = endpoint_or_default(endpoint)
+        self._caller = Caller(new_session(), self.endpoint, timeout_s)
+        self._context = zmq.asyncio.Context()
+        self._control = _Control(self._context, self.endpoint)
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the sockets; calls still at work are answered by nobody."""
+        self._control.drop()
+        self._context.destroy(linger=0)
+
+    async def hello(self) -> re.Welcome:
+        """Who answers, and who the caller is there."""
+        return await self._run(verbs.hello(self._caller))
+
+    async def ping(self) -> float:
+        """Seconds to the daemon and back."""
+        return await self._run(verbs.ping(self._caller))
+
+    async def health(self) -> re.HealthReport:
+        """Whether a job can make progress, and what is in its way."""
+        return await self._run(verbs.health(self._caller))
+
+    async def submit(
+        self, items: Sequence[ItemLike], *, job_id: str | None = None, **options: Unpack[SubmitOptions]
+    ) -> re.Submitted:
+        """Submit a job; on return it is on the daemon's disk.
+
+        An item is a prompt, or a map with `params` and perhaps a `custom_id`. `job_id` makes repeating harmless: the
+        same submit under it is the same job.
+        """
+        return await self._run(verbs.submit(self._caller, job_id or new_job_id(), items, options))
+
+    async def job(self, job_id: str) -> Job:
+        """One job as it is now."""
+        return await self._run(verbs.job(self._caller, job_id))
+
+    def jobs(self, states: Sequence[str] = ()) -> AsyncIterator[Job]:
+        """All jobs, newest first, or those in some states."""
+        return self._stream(verbs.jobs(self._caller, states))
+
+    def items(self, job_id: str, states: Sequence[str] = (), *, with_params: bool = False) -> AsyncIterator[Item]:
+        """The items of a job in order."""
+        return self._stream(verbs.items(self._caller, job_id, states, with_params=with_params))
+
+    async def cancel(self, *job_ids: str) -> re.Cancelled:
+        """Cancel jobs; harmless to repeat."""
+        return await self._run(verbs.cancel(self._caller, job_ids, None))
+
+    async def cancel_all(self, scope: Scope = "all") -> re.Cancelled:
+        """Cancel all jobs that are not final (`all`) or that have not begun (`queued`)."""
+        return await self._run(verbs.cancel(self._caller, None, scope))
+
+    async def retry(self, job_id: str, states: Sequence[str] = ("failed",)) -> re.Retried:
+        """Send the items of a job that ended in these states back to the queue."""
+        return await self._run(verbs.retry(self._caller, job_id, states))
+
+    async def pause(self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False) -> re.Paused:
+        """Hold back a job, or all work; with `interrupt` also what runs now."""
+        return await self._run(verbs.pause(self._caller, job_id, reason, interrupt=interrupt))
+
+    async def resume(self, job_id: str | None = None) -> re.Resumed:
+        """Let a job, or all work, go on."""
+        return await self._run(verbs.resume(self._caller, job_id))
+
+    async def snapshot(self, job_ids: Sequence[str] | None = None, *, include_final: bool = False) -> re.SnapshotPage:
+        """Queue, lanes and jobs: those named, or all that are not final, or all."""
+        return await self._run(verbs.snapshot(self._caller, job_ids, include_final=include_final))
+
+    def artifacts(self, job_id: str) -> AsyncIterator[Artifact]:
+        """The files that a job made, in item order."""
+        return self._stream(verbs.artifacts(self._caller, job_id))
+
+    def fetch(self, job_id: str, directory: str | os.PathLike[str]) -> AsyncIterator[Path]:
+        """Bring the files that a job made into a directory, checked; those that are there already are left."""
+        return self._stream(verbs.fetch(self._caller, job_id), Folder(directory))
+
+    async def engines(self) -> list[Engine]:
+        """The engines with their models and parameters."""
+        return await self._run(verbs.engines(self._caller))
+
+    async def describe(self) -> re.Description:
+        """JSON Schema of all that can be said."""
+        return await self._run(verbs.describe(self._caller))
+
+    async def shutdown(self, reason: str = "") -> re.ShuttingDown:
+        """Stop the daemon gracefully."""
+        return await self._run(verbs.shutdown(self._caller, reason))
+
+    def watch(
+        self, job_ids: Sequence[str] | None = None, *, previews: bool = False, progress: bool = True
+    ) -> AsyncIterator[Update]:
+        """Follow jobs until they are final, or everything for ever; each lifecycle event comes exactly once.
+
+        First come the jobs as they are. Restarts of the daemon and lost events are made up for.
+        """
+        return self._stream(watching.Watch(self._caller, job_ids, previews=previews, progress=progress).run())
+
+    async def wait(self, job_id: str, timeout_s: float | None = None) -> Job:
+        """The job when it is final. Raises TimeoutError."""
+        return await self._run(watching.wait(self._caller, job_id, timeout_s))
+
+    async def _run(self, operation: Operation[T]) -> T:
+        """Perform an operation that emits nothing."""
+        with _Performer(self._context, self._control) as performer:
+            answer: Any = None
+            while True:
+                try:
+                    effect = operation.send(answer)
+                except StopIteration as end:
+                    return end.value
+                answer = await performer.perform(effect)
+
+    async def _stream(self, operation: Operation[None], folder: Folder | None = None) -> AsyncIterator[Any]:
+        """Perform an operation and yield what it emits."""
+        with _Performer(self._context, self._control, folder) as performer:
+            answer: Any = None
+            while True:
+                try:
+                    effect = operation.send(answer)
+                except StopIteration:
+                    return
+                answer = await performer.perform(effect)
+                if isinstance(effect, Emit):
+                    yield effect.value
+
+
+class _Control:
+    """The control socket with many requests in flight; made when it is first needed and anew after each `drop`."""
+
+    def __init__(self, context: zmq.asyncio.Context, endpoint: str) -> None:
+        self._context = context
+        self._endpoint = endpoint
+        self._socket: zmq.asyncio.Socket | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+
+    async def exchange(self, exchange: Exchange) -> bytes | None:
+        """Send a request and wait for its reply; replies that nobody waits for are doubles and dropped."""
+        if self._socket is None:
+            self._socket = self._context.socket(zmq.DEALER)
+            connect_control(self._socket, self._endpoint)
+            self._reader = asyncio.create_task(self._read(self._socket))
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting[exchange.request_id] = waiting
+        try:
+            async with asyncio.timeout(exchange.timeout_s):
+                await self._socket.send_multipart([b"", exchange.message])
+                return await waiting
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[exchange.request_id]
+
+    def drop(self) -> None:
+        """Forget the connection; whoever waits on it asks again when its time is over."""
+        if self._reader is not None:
+            self._reader.cancel()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._reader = None
+
+    async def _read(self, socket: zmq.asyncio.Socket) -> None:
+        while True:
+            body = (await socket.recv_multipart())[-1]
+            waiting = self._waiting.get(request_id_of(body))
+            if waiting is not None and not waiting.done():
+                waiting.set_result(body)
+
+
+class _Performer:
+    """Performs the effects of one operation; an events socket and a folder are its own."""
+
+    def __init__(self, context: zmq.asyncio.Context, control: _Control, folder: Folder | None = None) -> None:
+        self._context = context
+        self._control = control
+        self._folder = folder
+        self._events: zmq.asyncio.Socket | None = None
+
+    def __enter__(self) -> "_Performer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close_events()
+        if self._folder is not None:
+            self._folder.close()
+
+    async def perform(self, effect: Effect) -> Any:
+        """Do it, and return the answer."""
+        match effect:
+            case Exchange():
+                return await self._control.exchange(effect)
+            case Reconnect():
+                return self._control.drop()
+            case OpenEvents(endpoint, topics):
+                return self._open_events(endpoint, topics)
+            case NextEvent(timeout_s):
+                return await self._next_event(timeout_s)
+            case Sleep(seconds):
+                return await asyncio.sleep(seconds)
+            case Now():
+                return time.monotonic()
+            case BeginFile() | AppendFile() | FinishFile():
+                return await asyncio.to_thread(self._folder.perform, effect) if self._folder is not None else None
+            case Emit():
+                return None
+
+    async def _next_event(self, timeout_s: float) -> tuple[str, bytes] | None:
+        if self._events is None or not await self._events.poll(max(0, int(timeout_s * 1000))):
+            return None
+        topic, body = await self._events.recv_multipart()
+        return topic.decode(), body
+
+    def _open_events(self, endpoint: str, topics: tuple[str, ...]) -> None:
+        self._close_events()
+        self._events = self._context.socket(zmq.SUB)
+        connect_events(self._events, endpoint, topics)
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()
+        self._events = None

@@ -1,0 +1,69 @@
+"""What an operation asks its shell to do; the answer is sent back into the generator."""
+
+from collections.abc import Generator
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Exchange(NamedTuple):
+    """Send a request and wait for the reply to it: its bytes, or None when the time is over."""
+
+    message: bytes
+    request_id: str
+    timeout_s: float
+
+
+class Reconnect(NamedTuple):
+    """Drop the control socket and connect anew: an old one may hold on to a connection that is dead."""
+
+
+class OpenEvents(NamedTuple):
+    """Drop the events socket, if any, connect to the endpoint and subscribe to the topics in this order."""
+
+    endpoint: str
+    topics: tuple[str, ...]
+
+
+class NextEvent(NamedTuple):
+    """Wait for the next event: its topic and body, or None when the time is over."""
+
+    timeout_s: float
+
+
+class Sleep(NamedTuple):
+    """Let time pass."""
+
+    seconds: float
+
+
+class Now(NamedTuple):
+    """Read a clock that never jumps: seconds."""
+
+
+class Emit(NamedTuple):
+    """Hand a value to the caller of a streaming verb."""
+
+    value: Any
+
+
+class BeginFile(NamedTuple):
+    """Begin a file of this name in the folder that the caller named; False: it is there already, with this hash."""
+
+    name: str
+    sha256: str
+
+
+class AppendFile(NamedTuple):
+    """Add bytes to the file that was begun."""
+
+    data: bytes
+
+
+class FinishFile(NamedTuple):
+    """Check the hash of the file that was begun and put it in place: its path, or None if the hash is another."""
+
+
+Effect = Exchange | Reconnect | OpenEvents | NextEvent | Sleep | Now | Emit | BeginFile | AppendFile | FinishFile
+Operation = Generator[Effect, Any, T]
+"""Yields effects, is sent their answers, and returns a T."""
