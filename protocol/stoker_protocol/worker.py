@@ -89,7 +89,7 @@ class Report(Say, frozen=True, tag="report", kw_only=True):
 
 
 class Produced(Say, frozen=True, tag="produced", kw_only=True):
-    """One output of the item at `position`, which is done with it unless `more` follow; `record` is for its provenance."""
+    """One output of the item at `position`, its last unless `more` follow; `record` goes into its provenance."""
 
     run_id: str
     position: int
