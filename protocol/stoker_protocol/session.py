@@ -2,14 +2,14 @@
 
 from enum import Enum
 
+from msgspec import DecodeError, Raw
+
 from stoker_protocol import codec
 from stoker_protocol.events import AnyEvent, Synced, Tick
-from stoker_protocol.replies import AnyReply, EventsPage, PublishedEvent
+from stoker_protocol.replies import AnyReply, EventsPage
 
 QUIET_TICKS = 2
-"""A topic that was silent for so many ticks while the head moved may have lost something."""
-MAX_TOPICS = 10_000
-"""Topics whose last seq is remembered before a catch-up makes them all one number again."""
+"""Ticks in which the head is beyond what is known, and nothing came, until something may have been lost."""
 
 
 class Session:
@@ -30,8 +30,9 @@ class Session:
         Raises:
             msgspec.DecodeError: The body is no reply of this version.
         """
-        reply = codec.decode_reply(body)
-        return reply if reply.id == request_id else None
+        if codec.request_id_of(body) != request_id:
+            return None
+        return codec.decode_reply(body)
 
 
 class Advice(Enum):
@@ -46,7 +47,11 @@ class Advice(Enum):
 
 
 class Follower:
-    """Follows the events of one topic prefix so that no lifecycle event is missed or applied twice.
+    """Follows the lifecycle events of one whole topic (`job/7/`), or of all (empty), in order and each once.
+
+    One number says all that is known. An event is news if it is beyond that number, and follows it without a hole:
+    `prev` tells within one topic, and over all topics `seq` itself. Beginnings of topics (`job/`) can't be followed,
+    since nothing tells whether a seq that did not come is one of theirs.
 
     Source: the joining and gap rules of the protocol (`docs/protocol.md`, Events).
     """
@@ -55,7 +60,6 @@ class Follower:
         self.topic = topic
         self.through = 0
         """All lifecycle events of the topic up to this seq are known."""
-        self._last: dict[str, int] = {}
         self._instance_id = ""
         self._boot = ""
         self._quiet_ticks = 0
@@ -63,7 +67,6 @@ class Follower:
     def restart(self, seq: int, instance_id: str, boot: str) -> None:
         """Begin after the state of `seq`."""
         self.through = seq
-        self._last.clear()
         self._instance_id, self._boot = instance_id, boot
         self._quiet_ticks = 0
 
@@ -75,32 +78,33 @@ class Follower:
             return Advice.SKIP
         if event.seq is None:
             return Advice.APPLY
-        return self._judge_seq(topic.rpartition("/")[0], event.seq, event.prev or 0)
-
-    def catch_up(self, page: EventsPage) -> tuple[Advice, list[AnyEvent]]:
-        """The events of a page that are news. CATCH_UP: ask for another page; RESYNC: there is a gap."""
-        if page.gap or page.instance_id != self._instance_id:
-            return Advice.RESYNC, []
-        news = [codec.decode_event(e.body) for e in page.events if self._is_news(e)]
-        self.through = max(self.through, page.through)
-        self._last = {topic: seq for topic, seq in self._last.items() if seq > self.through}
-        self._quiet_ticks = 0
-        return (Advice.CATCH_UP if page.through < page.head else Advice.SKIP), news
-
-    def _is_news(self, published: PublishedEvent) -> bool:
-        """Whether an event of a page did not come over the events socket before."""
-        seq = codec.decode_event(published.body).seq or 0
-        return seq > max(self.through, self._last.get(published.topic.rpartition("/")[0], 0))
-
-    def _judge_seq(self, topic: str, seq: int, prev: int) -> Advice:
-        last = max(self.through, self._last.get(topic, 0))
-        if seq <= last:
+        if event.seq <= self.through:
             return Advice.SKIP
-        if prev > last or len(self._last) >= MAX_TOPICS:
+        if self._before(event.seq, event.prev) > self.through:
             return Advice.CATCH_UP
-        self._last[topic] = seq
+        self.through = event.seq
         self._quiet_ticks = 0
         return Advice.APPLY
+
+    def catch_up(self, page: EventsPage) -> tuple[Advice, list[AnyEvent]]:
+        """The events of a page that are news. CATCH_UP: ask for another page; RESYNC: there is a gap.
+
+        Events of kinds that this version does not know are passed over: a newer daemon may tell more.
+        """
+        if page.gap or page.instance_id != self._instance_id:
+            return Advice.RESYNC, []
+        events = [event for published in page.events if (event := _decode(published.body)) is not None]
+        news = [event for event in events if (event.seq or 0) > self.through]
+        has_more = self.through < page.through < page.head
+        self.through = max(self.through, page.through)
+        self._quiet_ticks = 0
+        return (Advice.CATCH_UP if has_more else Advice.SKIP), news
+
+    def _before(self, seq: int, prev: int | None) -> int:
+        """The seq of the event that must be known before this one; a missing `prev` counts as a hole."""
+        if not self.topic or prev is None:
+            return seq - 1
+        return prev
 
     def _judge_head(self, event: Tick | Synced) -> Advice:
         if event.instance_id != self._instance_id:
@@ -108,9 +112,15 @@ class Follower:
         if event.boot != self._boot:
             self._boot = event.boot
             return Advice.CATCH_UP
-        known = max(self.through, max(self._last.values(), default=0))
-        if event.head <= known:
+        if event.head <= self.through:
             self._quiet_ticks = 0
             return Advice.SKIP
         self._quiet_ticks += 1
         return Advice.CATCH_UP if self._quiet_ticks >= QUIET_TICKS or isinstance(event, Synced) else Advice.SKIP
+
+
+def _decode(body: Raw) -> AnyEvent | None:
+    try:
+        return codec.decode_event(body)
+    except DecodeError:
+        return None
