@@ -1,0 +1,111 @@
+"""The configuration file: its defaults, and what it says about what makes no sense."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stoker_daemon.config import Config, ConfigError, EngineConfig, ExecutionConfig, load
+
+
+def _load(folder: Path, text: str) -> Config:
+    path = folder / "stoker.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_no_file() -> None:
+    """Without a file the engine `sprites` is there, on the daemon's own interpreter, and local callers may do all."""
+    config = load(None)
+    assert (config.local_role, list(config.engines), config.execution) == ("admin", ["sprites"], ExecutionConfig())
+    sprites = config.engines["sprites"]
+    assert (sprites.model, sprites.python, sprites.lane) == (
+        "stoker_worker.models.sprites:Sprites",
+        sys.executable,
+        "gpu",
+    )
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    """An empty file means the same as none."""
+    assert _load(tmp_path, "") == load(None)
+
+
+def test_everything_said(tmp_path: Path) -> None:
+    """What a file says holds, engines keep their order, and relative paths begin at its folder."""
+    config = _load(
+        tmp_path,
+        """
+        local_role = "view"
+        [engines.zebra]
+        model = "my.models:Zebra"
+        python = "venv/bin/python"
+        python_path = ["src", "/opt/models"]
+        lane = "cpu"
+        start_timeout_s = 5
+        options = { depth = { layers = [1, 2] } }
+        [engines.ant]
+        model = "ants:Ant"
+        [execution]
+        timeout_s = 1.5
+        crash_limit = 1
+        """,
+    )
+    assert config == Config(
+        local_role="view",
+        engines={
+            "zebra": EngineConfig(
+                model="my.models:Zebra",
+                python=str(tmp_path / "venv/bin/python"),
+                python_path=(str(tmp_path / "src"), "/opt/models"),
+                lane="cpu",
+                start_timeout_s=5.0,
+                options={"depth": {"layers": [1, 2]}},
+            ),
+            "ant": EngineConfig(model="ants:Ant"),
+        },
+        execution=ExecutionConfig(timeout_s=1.5, crash_limit=1),
+    )
+    assert list(config.engines) == ["zebra", "ant"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('local_rol = "view"', "there is no key local_rol; did you mean local_role?"),
+        ("[executon]", "there is no key executon; did you mean execution?"),
+        ("[execution]\ntimeout = 3", "there is no key execution.timeout; did you mean timeout_s or load_timeout_s?"),
+        ("[execution]\nq = 3", "there is no key execution.q; known: load_timeout_s, timeout_s, "),
+        ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model?"),
+        ('local_role = "root"', "local_role = 'root': not one of view, submit, admin"),
+        ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python"),
+        ("[engines.a]", "engines.a.model is missing"),
+        ('[engines.a]\nmodel = "a.B"', "engines.a: model = 'a.B' is not of the form package.module:Class"),
+        ('[engines.a]\nmodel = "a:B"\nlane = "x/y"', "engines.a: lane: 'x/y' is not a name of lower-case letters"),
+        ('[engines."A b"]\nmodel = "a:B"', "engines: 'A b' is not a name of lower-case letters"),
+        ('[engines.a]\nmodel = "a:B"\npython_path = [1]', "engines.a.python_path = [1]: expected `str`, got `int`"),
+        ("[engines]", "engines = {}: expected a table of length >= 1"),
+        ("[engines]\na = 3", "engines.a: expected a table, got `int`"),
+        ("engines = 3", "engines = 3: expected a table, got `int`"),
+        ("execution = 3", "execution: expected a table, got `int`"),
+        ('[execution]\ntimeout_s = "5"', "execution.timeout_s = '5': expected `float`, got `str`"),
+        ("[execution]\ntimeout_s = 0", "execution.timeout_s = 0: expected `float` > 0.0"),
+        ("[execution]\ntimeout_s = nan", "execution.timeout_s = nan: expected `float` > 0.0"),
+        ("[execution]\ncrash_limit = 0", "execution.crash_limit = 0: expected `int` >= 1"),
+        ("x = = 3", "not TOML: "),
+    ],
+)
+def test_nonsense(text: str, expected: str, tmp_path: Path) -> None:
+    """What can't be is refused with file, key, value, and what would do."""
+    with pytest.raises(ConfigError) as refused:
+        _load(tmp_path, text)
+    assert str(refused.value).startswith(f"{tmp_path / 'stoker.toml'}: {expected}")
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    """A file that is not there, or no text, is refused by name."""
+    with pytest.raises(ConfigError, match=r"absent\.toml: no such file"):
+        load(tmp_path / "absent.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"binary\.toml: not TOML"):
+        load(tmp_path / "binary.toml")

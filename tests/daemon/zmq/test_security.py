@@ -1,0 +1,69 @@
+"""Which endpoints the daemon dares to bind."""
+
+import pytest
+
+from stoker_daemon.zmq.security import EndpointError, check_endpoints
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp://127.0.0.1:5577",
+        "tcp://127.0.0.1:*",
+        "tcp://127.8.9.10:0",
+        "tcp://localhost:0",
+        "tcp://[::1]:0",
+        "ipc:///run/stoker/control.sock",
+        "ipc://relative.sock",
+    ],
+)
+def test_loopback_is_fine(endpoint: str) -> None:
+    """Endpoints that only this machine can reach are bound without a question."""
+    check_endpoints([endpoint], insecure=False)
+
+
+BEYOND = [
+    "tcp://*:5577",
+    "tcp://0.0.0.0:5577",
+    "tcp://[::]:5577",
+    "tcp://192.168.1.5:5577",
+    "tcp://[fe80::1%eth0]:5577",
+    "tcp://[::ffff:127.0.0.1]:0",
+    "tcp://lo:5577",
+    "tcp://eth0:5577",
+    "tcp://localhost.example.org:5577",
+    "tcp://127.1:5577",
+    "tcp://2130706433:5577",
+    "tcp://eth0;127.0.0.1:5577",
+]
+
+
+@pytest.mark.parametrize("endpoint", BEYOND)
+def test_beyond_loopback(endpoint: str) -> None:
+    """Anything that others may reach, or nobody knows who, is refused by name, unless `--insecure` is said."""
+    with pytest.raises(EndpointError) as refused:
+        check_endpoints(["tcp://127.0.0.1:0", endpoint], insecure=False)
+    assert str(refused.value).startswith(f"{endpoint}: ")
+    assert "--insecure" in str(refused.value)
+    check_endpoints([endpoint], insecure=True)
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "127.0.0.1:5577",
+        "tcp://127.0.0.1",
+        "tcp://:5577",
+        "inproc://x",
+        "udp://127.0.0.1:5",
+        "ipc://",
+        "ipc://@x",
+        "ipc://*",
+    ],
+)
+def test_no_endpoint_at_all(endpoint: str, insecure: bool) -> None:
+    """What is no address with a port and no path of a file is refused whatever is said."""
+    with pytest.raises(EndpointError, match=r"ADDRESS:PORT|address and port|path of a file"):
+        check_endpoints([endpoint], insecure=insecure)
