@@ -17,7 +17,7 @@ METADATA = "metadata"
 SUMMARY = "batch_info.json"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OWNED = re.compile(r"\.?(?P<stem>(?P<index>\d{5,})_\d+)\.")
+_OWNED = re.compile(r"\.?(?P<stem>(?P<index>[0-9]{5,})_[0-9]+)\.[a-z0-9]{1,10}(\.part)?")
 
 
 def job_folder(job_id: str, created_ms: int) -> PurePosixPath:
@@ -50,7 +50,7 @@ def record_path(member: Member, output: int) -> PurePosixPath:
 
 
 def is_inside(path: PurePosixPath) -> bool:
-    """Whether a path names something in the tree, as far as its words tell; links are not the words' matter."""
+    """Whether a path by its parts lies in the tree; links on the way are the disk's concern."""
     return path.parts[:1] == (ROOT,) and ".." not in path.parts and "\0" not in str(path)
 
 
@@ -66,7 +66,7 @@ def is_temporary(name: str) -> bool:
 
 def owner(name: str) -> tuple[int, str] | None:
     """The item index and the stem (shared by an output and its record) that a file name speaks of, if it is ours."""
-    match = _OWNED.match(name)
+    match = _OWNED.fullmatch(name)
     return (int(match["index"]), match["stem"]) if match else None
 
 

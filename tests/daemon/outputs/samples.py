@@ -1,5 +1,6 @@
 """Runs, items and files to fill an output tree with, and a second opinion on PNG."""
 
+import asyncio
 import hashlib
 import json
 import zlib
@@ -17,6 +18,7 @@ from stoker_protocol.jobs import ItemCounts, Job, JobState, Priority
 
 CREATED_MS = 1_767_225_599_999
 """The last millisecond of 2025 in UTC."""
+LIMIT_S = 60.0
 FOLDER = "outputs/2025-12-31/job-1"
 
 
@@ -35,10 +37,11 @@ class FixedClock:
 
 @asynccontextmanager
 async def a_tree(data_dir: Path) -> AsyncGenerator[OutputTree]:
-    """An output tree that is closed at the end."""
+    """An output tree that is closed at the end; whoever uses it longer than LIMIT_S is cancelled."""
     tree = OutputTree(data_dir, FixedClock())
     try:
-        yield tree
+        async with asyncio.timeout(LIMIT_S):
+            yield tree
     finally:
         await tree.close()
 

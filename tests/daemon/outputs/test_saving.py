@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def test_the_record_tells_all_that_is_known(tmp_path: Path) -> None:
 
     async def run() -> SavedArtifact:
         async with a_tree(tmp_path) as tree:
-            members = a_member(2), a_member(3, position=1, pose="kneeling", size=2**63 - 1)
+            mine = a_member(3, position=1, pose="kneeling", size=2**63 - 1)
+            members = a_member(2), replace(mine, custom_id="hero-3")
             facts = {"timings": {"run_s": 1.5}, "versions": {"stoker": "0.1.0"}, "sha256": "a lie"}
             return await tree.save(a_run(*members), members[1], 0, an_image(a_png(), 1), facts)
 
@@ -83,6 +85,7 @@ def test_the_record_tells_all_that_is_known(tmp_path: Path) -> None:
         "batch_size": 2,
         "bytes": saved.bytes,
         "created_at": "2026-01-01T00:00:00.123Z",
+        "custom_id": "hero-3",
         "engine": "sprites",
         "index": 3,
         "job_id": "job-1",

@@ -8,6 +8,7 @@ from tests.daemon.outputs.samples import FOLDER, a_member, a_png, a_run, a_tree,
 
 from stoker_daemon.jobs.records import Member, Output
 
+OTHER = FOLDER.replace("job-1", "job-2")
 TEXT = Output(0, b"x", "text/plain", ".txt", {})
 
 
@@ -34,10 +35,9 @@ def test_files_of_the_items_that_no_row_knows_go(tmp_path: Path) -> None:
     members = [a_member(0), a_member(1), a_member(0, job_id="job-2")]
     _save(tmp_path, members, [an_image(a_png()), TEXT])
     job = tmp_path / FOLDER
-    for stray in "images/.00000_2.png.part", "metadata/.00000_2.json.part", "files/.00000_2.txt.part":
+    for stray in "images/.00000_2.png.part", "metadata/.00000_0.json.part", "files/.00000_2.txt.part":
         (job / stray).write_bytes(b"half")
     assert _forget(tmp_path, members[:1], {f"{FOLDER}/images/00000_0.png"}) == 5
-    other = FOLDER.replace("job-1", "job-2")
     assert files_below(tmp_path) == [
         f"{FOLDER}/files/00001_1.txt",
         f"{FOLDER}/images/00000_0.png",
@@ -45,10 +45,10 @@ def test_files_of_the_items_that_no_row_knows_go(tmp_path: Path) -> None:
         f"{FOLDER}/metadata/00000_0.json",
         f"{FOLDER}/metadata/00001_0.json",
         f"{FOLDER}/metadata/00001_1.json",
-        f"{other}/files/00000_1.txt",
-        f"{other}/images/00000_0.png",
-        f"{other}/metadata/00000_0.json",
-        f"{other}/metadata/00000_1.json",
+        f"{OTHER}/files/00000_1.txt",
+        f"{OTHER}/images/00000_0.png",
+        f"{OTHER}/metadata/00000_0.json",
+        f"{OTHER}/metadata/00000_1.json",
     ]
 
 
@@ -56,8 +56,15 @@ def test_items_of_several_jobs_at_once(tmp_path: Path) -> None:
     """We expect that members of several jobs are looked for each in its own job's folder."""
     members = [a_member(0), a_member(1), a_member(1, job_id="job-2")]
     _save(tmp_path, members, [TEXT])
-    assert _forget(tmp_path, [members[0], members[2]], set()) == 4
-    assert files_below(tmp_path) == [f"{FOLDER}/files/00001_0.txt", f"{FOLDER}/metadata/00001_0.json"]
+    assert (
+        _forget(tmp_path, [members[0], members[2]], {f"{OTHER}/files/00001_0.txt", f"{OTHER}/files/00000_0.txt"}) == 2
+    )
+    assert files_below(tmp_path) == [
+        f"{FOLDER}/files/00001_0.txt",
+        f"{FOLDER}/metadata/00001_0.json",
+        f"{OTHER}/files/00001_0.txt",
+        f"{OTHER}/metadata/00001_0.json",
+    ]
 
 
 def test_a_repeated_output_of_another_kind_leaves_one(tmp_path: Path) -> None:
@@ -81,14 +88,14 @@ def test_other_things_in_the_folder_stay(tmp_path: Path) -> None:
     """We expect that notes, folders and links to folders that people put into the tree are left alone."""
     images = tmp_path / FOLDER / "images"
     (images / "00000_0.png").mkdir(parents=True)
-    (images / "notes.txt").write_bytes(b"x")
-    (images / "00000_favourite.png").write_bytes(b"x")
+    for name in "notes.txt", "00000_favourite.png", "00000_1.edited.png", "00000_1 (copy).png":
+        (images / name).write_bytes(b"x")
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "00000_0.txt").write_bytes(b"x")
     (tmp_path / FOLDER / "files").symlink_to(outside)
     assert _forget(tmp_path, [a_member(0)], set()) == 0
-    assert len(files_below(images)) == 2
+    assert len(files_below(images)) == 4
     assert (outside / "00000_0.txt").is_file()
 
 
