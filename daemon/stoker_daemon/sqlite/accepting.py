@@ -24,8 +24,11 @@ def accept(
         return
     job_key = _insert_job(transaction, request, fingerprint, client, model)
     transaction.executemany(
-        "INSERT INTO items (job_key, idx, custom_id, params) VALUES (?, ?, ?, ?)",
-        ((job_key, index, item.custom_id, _blob(item.params)) for index, item in enumerate(request.items)),
+        "INSERT INTO items (job_key, idx, custom_id, params, added_ms) VALUES (?, ?, ?, ?, ?)",
+        (
+            (job_key, index, item.custom_id, _blob(item.params), transaction.now_ms)
+            for index, item in enumerate(request.items)
+        ),
     )
     transaction.execute(
         "INSERT INTO lots (job_key, signature_id, priority, place, ready) VALUES (?, ?, ?, ?, ?)",
@@ -77,6 +80,7 @@ def _insert_job(transaction: Transaction, request: Submit, fingerprint: bytes, c
         "total": len(request.items),
         "pending": len(request.items),
         "created_ms": transaction.now_ms,
+        "appended_ms": transaction.now_ms,
     }
     columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
     job_key = transaction.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", row).lastrowid

@@ -144,9 +144,7 @@ def _events_query(request: EventsSince) -> tuple[str, tuple[Any, ...]]:
 
 
 def _queue(connection: sqlite3.Connection) -> Queue:
-    pending, running, jobs = connection.execute(
-        "SELECT coalesce(sum(pending), 0), coalesce(sum(running), 0), count(*) FROM jobs WHERE finished_ms IS NULL"
-    ).fetchone()
+    pending, running, jobs = connection.execute("SELECT pending, running, active_jobs FROM totals").fetchone()
     paused = to_pause(connection.execute("SELECT reason, author, at_ms FROM queue_pause").fetchone())
     return Queue(pending, running, jobs, paused)
 

@@ -40,6 +40,8 @@ CREATE TABLE jobs (
     max_attempts INTEGER NOT NULL CHECK (max_attempts >= 1),
     timeout_s REAL CHECK (timeout_s > 0),
     no_progress_s REAL CHECK (no_progress_s > 0),
+    is_open INTEGER NOT NULL DEFAULT 0 CHECK (is_open IN (0, 1)),
+    appended_ms INTEGER NOT NULL,
     rev INTEGER NOT NULL DEFAULT 0,
     retried_rev INTEGER,
     retried_items INTEGER,
@@ -62,11 +64,38 @@ CREATE TABLE jobs (
     is_summed INTEGER NOT NULL DEFAULT 0 CHECK (is_summed IN (0, 1)),
     CHECK (total = pending + running + succeeded + failed + rejected + cancelled + skipped),
     CHECK ((finished_ms IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled'))),
-    CHECK ((pending + running = 0) = (state IN ('succeeded', 'failed', 'cancelled'))),
+    CHECK ((pending + running = 0 AND is_open = 0) = (state IN ('succeeded', 'failed', 'cancelled'))),
     CHECK ((paused_ms IS NULL) = (paused_author IS NULL) AND (paused_ms IS NULL) = (paused_reason IS NULL))
 ) STRICT;
 CREATE INDEX jobs_active ON jobs (job_key) WHERE finished_ms IS NULL;
 CREATE INDEX jobs_unsummed ON jobs (job_key) WHERE finished_ms IS NOT NULL AND is_summed = 0;
+
+CREATE INDEX jobs_open ON jobs (appended_ms) WHERE is_open = 1;
+
+-- What waits and runs in all, so that nobody has to count: kept by the triggers below.
+CREATE TABLE totals (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    pending INTEGER NOT NULL CHECK (pending >= 0),
+    running INTEGER NOT NULL CHECK (running >= 0),
+    active_jobs INTEGER NOT NULL CHECK (active_jobs >= 0)
+) STRICT;
+INSERT INTO totals VALUES (1, 0, 0, 0);
+
+CREATE TRIGGER job_added AFTER INSERT ON jobs
+BEGIN
+    UPDATE totals SET
+        pending = pending + new.pending,
+        running = running + new.running,
+        active_jobs = active_jobs + (new.finished_ms IS NULL);
+END;
+
+CREATE TRIGGER job_counted AFTER UPDATE OF pending, running, finished_ms ON jobs
+BEGIN
+    UPDATE totals SET
+        pending = pending + new.pending - old.pending,
+        running = running + new.running - old.running,
+        active_jobs = active_jobs + (new.finished_ms IS NULL) - (old.finished_ms IS NULL);
+END;
 
 CREATE TABLE items (
     job_key INTEGER NOT NULL REFERENCES jobs,
@@ -75,6 +104,7 @@ CREATE TABLE items (
         CHECK (state IN ('pending', 'running', 'succeeded', 'failed', 'rejected', 'cancelled', 'skipped')),
     custom_id TEXT,
     params BLOB NOT NULL,
+    added_ms INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     crashes INTEGER NOT NULL DEFAULT 0 CHECK (crashes >= 0),
     alone INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),
@@ -139,6 +169,7 @@ CREATE TABLE runs (
     finished_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_open ON runs (claimed_ms) WHERE finished_ms IS NULL;
+CREATE INDEX runs_finished ON runs (finished_ms) WHERE finished_ms IS NOT NULL;
 
 CREATE TABLE attempts (
     run_id TEXT NOT NULL REFERENCES runs,
