@@ -279,7 +279,7 @@ def _choices(kind: type[Struct], field: str) -> list[str]:
         if isinstance(hint, type) and issubclass(hint, Enum):
             return [str(member.value) for member in hint]
         if get_origin(hint) is Literal:
-            return list(get_args(hint))
+            return [str(choice) for choice in get_args(hint)]
         types += get_args(hint)
     return []
 

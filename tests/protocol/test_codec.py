@@ -216,13 +216,17 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_the_last_of_double_keys_wins() -> None:
     """When a map has a key twice, the last value counts, in the envelope and in the request alike."""
-    head, *fields = [packed({}), *(packed(k) + packed(v) for k, v in SUBMIT.items())]
-    doubled = [packed("priority") + packed("urgent"), packed("id") + packed("old"), *fields]
-    doubled.append(packed("priority") + packed("low"))
-    body = bytes([head[0] + len(doubled)]) + b"".join(doubled)
+    body = packed_pairs([("priority", "urgent"), ("id", "old"), *SUBMIT.items(), ("priority", "low")])
     request = codec.decode_request(body)
     assert isinstance(request, Submit)
     assert (request.priority, request.id, codec.request_id_of(body)) == (Priority.LOW, "c1-7", "c1-7")
+
+
+@pytest.mark.parametrize("wrong", [("v", 2), ("op", "ping"), ("priority", "hgh")])
+def test_a_wrong_value_under_a_double_key_is_refused(wrong: tuple[str, Any]) -> None:
+    """A value that would be refused alone is refused also where a good one for the same key follows it."""
+    refused = refusal(packed_pairs([wrong, *SUBMIT.items(), ("priority", "low")]))
+    assert refused.field == wrong[0]
 
 
 @pytest.mark.parametrize("field", ["timeout_s", "no_progress_s"])
@@ -344,6 +348,12 @@ def with_free_form(field: str, value: Any) -> bytes:
     if field == "items[1].params":
         return packed({**SUBMIT, "items": [{}, {"params": value}]})
     return packed({**SUBMIT, field: value})
+
+
+def packed_pairs(pairs: list[tuple[str, Any]]) -> bytes:
+    """A map of these keys and values, doubles too."""
+    assert len(pairs) < 16
+    return bytes([0x80 + len(pairs)]) + b"".join(packed(key) + packed(value) for key, value in pairs)
 
 
 def patched(request: dict[str, Any], raw: bytes) -> bytes:
