@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypedDict
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from stoker_client.errors import BadReply
 from stoker_client.operations.calling import Caller
@@ -130,23 +130,22 @@ def resume(caller: Caller, job_id: str | None) -> Operation[re.Resumed]:
 
 
 def snapshot(caller: Caller, job_ids: Sequence[str] | None, *, include_final: bool) -> Operation[re.SnapshotPage]:
-    """The state with all jobs asked for. Its seq is the first page's: what came later is news again, and harmless."""
-    found: list[Job] = []
-    first: re.SnapshotPage | None = None
-    cursor = ""
+    """The state with all jobs asked for, as of the first page's seq: later jobs may already be newer than that."""
+    pages = yield from snapshot_pages(caller, job_ids, include_final=include_final)
+    return structs.replace(pages[0], jobs=[job for page in pages for job in page.jobs], cursor="")
+
+
+def snapshot_pages(
+    caller: Caller, job_ids: Sequence[str] | None, *, include_final: bool
+) -> Operation[list[re.SnapshotPage]]:
+    """The state with all jobs asked for, page by page, each as of its own seq."""
+    pages: list[re.SnapshotPage] = []
     named = list(job_ids) if job_ids else None
-    while True:
-        request = ask.GetSnapshot(
-            id=caller.next_id(), job_ids=named, include_final=include_final, limit=500, cursor=cursor
-        )
-        page: re.SnapshotPage = yield from caller.call(request, re.SnapshotPage)
-        first = first or page
-        found += page.jobs
-        cursor = page.cursor
-        if not cursor:
-            return re.SnapshotPage(
-                id=first.id, seq=first.seq, daemon=page.daemon, queue=page.queue, lanes=page.lanes, jobs=found
-            )
+    while not pages or pages[-1].cursor:
+        cursor = pages[-1].cursor if pages else ""
+        request = ask.GetSnapshot(id=caller.next_id(), job_ids=named, include_final=include_final, cursor=cursor)
+        pages.append((yield from caller.call(request, re.SnapshotPage)))
+    return pages
 
 
 def artifacts(caller: Caller, job_id: str) -> Operation[None]:

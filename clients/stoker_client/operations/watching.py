@@ -1,61 +1,75 @@
 """The verbs that follow: watch and wait, over lost events, cut links and restarts of the daemon."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET
 
 from stoker_client.errors import BadReply, DaemonUnavailable, NotFound, ShuttingDown
 from stoker_client.operations.calling import Caller
-from stoker_client.operations.effects import Effect, Emit, NextEvent, Now, OpenEvents, Operation, Sleep
-from stoker_client.operations.verbs import hello, snapshot
+from stoker_client.operations.effects import Effect, Emit, Exchange, NextEvent, Now, OpenEvents, Operation, Sleep
+from stoker_client.operations.verbs import hello, snapshot_pages
 from stoker_protocol import codec
 from stoker_protocol.events import (
     DAEMON_TOPIC,
     SYNC_TOPIC,
     AnyEvent,
+    JobEvent,
     JobProgress,
     Preview,
-    Synced,
-    Tick,
     topic_of_job,
     topic_of_preview,
 )
 from stoker_protocol.jobs import Job
-from stoker_protocol.replies import EventsPage, Welcome
+from stoker_protocol.replies import EventsPage
 from stoker_protocol.requests import EventsSince
 from stoker_protocol.session import Advice, Follower
 
-SILENCE_S = 3.5
-"""Without even a tick for this long, the daemon or the link to it is in doubt."""
+SILENCE_S = 3.0
+"""Ticks come each second: without any for this long, the daemon or the link to it is in doubt."""
 JOIN_S = 2.0
-"""How long a subscription may take to be in force before it is made again."""
-RETRY_S = (0.2, 0.4, 0.8, 1.6, 2.0)
-"""Between tries to reach a daemon that is away."""
+"""How long subscriptions may take to be in force."""
+RETRY_S = 0.5
+"""Between tries to reach a daemon that is away; each try itself waits for an answer."""
+EVERYTHING = ("job/", "queue/", "lane/", "gpu/", "engine/", DAEMON_TOPIC)
+"""All topics with lifecycle events; whoever misses one of them sees holes in the sequence."""
+
+_AWAY = (DaemonUnavailable, ShuttingDown)
 
 
 class Update(NamedTuple):
     """What a watcher is told: an event, and the job as it is now where the event is about one.
 
-    Without an event it is the state of a job as the watch begins or begins anew, or a word about the `link`: the daemon
-    is `away` (and the watch waits for it), or `back`.
+    Without an event it is the state of a job as the watch begins, or a word about the `link`: the daemon is `away` (and
+    the watch waits for it), it is `back`, or there is a `gap`: events are gone for good, and the jobs as they are now
+    come again.
     """
 
     event: AnyEvent | None = None
     job: Job | None = None
-    link: str = ""
+    link: Literal["", "away", "back", "gap"] = ""
 
 
 class Watch:
-    """One watch: what it wants, what it knows, and where it is in the sequence."""
+    """One watch: what it wants, what it knows, and where it is in the sequence.
+
+    The events of one job are followed on its topic. Of several they are picked out of all events, so that one question
+    after a loss is enough for any number of jobs.
+    """
 
     def __init__(self, caller: Caller, job_ids: Sequence[str] | None, *, previews: bool, progress: bool) -> None:
         self._caller = caller
-        self._job_ids = list(dict.fromkeys(job_ids)) if job_ids is not None else None
+        self._named = None if job_ids is None else list(dict.fromkeys(job_ids))
         self._previews = previews
         self._progress = progress
+        is_one = self._named is not None and len(self._named) == 1
+        self._follower = Follower(topic_of_job(self._named[0]) if self._named and is_one else "")
+        self._advice = Advice.RESYNC
+        self._has_begun = False
         self._jobs: dict[str, Job] = {}
-        self._instance_id = ""
-        topics = [""] if self._job_ids is None else [topic_of_job(job_id) for job_id in self._job_ids]
-        self._followers = [Follower(topic) for topic in topics]
+        self._seq_of_state: dict[str, int] = {}
+        """Jobs whose state in the snapshot is newer than the seq that the watch began at."""
 
     def run(self) -> Operation[None]:
         """Emit Updates until all named jobs are final; without names, for ever.
@@ -64,137 +78,110 @@ class Watch:
             NotFound: One of the named jobs is not there.
             DaemonUnavailable: The daemon can't be reached when the watch begins; later absences are waited out.
         """
-        welcome = yield from hello(self._caller)
-        while True:
+        if self._named == []:
+            return
+        yield from self._join()
+        yield from self._go_on()
+        while not self._is_over():
             try:
-                early = yield from self._join(welcome)
-                if early is not None:
-                    yield from self._begin(welcome)
-                    yield from self._follow(early)
-            except (DaemonUnavailable, ShuttingDown):
-                pass  # it went away while it was asked: what was missed is asked for again when it is back
-            if self._is_over():
-                return
-            welcome = yield from self._find_again()
+                yield from self._go_on()
+            except _AWAY:
+                yield from self._come_back()
 
-    def _join(self, welcome: Welcome) -> Operation[list[tuple[str, AnyEvent]] | None]:
-        """Subscribe and wait until that is in force: what came meanwhile, or None if it did not work."""
-        sync = SYNC_TOPIC + self._caller.next_id()
+    def _join(self) -> Operation[None]:
+        """Subscribe, and when that is in force see from the daemon's word how to go on.
+
+        What came before that word is older than it, and asked for like all that was missed.
+        """
+        welcome = yield from hello(self._caller)
         endpoint = events_endpoint(self._caller.endpoint, welcome.events)
+        sync = SYNC_TOPIC + self._caller.next_id()
         yield OpenEvents(endpoint, (*self._topics(), sync))
-        early: list[tuple[str, AnyEvent]] = []
         until_s = (yield Now()) + JOIN_S
         while (left_s := until_s - (yield Now())) > 0:
-            arrived = yield NextEvent(left_s)
-            if arrived is None:
-                return None
-            topic, event = arrived[0], codec.decode_event(arrived[1])
-            if isinstance(event, Synced):
-                return early
-            early.append((topic, event))
-        return None
-
-    def _topics(self) -> Iterator[str]:
-        yield DAEMON_TOPIC
-        if self._job_ids is None:
-            yield from ("job/", "queue/", "lane/", "engine/", "gpu/")
-            yield from ["preview/"] if self._previews else []
-            return
-        for job_id in self._job_ids:
-            yield topic_of_job(job_id)
-            yield from [topic_of_preview(job_id)] if self._previews else []
-
-    def _begin(self, welcome: Welcome) -> Operation[None]:
-        """Know the state as of a seq: all of it at first and in another database, else what happened since."""
-        if welcome.daemon.instance_id == self._instance_id:
-            complete = True
-            for follower in self._followers:
-                complete = (yield from self._catch_up(follower)) and complete
-            if complete:
+            topic, event = yield from _next_event(left_s)
+            if topic == sync and event is not None:
+                self._advice = self._follower.receive(topic, event)
                 return
-        yield from self._take_snapshot()
+        hint = f"{self._caller.endpoint} answers, but no events come: is something in the way of that port?"
+        raise DaemonUnavailable(endpoint, hint=hint)
+
+    def _topics(self) -> list[str]:
+        """What to subscribe to: the ticks are among the daemon's topics."""
+        if self._named is None:
+            return [*EVERYTHING, *(["preview/"] if self._previews else [])]
+        previews = [topic_of_preview(job_id) for job_id in self._named if self._previews]
+        return [*([self._follower.topic, DAEMON_TOPIC] if self._follower.topic else EVERYTHING), *previews]
+
+    def _go_on(self) -> Operation[None]:
+        """Do what was advised last, and emit what that brings before anything else can fail."""
+        if self._advice is Advice.RESYNC:
+            yield from self._take_snapshot()
+        elif self._advice is Advice.CATCH_UP:
+            yield from self._catch_up()
+        else:
+            yield from self._receive()
 
     def _take_snapshot(self) -> Operation[None]:
-        page = yield from snapshot(self._caller, self._job_ids, include_final=self._job_ids is not None)
-        if self._job_ids is not None:
-            missing = set(self._job_ids) - {job.job_id for job in page.jobs}
-            if missing:
-                text = f"there is no job {', '.join(sorted(missing))}"
-                raise NotFound("not_found", text, field="job_id", hint="`stoker status --all` lists them")
-        self._instance_id = page.daemon.instance_id
-        for follower in self._followers:
-            follower.restart(page.seq, page.daemon.instance_id, page.daemon.boot)
-        for job in page.jobs:
-            self._jobs[job.job_id] = job
+        pages = yield from snapshot_pages(self._caller, self._named, include_final=False)
+        first = pages[0]
+        jobs = {job.job_id: job for page in pages for job in page.jobs}
+        if missing := [job_id for job_id in self._named or [] if job_id not in jobs]:
+            raise NotFound("not_found", f"there is no job {', '.join(missing)}", field="job_ids")
+        if self._has_begun:
+            yield Emit(Update(link="gap"))
+        self._has_begun, self._advice = True, Advice.SKIP
+        self._jobs = jobs
+        self._seq_of_state = {job.job_id: page.seq for page in pages for job in page.jobs if page.seq > first.seq}
+        self._follower.restart(first.seq, first.daemon.instance_id, first.daemon.boot)
+        for job in jobs.values():
             yield Emit(Update(job=job))
 
-    def _follow(self, early: list[tuple[str, AnyEvent]]) -> Operation[None]:
-        """Pass on what comes, until the jobs are over or the stream is in doubt."""
-        for topic, event in early:
-            yield from self._receive(topic, event)
-        while not self._is_over():
-            arrived = yield NextEvent(SILENCE_S)
-            if arrived is None:
-                return
-            topic, event = arrived[0], codec.decode_event(arrived[1])
-            if isinstance(event, Tick) and event.instance_id != self._instance_id:
-                return
-            yield from self._receive(topic, event)
+    def _catch_up(self) -> Operation[None]:
+        request = EventsSince(id=self._caller.next_id(), seq=self._follower.through, topic=self._follower.topic)
+        page = yield from self._caller.call(request, EventsPage)
+        self._advice, news = self._follower.catch_up(page)
+        for event in news:
+            yield from self._tell(event)
 
-    def _receive(self, topic: str, event: AnyEvent) -> Operation[None]:
-        if isinstance(event, Preview | JobProgress):
-            if self._progress or isinstance(event, Preview):
-                yield Emit(Update(event, self._jobs.get(event.job_id)))
-            return
-        is_news = False
-        for follower in self._followers:
-            advice = follower.receive(topic, event)
-            is_news = is_news or advice is Advice.APPLY
-            if advice is Advice.CATCH_UP and not (yield from self._catch_up(follower)):
-                yield from self._take_snapshot()
-        if is_news:
-            yield from self._apply(event)
+    def _receive(self) -> Operation[None]:
+        topic, event = yield from _next_event(SILENCE_S)
+        if not topic:
+            yield from self._come_back()
+        elif event is not None:
+            self._advice = self._follower.receive(topic, event)
+            if self._advice is Advice.APPLY:
+                yield from self._tell(event)
 
-    def _catch_up(self, follower: Follower) -> Operation[bool]:
-        """Ask for what was missed; False: it is gone, and only a snapshot helps."""
-        while True:
-            request = EventsSince(id=self._caller.next_id(), seq=follower.through, topic=follower.topic)
-            page = yield from self._caller.call(request, EventsPage)
-            advice, news = follower.catch_up(page)
-            for event in news:
-                yield from self._apply(event)
-            if advice is not Advice.CATCH_UP:
-                return advice is not Advice.RESYNC
-
-    def _apply(self, event: AnyEvent) -> Operation[None]:
-        job: Job | None = getattr(event, "job", None)
-        if job is not None:
-            self._jobs[job.job_id] = job
-            if self._job_ids is None and job.state.is_final:
-                del self._jobs[job.job_id]
-        yield Emit(Update(event, job))
-
-    def _find_again(self) -> Operation[Welcome]:
-        """Wait until the daemon answers, however long that takes, and tell both."""
-        told_away, tries = False, 0
+    def _come_back(self) -> Operation[None]:
+        """Wait until the daemon is there again, however long that takes, and tell both."""
+        yield Emit(Update(link="away"))
         while True:
             try:
-                welcome = yield from hello(self._caller)
-            except (DaemonUnavailable, ShuttingDown):
-                if not told_away:
-                    yield Emit(Update(link="away"))
-                    told_away = True
-                yield Sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
-                tries += 1
-                continue
-            if told_away:
+                yield from self._join()
+            except _AWAY:
+                yield Sleep(RETRY_S)
+            else:
                 yield Emit(Update(link="back"))
-            return welcome
+                return
+
+    def _tell(self, event: AnyEvent) -> Operation[None]:
+        """Emit an event if it was asked for, with the newest state of its job."""
+        job_id = _job_id_of(event)
+        is_foreign = self._named is not None and job_id not in self._named
+        is_known = event.seq is not None and event.seq <= self._seq_of_state.get(job_id, 0)
+        if is_foreign or is_known or (isinstance(event, JobProgress) and not self._progress):
+            return
+        job = self._jobs.get(job_id)
+        if isinstance(event, JobEvent):
+            job = _with_metadata(event.job, job)
+            self._jobs[job_id] = job
+            if self._named is None and job.state.is_final:
+                del self._jobs[job_id]
+        yield Emit(Update(event, job))
 
     def _is_over(self) -> bool:
-        if self._job_ids is None:
-            return False
-        return all(job_id in self._jobs and self._jobs[job_id].state.is_final for job_id in self._job_ids)
+        return self._named is not None and all(self._jobs[job_id].state.is_final for job_id in self._named)
 
 
 def wait(caller: Caller, job_id: str, timeout_s: float | None) -> Operation[Job]:
@@ -216,7 +203,7 @@ def wait(caller: Caller, job_id: str, timeout_s: float | None) -> Operation[Job]
         if isinstance(effect, Emit):
             last, answer = effect.value.job or last, None
             continue
-        if until_s is not None and isinstance(effect, NextEvent | Sleep):
+        if until_s is not None and isinstance(effect, Exchange | NextEvent | Sleep):
             left_s = until_s - (yield Now())
             if left_s <= 0:
                 raise TimeoutError(f"job {job_id} is not final after {timeout_s:g} s")
@@ -242,7 +229,33 @@ def events_endpoint(control: str, offered: Sequence[str]) -> str:
     raise BadReply(f"the daemon offers no events over {transport}, only {', '.join(offered)}")
 
 
-def _shorter(effect: NextEvent | Sleep, seconds: float) -> NextEvent | Sleep:
+def _next_event(timeout_s: float) -> Operation[tuple[str, AnyEvent | None]]:
+    """What comes next: its topic (empty: nothing came) and event (None: of a kind that this version doesn't know)."""
+    arrived = yield NextEvent(timeout_s)
+    if arrived is None:
+        return "", None
+    topic, body = arrived
+    try:
+        return topic, codec.decode_event(body)
+    except msgspec.DecodeError:
+        return topic, None
+
+
+def _job_id_of(event: AnyEvent) -> str:
+    """The job that an event is about, if it is about one."""
+    if isinstance(event, JobEvent):
+        return event.job.job_id
+    return event.job_id if isinstance(event, JobProgress | Preview) else ""
+
+
+def _with_metadata(job: Job, before: Job | None) -> Job:
+    """Events go without the metadata, which never changes."""
+    if before is None or job.metadata is not UNSET:
+        return job
+    return msgspec.structs.replace(job, metadata=before.metadata)
+
+
+def _shorter(effect: Exchange | NextEvent | Sleep, seconds: float) -> Effect:
     if isinstance(effect, Sleep):
         return Sleep(min(effect.seconds, seconds))
-    return NextEvent(min(effect.timeout_s, seconds))
+    return effect._replace(timeout_s=min(effect.timeout_s, seconds))
