@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import tracemalloc
 
 import pytest
 import zmq
@@ -79,6 +80,25 @@ def test_random_multiparts() -> None:
                 assert isinstance(codec.decode_reply(body), ErrorReply)
 
     asyncio.run(scenario())
+
+
+def test_endless_multipart() -> None:
+    """Of a message of too many frames only the first few are kept, however large they are."""
+
+    async def scenario() -> None:
+        async with serving() as frontend, clients() as context:
+            rude = Dealer.connect(context, frontend)
+            await within(rude.socket.send_multipart([bytes(1 << 20)] * 100, copy=False))
+            _, peak_before = tracemalloc.get_traced_memory()
+            reply = codec.decode_reply((await within(rude.socket.recv_multipart()))[-1])
+            assert isinstance(reply, ErrorReply)
+            assert tracemalloc.get_traced_memory()[1] - peak_before < 20 << 20
+
+    tracemalloc.start()
+    try:
+        asyncio.run(scenario())
+    finally:
+        tracemalloc.stop()
 
 
 def test_bytes_that_are_not_zeromq() -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import time
 
-from tests.daemon.zmq.rig import FakeClock, Subscriber, clients, many_turns, publishing, until
+import pytest
+import zmq
+from tests.daemon.zmq.rig import FakeClock, Subscriber, clients, many_turns, publishing, until, within
 
 from stoker_daemon.jobs.records import Commit, CommittedEvent
 from stoker_protocol import codec, events
@@ -79,10 +81,26 @@ def test_topics() -> None:
             assert _steps((await one.sync())[0]) == [-1]
             received = [(topic, e) for topic, e in (await every.sync())[0] if not topic.startswith("sync/")]
             assert _steps(received) == [-1, -2, -3]
-            one.socket.unsubscribe("job/a/")
-            await one.sync()
-            publisher.committed(Commit(events=(_finished(4, "a", JobState.RUNNING),)))
-            assert (await one.sync())[0] == []
+
+    asyncio.run(scenario())
+
+
+def test_unsubscribing() -> None:
+    """After its unsubscription nothing more is sent to a peer, and others still get theirs."""
+
+    async def scenario() -> None:
+        async with publishing(FakeClock()) as publisher, clients() as context:
+            other = Subscriber.connect(context, publisher)
+            await other.join("queue/")
+            raw = context.socket(zmq.XSUB)  # which shows what is sent: SUB also filters what it receives
+            raw.connect(publisher.endpoints[0])
+            for subscription in (b"\1queue/", b"\1sync/1", b"\0queue/", b"\1sync/2"):
+                await within(raw.send(subscription))
+            assert [(await within(raw.recv_multipart()))[0] for _ in range(2)] == [b"sync/1", b"sync/2"]
+            publisher.committed(Commit(events=(_resumed(1),)))
+            await within(raw.send(b"\1sync/3"))
+            assert (await within(raw.recv_multipart()))[0] == b"sync/3"
+            assert _steps((await other.sync())[0]) == [-1]
 
     asyncio.run(scenario())
 
@@ -169,8 +187,21 @@ class _RealClock(FakeClock):
         return time.monotonic()
 
 
-def test_the_timer_runs_by_itself() -> None:
-    """Ticks, and the progress that waits for its turn, go out without anybody's doing."""
+def test_ticks_come_by_themselves() -> None:
+    """Nobody needs to do anything for one tick to follow another."""
+
+    async def scenario() -> None:
+        async with publishing(_RealClock()) as publisher, clients() as context:
+            subscriber = Subscriber.connect(context, publisher)
+            await subscriber.join("daemon/")
+            assert [(await subscriber.receive())[0] for _ in range(2)] == ["daemon/tick"] * 2
+
+    asyncio.run(scenario())
+
+
+def test_waiting_progress_comes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress that waits goes out when its time has come, before the next tick is due."""
+    monkeypatch.setattr("stoker_daemon.zmq.publisher.TICK_S", 3600.0)
 
     async def scenario() -> None:
         async with publishing(_RealClock()) as publisher, clients() as context:
@@ -179,10 +210,6 @@ def test_the_timer_runs_by_itself() -> None:
             for step in range(5):
                 publisher.announce("job/a/job_progress", _progress("a", step))
             assert [_steps([await subscriber.receive()]) for _ in range(2)] == [[0], [4]]
-            subscriber.socket.subscribe("daemon/")
-            for _ in range(2):
-                topic, _ = await subscriber.receive()
-                assert topic == "daemon/tick"
 
     asyncio.run(scenario())
 
@@ -272,6 +299,22 @@ def test_previews_only_for_subscribers() -> None:
             received, _ = await subscriber.sync()
             assert len(received) in (4, 5)
             assert {topic for topic, _ in received} == {"preview/job-1/preview"}
+
+    asyncio.run(scenario())
+
+
+def test_previews_need_their_own_subscription() -> None:
+    """Who subscribes to everything sees the previews that others asked for, but does not ask for any."""
+
+    async def scenario() -> None:
+        async with publishing(FakeClock()) as publisher, clients() as context:
+            every, one = Subscriber.connect(context, publisher), Subscriber.connect(context, publisher)
+            await every.join("")
+            publisher.announce("preview/a/preview", _preview("a", 1))
+            await one.join("preview/a/")
+            publisher.announce("preview/a/preview", _preview("a", 2))
+            received, _ = await every.sync()
+            assert _steps([pair for pair in received if isinstance(pair[1], Preview)]) == [2]
 
     asyncio.run(scenario())
 
