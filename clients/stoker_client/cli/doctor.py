@@ -1,0 +1,105 @@
+"""`stoker doctor`: what is well, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from stoker_client.cli.failure import UNAVAILABLE_EXIT
+from stoker_client.cli.render import clean, duration, plural
+from stoker_client.cli.verb import Shared, verb
+from stoker_client.errors import StokerError
+from stoker_client.operations.watching import events_endpoint
+from stoker_protocol.codec import VERSION
+from stoker_protocol.events import DAEMON_TOPIC
+
+if TYPE_CHECKING:
+    from stoker_client.sync_client import Client
+    from stoker_protocol.replies import Welcome
+
+_TICK_MS = 5000
+_CLOCK_OFF_S = 5.0
+
+
+class Check(NamedTuple):
+    """One thing that was looked at: whether it is well, what was seen, and if not what to do."""
+
+    part: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+@verb("stoker doctor", "stoker doctor --endpoint tcp://127.0.0.1:5577 --json")
+def doctor(shared: Shared) -> None:
+    """Find out what is not well, and what to do about it.
+
+    Looks at the way to the daemon and at the daemon itself; exits with 5 if something is not well.
+    """
+    with shared.client() as client:
+        checks = list(_checks(client))
+    is_well = all(check.ok for check in checks)
+    shape = {"ok": is_well, "checks": [check._asdict() for check in checks]}
+    shared.answer(shape, _text(checks))
+    if not is_well:
+        click.get_current_context().exit(UNAVAILABLE_EXIT)
+
+
+def _checks(client: Client) -> Iterator[Check]:
+    try:
+        welcome = client.hello()
+    except StokerError as error:
+        yield Check("daemon", False, error.message, error.hint)
+        return
+    yield Check("daemon", True, f"{client.endpoint} answers, round trip {client.ping() * 1000:.1f} ms")
+    yield from _about(welcome)
+    yield _events(client, welcome)
+    for finding in client.health().findings:
+        yield Check(finding.part, finding.ok, finding.detail)
+
+
+def _about(welcome: Welcome) -> Iterator[Check]:
+    mine, theirs = version("stoker"), welcome.daemon.version
+    speaks = VERSION in welcome.versions
+    advice = "" if speaks else "install the same version of stoker on both sides"
+    yield Check("version", speaks, f"client {mine}, daemon {theirs}, protocol {VERSION}", advice)
+    yield Check("you", True, f"{welcome.name}, with the role {welcome.role}")
+    off_s = welcome.server_time_ms / 1000 - time()
+    where = (
+        "like yours" if abs(off_s) < _CLOCK_OFF_S else f"{duration(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
+    )
+    yield Check("clock", True, f"the daemon's is {where}")
+
+
+def _events(client: Client, welcome: Welcome) -> Check:
+    """Whether a tick arrives, as one does each second."""
+    import zmq
+
+    from stoker_client.shell import connect_events
+
+    try:
+        endpoint = events_endpoint(client.endpoint, welcome.events)
+    except StokerError as error:
+        return Check("events", False, error.message, error.hint)
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        connect_events(socket, endpoint, (DAEMON_TOPIC,))
+        arrived = socket.poll(_TICK_MS)
+    if arrived:
+        return Check("events", True, f"{endpoint} sends")
+    advice = f"is port {endpoint.rpartition(':')[2]} open on the way to the daemon? Progress and `watch` need it"
+    return Check("events", False, f"{endpoint} is silent", advice)
+
+
+def _text(checks: list[Check]) -> str:
+    lines: list[str] = []
+    for check in checks:
+        mark = click.style("ok", fg="green") if check.ok else click.style("!!", fg="red")
+        lines.append(f"{mark}  {clean(check.part):<16}{clean(check.detail)}".rstrip())
+        lines += [f"    {'':<16}{clean(check.advice)}"] if check.advice else []
+    bad = sum(not check.ok for check in checks)
+    lines.append("All is well." if not bad else f"Not well: {plural(bad, 'part')}.")
+    return "\n".join(lines)

@@ -1,0 +1,63 @@
+"""How errors are told: to people with the next step, to scripts as JSON, to the shell by the exit code."""
+
+from collections.abc import Sequence
+
+import click
+
+from stoker_client.cli.render import clean
+from stoker_client.cli.shapes import error_shape, print_json
+from stoker_client.errors import StokerError
+
+UNAVAILABLE_EXIT = 5
+INTERRUPTED_EXIT = 130
+
+
+class Interrupted(Exception):
+    """Ctrl+C while jobs were followed, which does nothing to them."""
+
+    def __init__(self, job_ids: Sequence[str]) -> None:
+        super().__init__("the job goes on without you" if len(job_ids) == 1 else "the jobs go on without you")
+        names = " ".join(job_ids)
+        self.hint = f"come back: stoker watch {names}" + (f"    end it: stoker cancel {names}" if names else "")
+
+
+def tell_failure(error: Exception, *, as_json: bool) -> int:
+    """Tell what went wrong on the standard error stream and return the exit code; a bug is raised again."""
+    match error:
+        case StokerError():
+            _tell(error.code, error.message, error.field, error.hint, as_json)
+            return error.exit_code
+        case Interrupted():
+            _tell("interrupted", str(error), "", error.hint, as_json)
+            return INTERRUPTED_EXIT
+        case click.Abort():
+            _tell("interrupted", "interrupted", "", "", as_json)
+            return INTERRUPTED_EXIT
+        case click.ClickException() if as_json:
+            _tell("usage", error.format_message(), _option_of(error), _help_of(error), as_json)
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case _:
+            raise error
+
+
+def _tell(code: str, message: str, field: str, hint: str, as_json: bool) -> None:
+    if as_json:
+        print_json(error_shape(code, message, field, hint), err=True)
+        return
+    click.echo(f"{click.style('Error:', fg='red')} {clean(message)}", err=True)
+    if hint:
+        click.echo(f"  {clean(hint)}", err=True)
+
+
+def _option_of(error: click.ClickException) -> str:
+    """Which option or argument a usage error is about."""
+    parameter = error.param if isinstance(error, click.BadParameter) else None
+    return max(parameter.opts, key=len) if parameter else getattr(error, "option_name", "")
+
+
+def _help_of(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{context.command_path} --help" if context else "stoker --help"

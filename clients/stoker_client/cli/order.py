@@ -1,0 +1,94 @@
+"""The job that was typed after `generate`: its items, its parameters, and how it is submitted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+import click
+
+from stoker_protocol.jobs import MAX_ITEMS, MAX_SEED
+from stoker_protocol.replies import Submitted
+
+if TYPE_CHECKING:
+    from stoker_client.sync_client import Client
+
+
+class Order(NamedTuple):
+    """What shall be made, as the options of `generate` say it."""
+
+    prompts: tuple[str, ...] = ()
+    more_prompts: tuple[str, ...] = ()
+    prompts_file: TextIO | None = None
+    copies: int = 1
+    limit: int | None = None
+    engine: str = ""
+    model: str = ""
+    priority: str = "normal"
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    seed: int | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+    batch_size: int = 0
+    name: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    dry_run: bool = False
+
+    def submit(self, client: Client, job_id: str) -> Submitted:
+        """Submit it under an id; the same order under the same id is the same job."""
+        return client.submit(
+            self.items(job_id),
+            engine=self.engine,
+            model=self.model,
+            params=self.params(),
+            name=self.name,
+            priority=self.priority,
+            metadata=dict(self.labels),
+            batch_size=self.batch_size,
+            job_id=job_id,
+            dry_run=self.dry_run,
+        )
+
+    def params(self) -> dict[str, Any]:
+        """The parameters that all items share; only those that were given."""
+        width, height = self.size or (None, None)
+        return _given(width=width, height=height, steps=self.steps) | dict(self.settings)
+
+    def items(self, job_id: str) -> list[dict[str, Any]]:
+        """Every prompt, each of its copies with a seed of its own.
+
+        Raises:
+            click.UsageError: Nothing to make, too much for one job, or a seed beyond the largest.
+        """
+        prompts = list(self._all_prompts())
+        if not prompts and not self.settings:
+            raise click.UsageError('Nothing to make. Give a prompt, for example: stoker generate "a red dragon"')
+        seeds = self._seeds(job_id)
+        total = max(len(prompts), 1) * len(seeds)
+        wanted = min(total, self.limit or total)
+        if wanted > MAX_ITEMS:
+            raise click.UsageError(f"{wanted} items are too many: a job takes at most {MAX_ITEMS}. Make several jobs.")
+        pairs = product(prompts or [None], seeds)
+        return [{"params": _given(prompt=prompt, seed=seed)} for prompt, seed in islice(pairs, wanted)]
+
+    def _all_prompts(self) -> Iterator[str]:
+        yield from self.prompts
+        yield from self.more_prompts
+        yield from filter(None, map(str.strip, self.prompts_file or ()))
+
+    def _seeds(self, job_id: str) -> Sequence[int | None]:
+        """A seed for each copy; without `--seed` drawn from the job's id, so that repeating a submit repeats them."""
+        if self.seed is None and self.copies == 1:
+            return [None]
+        drawn = int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:4], "big")
+        first = drawn if self.seed is None else self.seed
+        last = first + self.copies - 1
+        if last > MAX_SEED:
+            raise click.UsageError(f"The last seed would be {last}; the largest is {MAX_SEED}.")
+        return range(first, last + 1)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,101 @@
+"""How jobs and the queue are put into words and tables."""
+
+from collections.abc import Sequence
+
+import click
+
+from stoker_client.cli.render import (
+    Cell,
+    clean,
+    clip,
+    clock,
+    counts,
+    duration,
+    paint,
+    pause_facts,
+    plural,
+    state,
+    table,
+)
+from stoker_protocol import codec
+from stoker_protocol.jobs import Job, Lane
+from stoker_protocol.replies import SnapshotPage
+
+_COLUMNS = ("job", "name", "state", "priority", "model", "done>", "failed>", "age>")
+
+
+def portrait_of_job(job: Job, now_s: float) -> str:
+    """One job in full, with what can be done next."""
+    facts = [
+        ("state", paint(state(job)) + (f" ({job.state}) {pause_facts(job.paused)}" if job.paused else "")),
+        ("items", f"{job.items.finished} of {job.items.total} done: {counts(job.items)}"),
+        ("model", clean(f"{job.engine}/{job.model}")),
+        ("priority", job.priority),
+        ("submitted", f"{clock(job.created_at_ms)}, {duration(now_s - job.created_at_ms / 1000)} ago, by {job.client}"),
+        ("took", _took(job)),
+        ("error", clean(f"{job.error.kind}: {job.error.message}") if job.error else ""),
+        ("metadata", clean(", ".join(f"{key}={value}" for key, value in codec.unpack(job.metadata).items()))),
+        ("next", _next_step(job)),
+    ]
+    heading = click.style(job.job_id, bold=True) + (f"  {clean(job.name)}" if job.name else "")
+    return "\n".join([heading, *(f"  {name:<10} {fact}" for name, fact in facts if fact)])
+
+
+def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float) -> str:
+    """The queue, the lanes and the jobs, and below them those that finished lately."""
+    queue = page.queue
+    lines = [
+        f"{plural(queue.running, 'item')} running, {queue.pending} waiting, in {plural(queue.active_jobs, 'job')}."
+    ]
+    lines += [f"{lane.name}: {_doing(lane)}" for lane in page.lanes]
+    if queue.paused:
+        held = click.style("All work is held back", fg="yellow")
+        lines.append(f"{held} {pause_facts(queue.paused)}  (stoker resume)")
+    if page.jobs:
+        lines += ["", table_of_jobs(page.jobs, now_s)]
+    if lately:
+        lines += ["", "Finished lately (stoker status --all shows all):", table_of_jobs(lately, now_s)]
+    if not page.jobs and not lately:
+        lines += ["", 'No jobs. Make some: stoker generate "a red dragon" -n 4 --wait']
+    return "\n".join(lines)
+
+
+def table_of_jobs(jobs: Sequence[Job], now_s: float) -> str:
+    """One line for each job."""
+    return table(_COLUMNS, [_row(job, now_s) for job in jobs])
+
+
+def _row(job: Job, now_s: float) -> list[str | Cell]:
+    done = f"{job.items.finished}/{job.items.total}"
+    failed = Cell(str(job.items.failed), "red" if job.items.failed else None)
+    age = duration(now_s - job.created_at_ms / 1000)
+    return [job.job_id, clip(job.name, 24), state(job), job.priority, job.model, done, failed, age]
+
+
+def _took(job: Job) -> str:
+    if job.started_at_ms is None or job.finished_at_ms is None:
+        return ""
+    return duration((job.finished_at_ms - job.started_at_ms) / 1000)
+
+
+def _doing(lane: Lane) -> str:
+    model = clean(f"{lane.engine}/{lane.model}")
+    match lane.state:
+        case "running":
+            return f"running {model}"
+        case "loading":
+            return f"loading {model}"
+        case "idle":
+            return f"idle, {model} is loaded" if lane.model else "idle"
+        case "stopped":
+            return "stopped"
+
+
+def _next_step(job: Job) -> str:
+    if job.paused and not job.state.is_final:
+        return f"stoker resume {job.job_id}"
+    if not job.state.is_final:
+        return f"stoker watch {job.job_id}"
+    if job.items.failed:
+        return f"stoker retry {job.job_id}   (why they failed: stoker items {job.job_id} --state failed)"
+    return f"stoker fetch {job.job_id} -o DIR" if job.items.succeeded else ""

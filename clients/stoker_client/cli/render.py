@@ -1,0 +1,138 @@
+"""What a person reads: tables, times, durations and colours (click drops colours where there is no terminal)."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import click
+
+from stoker_protocol.jobs import ItemCounts, Job, Pause
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLOURS = {
+    "running": "cyan",
+    "succeeded": "green",
+    "ready": "green",
+    "yes": "green",
+    "NO": "red",
+    "failed": "red",
+    "rejected": "red",
+    "down": "red",
+    "cancelled": "yellow",
+    "cancelling": "yellow",
+    "paused": "yellow",
+    "loading": "yellow",
+    "starting": "yellow",
+}
+
+
+class Cell(NamedTuple):
+    """A table cell with a colour."""
+
+    text: str
+    colour: str | None = None
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> str:
+    """Columns as wide as their content; headers that end in `>` mark columns of numbers, set to the right."""
+    to_right = [header.endswith(">") for header in headers]
+    lines = [[Cell(header.rstrip(">").upper(), "bright_black") for header in headers]]
+    lines += [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+    widths = [max(_width(clean(line[column].text)) for line in lines) for column in range(len(headers))]
+    return "\n".join(_line(line, widths, to_right) for line in lines)
+
+
+def clean(text: str) -> str:
+    """Text that other people wrote, on one line and without anything that could steer a terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def clip(text: str, width: int = 40) -> str:
+    """Text cut to a width."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def state(job: Job) -> Cell:
+    """The state of a job; a paused one that could otherwise run says so."""
+    word = "paused" if job.paused and not job.state.is_final else str(job.state)
+    return coloured(word)
+
+
+def coloured(word: str) -> Cell:
+    """A word in the colour of what it tells."""
+    return Cell(word, _COLOURS.get(word))
+
+
+def paint(cell: Cell) -> str:
+    """A cell on its own, in its colour."""
+    return click.style(clean(cell.text), fg=cell.colour) if cell.colour else clean(cell.text)
+
+
+def title(job: Job) -> str:
+    """How a job is called in a sentence: by its id, and its name if it has one."""
+    return f"{job.job_id} ({clean(clip(job.name))})" if job.name else job.job_id
+
+
+def counts(items: ItemCounts) -> str:
+    """`12 succeeded, 1 failed, 3 pending`: the counts that are not zero."""
+    names = ("succeeded", "failed", "rejected", "cancelled", "skipped", "running", "pending")
+    return ", ".join(f"{getattr(items, name)} {name}" for name in names if getattr(items, name)) or "no items"
+
+
+def pause_facts(pause: Pause) -> str:
+    """`since 14:07:02 by local: I need the GPU`."""
+    facts = f"since {clock(pause.at_ms)} by {clean(pause.author)}"
+    return f"{facts}: {clean(pause.reason)}" if pause.reason else facts
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def timestamp(ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clock(ms: int) -> str:
+    """The time of day where the reader is."""
+    return (_EPOCH + timedelta(milliseconds=ms)).astimezone().strftime("%H:%M:%S")
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `4 d 3 h`."""
+    seconds = max(seconds, 0.0)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    if count < 1 << 10:
+        return f"{count} B"
+    return f"{count / (1 << 10):.0f} KiB" if count < 1 << 20 else f"{count / (1 << 20):.1f} MiB"
+
+
+def _line(cells: Sequence[Cell], widths: Sequence[int], to_right: Sequence[bool]) -> str:
+    parts: list[str] = []
+    for cell, width, right in zip(cells, widths, to_right, strict=True):
+        gap = " " * (width - _width(clean(cell.text)))
+        parts.append(gap + paint(cell) if right else paint(cell) + gap)
+    return "  ".join(parts).rstrip()
+
+
+def _width(text: str) -> int:
+    """How many terminal columns a text takes: wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )

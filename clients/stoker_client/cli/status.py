@@ -1,0 +1,60 @@
+"""`stoker status`: how the daemon, its queue and its jobs are, once or until Ctrl+C."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from time import time
+from typing import TYPE_CHECKING
+
+import click
+
+from stoker_client.cli import complete
+from stoker_client.cli.board import Frame, keep_showing
+from stoker_client.cli.portraits import portrait_of_job, portrait_of_queue
+from stoker_client.cli.shapes import job_shape, status_shape
+from stoker_client.cli.verb import Shared, verb
+from stoker_protocol.jobs import FINAL_JOB_STATES
+
+if TYPE_CHECKING:
+    from stoker_client.sync_client import Client
+
+_LATELY = 5
+
+
+@verb(
+    "stoker status               # what runs and waits",
+    "stoker status JOB           # one job in full",
+    "stoker status --all --json  # every job, for a script",
+    "stoker status --watch       # stays, and keeps itself up to date",
+)
+@click.argument("job_id", metavar="[JOB]", required=False, shell_complete=complete.jobs)
+@click.option("--all", "everything", is_flag=True, help="All finished jobs too.")
+@click.option("--watch", is_flag=True, help="Stay and show what changes: JOB until it ends, else until Ctrl+C.")
+def status(shared: Shared, job_id: str | None, everything: bool, watch: bool) -> None:
+    """Show the queue and its jobs, or one JOB in full.
+
+    Without JOB: what runs and waits, and the jobs that finished last.
+    """
+    with shared.client() as client:
+        look = (
+            partial(_one, client, job_id)
+            if job_id
+            else partial(_queue, client, everything, 0 if everything or shared.json else _LATELY)
+        )
+        if watch:
+            keep_showing(shared, look)
+        else:
+            frame = look()
+            shared.answer(frame.shape, frame.text)
+
+
+def _one(client: Client, job_id: str) -> Frame:
+    job = client.job(job_id)
+    return Frame(job_shape(job), portrait_of_job(job, time()), is_over=job.state.is_final)
+
+
+def _queue(client: Client, everything: bool, lately: int) -> Frame:
+    page = client.snapshot(include_final=everything)
+    last = islice(client.jobs(sorted(FINAL_JOB_STATES)), lately)
+    return Frame(status_shape(page), portrait_of_queue(page, list(last), time()))

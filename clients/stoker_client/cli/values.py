@@ -1,0 +1,57 @@
+"""Values as they are typed after an option: `NAME=VALUE`, `64x32`, `auto`; each refused with what would do."""
+
+import math
+import re
+
+import click
+
+Value = int | float | bool | str
+
+_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WORDS = {"true": True, "false": False}
+
+
+def setting(text: str) -> tuple[str, Value]:
+    """`NAME=VALUE`; what reads as a whole number, a number, true or false is one, anything else is text."""
+    name, value = label(text)
+    return name, _typed(value)
+
+
+def label(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`; the value is text whatever it looks like, so that `007` stays itself."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+    return name.strip(), value
+
+
+def size(text: str) -> tuple[int, int]:
+    """`64x32` (width, then height) or `64` (both)."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and (height or width).isdecimal()):
+        raise click.BadParameter(f"{text!r} is no size; 64x32 or 64 is one")
+    return int(width), int(height or width)
+
+
+def batch_size(text: str) -> int:
+    """A number from 1 to 1024, or `auto`, which is 0 on the wire."""
+    if text == "auto":
+        return 0
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise click.BadParameter(f"{text!r} is neither auto nor a number from 1 to 1024")
+    return int(text)
+
+
+def _typed(text: str) -> Value:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        if not -(2**63) <= int(text) < 2**64:
+            raise click.BadParameter(f"{text} has more than 64 bits")
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        if not math.isfinite(float(text)):
+            raise click.BadParameter(f"{text} is too large for a number")
+        return float(text)
+    return text
