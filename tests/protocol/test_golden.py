@@ -137,13 +137,14 @@ def differences(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:
 
 def has_all(ours: Any, theirs: Any) -> bool:
     """Whether a value has all that another one has, in maps perhaps with further keys."""
-    if isinstance(theirs, dict):
-        fields: dict[str, Any] = theirs
-        return all(key in ours and has_all(ours[key], value) for key, value in fields.items())
-    if isinstance(theirs, list):
-        values: list[Any] = theirs
-        return len(ours) == len(values) and all(map(has_all, ours, values))
-    return type(ours) is type(theirs) and ours == theirs
+    kind = type(theirs)
+    if kind is not type(ours):
+        return False
+    if kind is dict:
+        return all(key in ours and has_all(ours[key], theirs[key]) for key in theirs)
+    if kind is list:
+        return len(ours) == len(theirs) and all(map(has_all, ours, theirs))
+    return ours == theirs
 
 
 @cache
