@@ -37,6 +37,8 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     start_timeout_s: Seconds = 60.0
     """Seconds until a started worker must have spoken."""
     load_timeout_s: Seconds = 600.0
+    """Seconds that a model may take to load."""
+    load_timeout_s: Seconds = 600.0
     """Seconds until a model must be loaded."""
 
     def __post_init__(self) -> None:
@@ -48,8 +50,6 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[execution]`: when runs are stopped, and when items are tried again."""
 
-    load_timeout_s: Seconds = 600.0
-    """Seconds that a model may take to load."""
     timeout_s: Seconds = 600.0
     """Seconds that one item may take, unless its job says otherwise."""
     no_progress_s: Seconds = 120.0

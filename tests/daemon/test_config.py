@@ -74,8 +74,8 @@ def test_everything_said(tmp_path: Path) -> None:
     [
         ('local_rol = "view"', "there is no key local_rol; did you mean local_role?"),
         ("[executon]", "there is no key executon; did you mean execution?"),
-        ("[execution]\ntimeout = 3", "there is no key execution.timeout; did you mean timeout_s or load_timeout_s?"),
-        ("[execution]\nq = 3", "there is no key execution.q; known: load_timeout_s, timeout_s, "),
+        ("[execution]\ntimeout = 3", "there is no key execution.timeout; did you mean timeout_s?"),
+        ("[execution]\nq = 3", "there is no key execution.q; known: timeout_s, no_progress_s, "),
         ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model?"),
         ('local_role = "root"', "local_role = 'root': not one of view, submit, admin"),
         ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python"),

@@ -97,24 +97,25 @@ class Frontend:
             self._send(route, _refusal(codec.request_id_of(frames[-1]), _no_request()))
             return
         body = rest[0]
-        task = asyncio.create_task(self._serve(route, body))
-        task.add_done_callback(lambda done: self._release(done, len(body)))
-        self._tasks.add(task)
+        self._tasks.add(asyncio.create_task(self._serve(route, body)))
         self._bytes += len(body)
         if not self._has_room():
             self._reader.stop()
 
-    def _release(self, task: asyncio.Task[None], size: int) -> None:
-        self._tasks.discard(task)
+    async def _serve(self, route: list[bytes], body: bytes) -> None:
+        try:
+            self._send(route, await self._reply_to(body))
+        finally:
+            self._release(len(body))
+
+    def _release(self, size: int) -> None:
+        self._tasks -= {asyncio.current_task()}
         self._bytes -= size
         if self._has_room() and not self._is_closing:
             self._reader.start()
 
     def _has_room(self) -> bool:
         return len(self._tasks) < self._max_requests and self._bytes < self._max_bytes
-
-    async def _serve(self, route: list[bytes], body: bytes) -> None:
-        self._send(route, await self._reply_to(body))
 
     async def _reply_to(self, body: bytes) -> bytes:
         try:
