@@ -37,8 +37,6 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     start_timeout_s: Seconds = 60.0
     """Seconds until a started worker must have spoken."""
     load_timeout_s: Seconds = 600.0
-    """Seconds that a model may take to load."""
-    load_timeout_s: Seconds = 600.0
     """Seconds until a model must be loaded."""
 
     def __post_init__(self) -> None:
