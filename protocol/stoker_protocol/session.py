@@ -71,14 +71,12 @@ class Follower:
         self._quiet_ticks = 0
 
     def receive(self, topic: str, event: AnyEvent) -> Advice:
-        """Judge one event as it came from the events socket with its full topic."""
+        """Judge one event as it came from the events socket with its full topic; ephemeral ones pass on any topic."""
         if isinstance(event, Tick | Synced):
             return self._judge_head(event)
-        if not topic.startswith(self.topic):
-            return Advice.SKIP
         if event.seq is None:
             return Advice.APPLY
-        if event.seq <= self.through:
+        if event.seq <= self.through or not topic.startswith(self.topic):
             return Advice.SKIP
         if self._before(event.seq, event.prev) > self.through:
             return Advice.CATCH_UP

@@ -134,11 +134,24 @@ def test_another_database_is_told() -> None:
 
 
 def test_ephemeral_events_pass() -> None:
-    """Reports without a seq are passed on whatever came before, and change nothing."""
-    follower = Log().joined("")
+    """Reports without a seq are passed on whatever came before and whatever is followed, and change nothing."""
+    follower = Log().joined("job/a/")
     event = LaneChanged(lane=Lane(name="gpu", state="idle"))
     assert [follower.receive("lane/gpu/lane_changed", event) for _ in range(2)] == [Advice.APPLY] * 2
     assert follower.through == 0
+
+
+def test_pages_follow_each_other() -> None:
+    """A page that is not the last asks for the next, and one that comes twice brings nothing new."""
+    log = Log()
+    follower = log.joined("")
+    log.commit(*["job/a/"] * (PAGE + 1))
+    page = log.page(follower)
+    advice, news = follower.catch_up(page)
+    assert (advice, [event.seq for event in news]) == (Advice.CATCH_UP, [1, 2, 3])
+    assert follower.catch_up(page) == (Advice.SKIP, [])
+    advice, news = follower.catch_up(log.page(follower))
+    assert (advice, [event.seq for event in news]) == (Advice.SKIP, [4])
 
 
 def test_unknown_kinds_are_passed_over() -> None:
