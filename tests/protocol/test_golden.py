@@ -137,12 +137,11 @@ def differences(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:
 
 def has_all(ours: Any, theirs: Any) -> bool:
     """Whether a value has all that another one has, in maps perhaps with further keys."""
-    kind = type(theirs)
-    if kind is not type(ours):
+    if type(ours) is not type(theirs):
         return False
-    if kind is dict:
+    if type(theirs) in (dict,):
         return all(key in ours and has_all(ours[key], theirs[key]) for key in theirs)
-    if kind is list:
+    if type(theirs) in (list,):
         return len(ours) == len(theirs) and all(map(has_all, ours, theirs))
     return ours == theirs
 
