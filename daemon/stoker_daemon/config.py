@@ -58,6 +58,8 @@ class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Seconds from asking a process to end until it is killed."""
     stop_grace_s: Seconds = 20.0
     """Seconds that a stopping daemon gives the runs at work."""
+    open_idle_s: Seconds = 3600.0
+    """Seconds without new items after which an open job is held back."""
     backoff_base_s: Seconds = 1.0
     """Seconds before the first retry of an item."""
     backoff_factor: Annotated[float, Meta(ge=1, le=100)] = 2.0

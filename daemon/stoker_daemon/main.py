@@ -23,6 +23,7 @@ from stoker_daemon import handlers, log
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.engines.python import PythonEngine, end_leftover
+from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
 from stoker_daemon.execution.recovery import settle_interrupted
@@ -146,7 +147,12 @@ class StokerDaemon:
 
     def _open_doors(self, house: "_House", stack: AsyncExitStack) -> "list[asyncio.Task[None]]":
         """Let work and requests in, and make the endpoints known."""
-        tasks = [*house.lanes.start(), asyncio.create_task(house.summaries.serve(), name="summaries")]
+        housekeeping = Housekeeping(self._store, self._config.execution.open_idle_s)
+        tasks = [
+            *house.lanes.start(),
+            asyncio.create_task(house.summaries.serve(), name="summaries"),
+            asyncio.create_task(housekeeping.serve(), name="housekeeping"),
+        ]
         stack.push_async_callback(_end, tasks)
         house.frontend.start()
         file = self._options.data_dir / ENDPOINTS_FILE

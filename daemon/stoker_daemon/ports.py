@@ -10,6 +10,7 @@ from stoker_daemon.jobs.records import (
     Interrupted,
     JobFolder,
     Member,
+    OpenJob,
     Output,
     Recorded,
     Result,
@@ -21,6 +22,7 @@ from stoker_protocol import jobs as words
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.events import AnyEvent, LifecycleEvent
 from stoker_protocol.replies import (
+    Appended,
     ArtifactsPage,
     CancelledJob,
     EventsPage,
@@ -28,21 +30,26 @@ from stoker_protocol.replies import (
     ItemsPage,
     JobReply,
     JobsPage,
+    Moved,
     Paused,
     Resumed,
     Retried,
+    Sealed,
 )
 from stoker_protocol.requests import (
+    Append,
     Cancel,
     EventsSince,
     GetSnapshot,
     ListArtifacts,
     ListItems,
     ListJobs,
+    Move,
     PauseWork,
     ResumeWork,
     Retry,
     Role,
+    Seal,
     Submit,
 )
 
@@ -104,9 +111,23 @@ class JobStore(Protocol):
         """What `accept` would refuse. Raises Refused: `conflict`."""
         ...
 
+    async def open_job(self, job_id: str) -> OpenJob:
+        """What more items of a job are checked against. Raises Refused: `not_found`."""
+        ...
+
+    async def append(self, request: Append) -> Appended: ...
+
+    async def seal(self, request: Seal) -> Sealed: ...
+
+    async def pause_idle(self, idle_s: float) -> int:
+        """Hold back open jobs that got no items for so many seconds; how many."""
+        ...
+
     async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]: ...
 
     async def retry(self, request: Retry, author: str) -> Retried: ...
+
+    async def move(self, request: Move, author: str) -> Moved: ...
 
     async def pause(self, request: PauseWork, author: str) -> Paused: ...
 

@@ -14,7 +14,7 @@ from msgspec.msgpack import Decoder, Encoder
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import AnyEvent
 from stoker_protocol.replies import AnyReply
-from stoker_protocol.requests import AnyRequest, ItemSpec, Submit
+from stoker_protocol.requests import AnyRequest, Append, ItemSpec, Submit
 from stoker_protocol.worker import AnyCommand, AnySay
 
 VERSION = 1
@@ -54,6 +54,24 @@ def _as_given(kind: type[Struct], aside: frozenset[str] = frozenset()) -> type[S
     return msgspec.defstruct(f"{kind.__name__}AsGiven", [(name, Raw | UnsetType, UNSET) for name in names])
 
 
+_FiniteFloat = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
+_FlatMap = dict[str, str | int | bool | _FiniteFloat | None]
+
+
+class _FlatItem(Struct):
+    """An item whose parameters are plain values."""
+
+    params: _FlatMap = {}
+
+
+class _FlatJob(Struct):
+    """A job, or more items of one, without a map or list inside another: nearly all are like that."""
+
+    params: _FlatMap = {}
+    metadata: _FlatMap = {}
+    items: list[_FlatItem] = []
+
+
 _Container = dict[Any, Any] | list[Any]
 T = TypeVar("T")
 S = TypeVar("S", bound=Struct)
@@ -66,6 +84,7 @@ _command_decoder = Decoder(AnyCommand)
 _say_decoder = Decoder(AnySay)
 _any_decoder: Decoder[Any] = Decoder(Any)
 _map_decoder = Decoder(dict[str, Any])
+_flat_decoder = Decoder(_FlatJob)
 _given_submit_decoder = Decoder(_as_given(Submit, frozenset({"v", "id", "dry_run"})))
 _given_items_decoder = Decoder(list[_as_given(ItemSpec)])
 _encoder = Encoder()
@@ -97,7 +116,7 @@ def decode_request(body: bytes) -> AnyRequest:
     if kind is None:
         raise _unknown_op(envelope.op)
     request = _decode_or_refuse(body, kind)
-    if isinstance(request, Submit):
+    if isinstance(request, Submit | Append) and not _is_flat(body, request):
         _check_free_forms(request)
     return request
 
@@ -292,7 +311,20 @@ def _given(asked: Struct) -> Iterator[tuple[str, Raw]]:
             yield name, value
 
 
-def _check_free_forms(request: Submit) -> None:
+def _is_flat(body: bytes, request: Submit | Append) -> bool:
+    """Whether all free-form values are small maps of plain values, which one pass sees in a tenth of the time."""
+    given = [item.params for item in request.items]
+    given += [request.metadata, request.params] if isinstance(request, Submit) else []
+    if len(body) > MAX_METADATA and any(v is not UNSET and memoryview(v).nbytes > MAX_METADATA for v in given):
+        return False
+    try:
+        _decode(_flat_decoder, body)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _check_free_forms(request: Submit | Append) -> None:
     left = MAX_CONTAINERS
     for field, value, max_bytes in _free_forms(request):
         left -= _check_free_form(field, value, max_bytes)
@@ -305,11 +337,11 @@ def _check_free_forms(request: Submit) -> None:
             )
 
 
-def _free_forms(request: Submit) -> Iterator[tuple[str, Raw, int]]:
-    """The free-form values of a job that were given: field, value, and the bytes that it may have."""
-    if request.metadata is not UNSET:
+def _free_forms(request: Submit | Append) -> Iterator[tuple[str, Raw, int]]:
+    """The free-form values that were given: field, value, and the bytes that it may have."""
+    if isinstance(request, Submit) and request.metadata is not UNSET:
         yield "metadata", request.metadata, MAX_METADATA
-    if request.params is not UNSET:
+    if isinstance(request, Submit) and request.params is not UNSET:
         yield "params", request.params, MAX_PARAMS
     for index, item in enumerate(request.items):
         if item.params is not UNSET:

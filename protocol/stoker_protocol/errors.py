@@ -22,6 +22,11 @@ class ErrorCode(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ErrorCode | None":
+        """A word that is not in this version's list."""
+        return cls.INTERNAL if isinstance(value, str) else None
+
 
 class CodeFacts(NamedTuple):
     """What an error code means on every surface."""

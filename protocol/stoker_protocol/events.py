@@ -24,6 +24,27 @@ class JobSubmitted(Event, frozen=True, tag="job_submitted", kw_only=True):
     job: Job
 
 
+class JobAppended(Event, frozen=True, tag="job_appended", kw_only=True):
+    """An open job got `count` more items, the first of which has the index `at`."""
+
+    job: Job
+    at: int
+    count: int
+
+
+class JobSealed(Event, frozen=True, tag="job_sealed", kw_only=True):
+    """An open job was closed: no more items come."""
+
+    job: Job
+
+
+class JobMoved(Event, frozen=True, tag="job_moved", kw_only=True):
+    """A job got another priority or place."""
+
+    job: Job
+    author: str
+
+
 class RunStarted(Event, frozen=True, tag="run_started", kw_only=True):
     """Items of the job were handed to an engine."""
 
@@ -163,7 +184,18 @@ class Synced(Event, frozen=True, tag="synced", kw_only=True):
     boot: str
 
 
-JobEvent = JobSubmitted | RunStarted | RunFinished | JobCancelled | JobRetried | JobPaused | JobResumed
+JobEvent = (
+    JobSubmitted
+    | JobAppended
+    | JobSealed
+    | JobMoved
+    | RunStarted
+    | RunFinished
+    | JobCancelled
+    | JobRetried
+    | JobPaused
+    | JobResumed
+)
 """Carries the whole new state of one job."""
 
 LifecycleEvent = (

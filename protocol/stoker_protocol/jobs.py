@@ -112,7 +112,10 @@ class ItemCounts(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """One job as it is now. Times are milliseconds since the epoch; `rev` counts what people did to it."""
+    """One job as it is now. Times are milliseconds since the epoch; `rev` counts what people did to it.
+
+    `is_open`: more items may come.
+    """
 
     job_id: str
     name: str
@@ -124,6 +127,7 @@ class Job(Struct, frozen=True):
     items: ItemCounts
     created_at_ms: int
     rev: int = 0
+    is_open: bool = False
     paused: Pause | None = None
     started_at_ms: int | None = None
     finished_at_ms: int | None = None

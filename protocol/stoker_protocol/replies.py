@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Raw, Struct, field
 
 from stoker_protocol.errors import ErrorCode
-from stoker_protocol.jobs import Artifact, Daemon, Engine, Item, Job, JobState, Lane, Pause, Queue
+from stoker_protocol.jobs import Artifact, Daemon, Engine, Item, Job, JobState, Lane, Pause, Priority, Queue
 
 
 class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
@@ -72,6 +72,20 @@ class Submitted(Reply, frozen=True, tag="submitted", kw_only=True):
     dry_run: bool = False
 
 
+class Appended(Reply, frozen=True, tag="appended", kw_only=True):
+    """Answers `append`: the items are on disk, and the job has `total` now."""
+
+    job_id: str
+    total: int
+
+
+class Sealed(Reply, frozen=True, tag="sealed", kw_only=True):
+    """Answers `seal`."""
+
+    job_id: str
+    total: int
+
+
 class JobReply(Reply, frozen=True, tag="job", kw_only=True):
     """Answers `job`; the state is that of `seq`."""
 
@@ -113,6 +127,14 @@ class Retried(Reply, frozen=True, tag="retried", kw_only=True):
 
     job_id: str
     requeued: int
+    rev: int
+
+
+class Moved(Reply, frozen=True, tag="moved", kw_only=True):
+    """Answers `move`; `rev` is the job's new revision."""
+
+    job_id: str
+    priority: Priority
     rev: int
 
 
@@ -206,11 +228,14 @@ AnyReply = (
     | Pong
     | HealthReport
     | Submitted
+    | Appended
+    | Sealed
     | JobReply
     | JobsPage
     | ItemsPage
     | Cancelled
     | Retried
+    | Moved
     | Paused
     | Resumed
     | SnapshotPage

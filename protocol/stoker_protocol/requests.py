@@ -65,7 +65,8 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
 
     Without `engine` or `model` the daemon's default ones are meant. `batch_size` bounds how many items share one run
     (0: what the engine and the policy find best), `timeout_s` and `no_progress_s` bound one item's run and its silence
-    (None: the daemon's defaults). `dry_run` checks and stores nothing.
+    (None: the daemon's defaults). With `more` the job stays open: `append` adds items, it runs meanwhile, and it can't
+    end before it is sealed. `dry_run` checks and stores nothing.
     """
 
     role = Role.SUBMIT
@@ -82,7 +83,27 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
     timeout_s: Seconds | None = None
     no_progress_s: Seconds | None = None
+    more: bool = False
     dry_run: bool = False
+
+
+class Append(Request, frozen=True, tag="append", kw_only=True):
+    """Add items to an open job; `at` is the index of the first one, so that a repetition is known as such.
+
+    The same items at the same place again change nothing, other items there are a conflict.
+    """
+
+    role = Role.SUBMIT
+    job_id: JobId
+    at: Seq
+    items: Annotated[list[ItemSpec], Meta(min_length=1, max_length=MAX_ITEMS)]
+
+
+class Seal(Request, frozen=True, tag="seal", kw_only=True):
+    """Close an open job: no more items come, and it ends when those that it has have ended."""
+
+    role = Role.SUBMIT
+    job_id: JobId
 
 
 class GetJob(Request, frozen=True, tag="job", kw_only=True):
@@ -130,6 +151,19 @@ class Retry(Request, frozen=True, tag="retry", kw_only=True):
     job_id: JobId
     rev: Seq
     states: Annotated[tuple[ItemState, ...], Meta(min_length=1, max_length=4)] = (ItemState.FAILED,)
+
+
+class Move(Request, frozen=True, tag="move", kw_only=True):
+    """Give a job another priority, or with `front` the first place in its priority.
+
+    `rev` is the job's revision that the caller saw: repeating a move with the same `rev` does nothing more.
+    """
+
+    role = Role.SUBMIT
+    job_id: JobId
+    rev: Seq
+    priority: Priority | None = None
+    front: bool = False
 
 
 class PauseWork(Request, frozen=True, tag="pause", kw_only=True):
@@ -203,11 +237,14 @@ AnyRequest = (
     | Ping
     | Health
     | Submit
+    | Append
+    | Seal
     | GetJob
     | ListJobs
     | ListItems
     | Cancel
     | Retry
+    | Move
     | PauseWork
     | ResumeWork
     | GetSnapshot

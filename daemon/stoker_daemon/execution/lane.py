@@ -154,6 +154,7 @@ class Lane:
         work = self._begin(run)
         work.ending = await work.supervisor.watch(self._load_and_run(work))
         work.artifacts = await work.observer.saved()
+        await self._tidy(work)
         await self._tell_death(work)
         recorded = await self._record(work, self._results(work))
         self._conclude(work, recorded)
@@ -192,6 +193,18 @@ class Lane:
         self._enter("running")
         work.observer.on_running()
         return await work.engine.run(work.run.run_id, work.run.members, work.observer)
+
+    async def _tidy(self, work: Work) -> None:
+        """Remove the files of members that are not complete: no row will know them."""
+        torn = [
+            m for m in work.run.members if work.observer.has_output(m.position) and m.position not in work.artifacts
+        ]
+        if not torn:
+            return
+        try:
+            await self._world.artifacts.forget_unknown(torn, frozenset())
+        except OSError as error:
+            log.warning("files of unfinished items could not be removed", run=work.run.run_id, why=str(error))
 
     async def _tell_death(self, work: Work) -> None:
         failure = work.ending.failure

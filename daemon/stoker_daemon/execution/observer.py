@@ -88,6 +88,10 @@ class Observer:
         self._touch()
         self.failures[position] = Failure(kind.value, message)
 
+    def has_output(self, position: int) -> bool:
+        """Whether anything came of a member."""
+        return position in self._saves
+
     async def saved(self) -> dict[int, tuple[SavedArtifact, ...]]:
         """Wait until all that was made is on disk; the artifacts of each member that is complete.
 

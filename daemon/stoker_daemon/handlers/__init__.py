@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from stoker_daemon.handlers import (
+    append,
     artifacts,
     cancel,
     describe,
@@ -13,11 +14,13 @@ from stoker_daemon.handlers import (
     items,
     job,
     jobs,
+    move,
     pause,
     ping,
     read_artifact,
     resume,
     retry,
+    seal,
     shutdown,
     snapshot,
     submit,
@@ -26,6 +29,7 @@ from stoker_daemon.ports import Caller, Services
 from stoker_protocol.replies import AnyReply
 from stoker_protocol.requests import (
     AnyRequest,
+    Append,
     Cancel,
     Describe,
     EventsSince,
@@ -37,11 +41,13 @@ from stoker_protocol.requests import (
     ListEngines,
     ListItems,
     ListJobs,
+    Move,
     PauseWork,
     Ping,
     ReadArtifact,
     ResumeWork,
     Retry,
+    Seal,
     Shutdown,
     Submit,
 )
@@ -62,6 +68,10 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return health.handle(services)
         case Submit():
             return await submit.handle(request, body, caller, services)
+        case Append():
+            return await append.handle(request, services)
+        case Seal():
+            return await seal.handle(request, services)
         case GetJob():
             return await job.handle(request, services)
         case ListJobs():
@@ -72,6 +82,8 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await cancel.handle(request, caller, services)
         case Retry():
             return await retry.handle(request, caller, services)
+        case Move():
+            return await move.handle(request, caller, services)
         case PauseWork():
             return await pause.handle(request, caller, services)
         case ResumeWork():

@@ -64,20 +64,20 @@ def move_item(state: ItemState, cause: Cause) -> ItemState:
     return after
 
 
-def job_state(counts: ItemCounts, before: JobState) -> JobState:
-    """The state of a job whose items have these counts.
+def job_state(counts: ItemCounts, before: JobState, *, is_open: bool = False) -> JobState:
+    """The state of a job whose items have these counts; one that is open can't be over.
 
     Raises:
         IllegalMove: The tables don't know the way from `before`.
     """
-    after = _derive(counts, before)
+    after = _derive(counts, before, is_open=is_open)
     if after is not before and after not in JOB_MOVES[before]:
         raise IllegalMove(f"a job that is {before} can't become {after}")
     return after
 
 
-def _derive(counts: ItemCounts, before: JobState) -> JobState:
-    if counts.pending or counts.running:
+def _derive(counts: ItemCounts, before: JobState, *, is_open: bool) -> JobState:
+    if counts.pending or counts.running or is_open:
         if before is JobState.CANCELLING:
             return JobState.CANCELLING
         has_begun = counts.running or counts.finished or before is JobState.RUNNING

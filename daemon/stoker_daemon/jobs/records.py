@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Raw
+
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import Artifact, Failure, ItemState, Job, Priority
 
@@ -68,6 +70,15 @@ class Run:
     members: tuple[Member, ...]
     limits: Limits
     jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """What further items of a job are checked against."""
+
+    engine: str
+    model: str
+    params: Raw
 
 
 @dataclass(frozen=True, slots=True)

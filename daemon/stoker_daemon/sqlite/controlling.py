@@ -11,6 +11,7 @@ from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import (
     QUEUE_TOPIC,
     JobCancelled,
+    JobMoved,
     JobPaused,
     JobResumed,
     JobRetried,
@@ -18,9 +19,11 @@ from stoker_protocol.events import (
     QueueResumed,
     topic_of_job,
 )
-from stoker_protocol.jobs import ItemState, Job, JobState, Pause
-from stoker_protocol.replies import CancelledJob, Paused, Resumed, Retried
-from stoker_protocol.requests import Retry
+from stoker_protocol.jobs import ItemState, Job, JobState, Pause, Priority
+from stoker_protocol.replies import CancelledJob, Moved, Paused, Resumed, Retried
+from stoker_protocol.requests import Move, Retry
+
+IDLE_REASON = "idle: no items were added for long; append or seal, then resume"
 
 
 def cancel(transaction: Transaction, job_id: str, author: str) -> CancelledJob:
@@ -43,7 +46,7 @@ def cancel(transaction: Transaction, job_id: str, author: str) -> CancelledJob:
     )
     if before.items.running:
         transaction.execute("UPDATE jobs SET state = 'cancelling' WHERE job_key = ?", (job_key,))
-    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): dropped})
+    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): dropped}, seal=True)
     stop_runs(transaction, "cancel", job_key)
     if before.state is not JobState.CANCELLING:
         transaction.tell(
@@ -65,7 +68,9 @@ def retry(transaction: Transaction, request: Retry, author: str) -> Retried:
     ).fetchone()
     if request.rev == retried_rev:
         return Retried(job_id=request.job_id, requeued=retried_items, rev=before.rev)
-    _check_retry(request, before)
+    _check_rev(request.job_id, request.rev, before)
+    if before.state is JobState.CANCELLING:
+        _check_active(before)
     moves = _requeue(transaction, job_key, request)
     requeued = sum(moves.values())
     if not requeued:
@@ -80,6 +85,43 @@ def retry(transaction: Transaction, request: Retry, author: str) -> Retried:
     return Retried(job_id=job.job_id, requeued=requeued, rev=job.rev)
 
 
+def move(transaction: Transaction, request: Move, author: str) -> Moved:
+    """Give a job another priority, or the first place in it; the same `rev` again does nothing more.
+
+    Raises:
+        Refused: `not_found`; `conflict`: the job was changed since `rev`; `invalid_state`: the job is over.
+    """
+    job_key = job_key_of(transaction.execute, request.job_id)
+    before = read_job(transaction.execute, job_key)
+    (moved_rev,) = transaction.execute("SELECT moved_rev FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
+    if request.rev == moved_rev:
+        return Moved(job_id=before.job_id, priority=before.priority, rev=before.rev)
+    _check_rev(request.job_id, request.rev, before)
+    _check_active(before)
+    priority = request.priority or before.priority
+    place = _front(transaction, priority) if request.front else job_key
+    transaction.execute("UPDATE lots SET priority = ?, place = ? WHERE job_key = ?", (priority.rank, place, job_key))
+    transaction.execute(
+        "UPDATE jobs SET priority = ?, rev = rev + 1, moved_rev = ? WHERE job_key = ?",
+        (priority.rank, request.rev, job_key),
+    )
+    job = read_job(transaction.execute, job_key)
+    transaction.tell(topic_of_job(job.job_id), JobMoved(job=job, author=author))
+    return Moved(job_id=job.job_id, priority=priority, rev=job.rev)
+
+
+def pause_idle(transaction: Transaction, idle_ms: int) -> int:
+    """Hold back open jobs that got no items for so long; how many."""
+    rows = transaction.execute(
+        "SELECT job_key FROM jobs WHERE is_open = 1 AND appended_ms < ? AND paused_ms IS NULL"
+        " AND state <> 'cancelling'",
+        (transaction.now_ms - idle_ms,),
+    ).fetchall()
+    for (job_key,) in rows:
+        hold_job(transaction, job_key, Pause(IDLE_REASON, "stokerd", transaction.now_ms))
+    return len(rows)
+
+
 def pause_job(transaction: Transaction, job_id: str, pause: Pause, *, interrupt: bool) -> Paused:
     """Hold a job back; an earlier pause stays in force.
 
@@ -88,10 +130,7 @@ def pause_job(transaction: Transaction, job_id: str, pause: Pause, *, interrupt:
     """
     job_key = job_key_of(transaction.execute, job_id)
     before = read_job(transaction.execute, job_key)
-    if before.state.is_final or before.state is JobState.CANCELLING:
-        raise Refused(
-            ErrorCode.INVALID_STATE, f"job {job_id} is {before.state}", field="job_id", hint="there is nothing to hold"
-        )
+    _check_active(before)
     if before.paused is None:
         hold_job(transaction, job_key, pause)
     if interrupt:
@@ -154,21 +193,32 @@ def queue_pause(transaction: Transaction) -> Pause | None:
     return to_pause(transaction.execute("SELECT reason, author, at_ms FROM queue_pause").fetchone())
 
 
-def _check_retry(request: Retry, before: Job) -> None:
-    if request.rev != before.rev:
+def _check_rev(job_id: str, rev: int, before: Job) -> None:
+    if rev != before.rev:
         raise Refused(
             ErrorCode.CONFLICT,
-            f"job {request.job_id} is at rev {before.rev}, not {request.rev}",
+            f"job {job_id} is at rev {before.rev}, not {rev}",
             field="rev",
-            hint="look at the job again and retry with its new rev",
+            hint="look at the job again and repeat with its new rev",
         )
-    if before.state is JobState.CANCELLING:
+
+
+def _check_active(before: Job) -> None:
+    if before.state.is_final or before.state is JobState.CANCELLING:
         raise Refused(
             ErrorCode.INVALID_STATE,
-            f"job {request.job_id} is being cancelled",
+            f"job {before.job_id} is {before.state}",
             field="job_id",
-            hint="wait until it is cancelled",
+            hint="only a job that waits or runs",
         )
+
+
+def _front(transaction: Transaction, priority: Priority) -> int:
+    """The place before all others of a priority."""
+    (first,) = transaction.execute(
+        "SELECT coalesce(min(oldest), 0) FROM heads WHERE priority = ?", (priority.rank,)
+    ).fetchone()
+    return first - 1
 
 
 def _requeue(transaction: Transaction, job_key: int, request: Retry) -> Counter[tuple[ItemState, ItemState]]:

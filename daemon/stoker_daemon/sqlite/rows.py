@@ -18,7 +18,7 @@ EMPTY_MAP = bytes(pack({}))
 PRIORITIES: dict[int, Priority] = {priority.rank: priority for priority in Priority}
 COUNT_COLUMNS = "total, pending, running, succeeded, failed, rejected, cancelled, skipped"
 JOB_COLUMNS = (
-    f"{COUNT_COLUMNS}, job_id, name, state, priority, engine, model, client, created_ms, rev,"
+    f"{COUNT_COLUMNS}, job_id, name, state, priority, engine, model, client, created_ms, rev, is_open,"
     " paused_reason, paused_author, paused_ms, started_ms, finished_ms, error_kind, error_message, metadata"
 )
 ITEM_COLUMNS = "idx, state, attempts, custom_id, error_kind, error_message, not_before_ms, params"
@@ -31,8 +31,10 @@ Moves = Mapping[tuple[ItemState, ItemState], int]
 def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
     """A job from its JOB_COLUMNS; events go without the metadata, which never changes."""
     counts, rest = row[:8], row[8:]
-    job_id, name, state, priority, engine, model, client, created_ms, rev, reason, author, paused_ms = rest[:12]
-    started_ms, finished_ms, error_kind, error_message, metadata = rest[12:]
+    job_id, name, state, priority, engine, model, client, created_ms, rev, is_open, reason, author, paused_ms = rest[
+        :13
+    ]
+    started_ms, finished_ms, error_kind, error_message, metadata = rest[13:]
     return Job(
         job_id=job_id,
         name=name,
@@ -44,6 +46,7 @@ def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
         items=ItemCounts(*counts),
         created_at_ms=created_ms,
         rev=rev,
+        is_open=bool(is_open),
         paused=to_pause(None if paused_ms is None else (reason, author, paused_ms)),
         started_at_ms=started_ms,
         finished_at_ms=finished_ms,
@@ -102,24 +105,31 @@ def read_job(execute: Execute, job_key: int, *, with_metadata: bool = False) -> 
     return to_job(row, with_metadata=with_metadata)
 
 
-def move_items(transaction: Transaction, job_key: int, moves: Moves) -> Job:
-    """Bring a job's counts, state and times in step with moves that its items have made; the job as it is then."""
+def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: int = 0, seal: bool = False) -> Job:
+    """Bring a job's counts, state and times in step with moves that its items have made; the job as it is then.
+
+    `added` pending items are new; with `seal` no more may come.
+    """
     job = read_job(transaction.execute, job_key)
     counts = msgspec.structs.asdict(job.items)
+    counts["total"] += added
+    counts["pending"] += added
     for (before, after), number in moves.items():
         counts[before] -= number
         counts[after] += number
     items = ItemCounts(**counts)
-    state = job_state(items, job.state)
+    is_open = job.is_open and not seal
+    state = job_state(items, job.state, is_open=is_open)
     started_ms = job.started_at_ms or (transaction.now_ms if items.running else None)
     finished_ms = (job.finished_at_ms or transaction.now_ms) if state.is_final else None
     error = _first_error(transaction, job_key) if state is JobState.FAILED else None
     transaction.execute(
         "UPDATE jobs SET total=?, pending=?, running=?, succeeded=?, failed=?, rejected=?, cancelled=?, skipped=?,"
-        " state=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=0 WHERE job_key=?",
+        " state=?, is_open=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=0 WHERE job_key=?",
         (
             *msgspec.structs.astuple(items),
             state.value,
+            int(is_open),
             started_ms,
             finished_ms,
             error.kind if error else None,
@@ -128,7 +138,13 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves) -> Job:
         ),
     )
     return msgspec.structs.replace(
-        job, items=items, state=state, started_at_ms=started_ms, finished_at_ms=finished_ms, error=error
+        job,
+        items=items,
+        state=state,
+        is_open=is_open,
+        started_at_ms=started_ms,
+        finished_at_ms=finished_ms,
+        error=error,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
-from stoker_daemon.jobs.records import Commit, Interrupted, JobFolder, Recorded, Result, Run, Signature
+from stoker_daemon.jobs.records import Commit, Interrupted, JobFolder, OpenJob, Recorded, Result, Run, Signature
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
 from stoker_daemon.sqlite import accepting, claiming, controlling, reading, recovering
 from stoker_daemon.sqlite.database import FILE_NAME, Lock, open_database
@@ -17,6 +17,7 @@ from stoker_protocol import codec
 from stoker_protocol.events import LifecycleEvent
 from stoker_protocol.jobs import Artifact, JobState, Pause
 from stoker_protocol.replies import (
+    Appended,
     ArtifactsPage,
     CancelledJob,
     EventsPage,
@@ -24,23 +25,30 @@ from stoker_protocol.replies import (
     ItemsPage,
     JobReply,
     JobsPage,
+    Moved,
     Paused,
     Resumed,
     Retried,
+    Sealed,
 )
 from stoker_protocol.requests import (
+    Append,
     Cancel,
     EventsSince,
     GetSnapshot,
     ListArtifacts,
     ListItems,
     ListJobs,
+    Move,
     PauseWork,
     ResumeWork,
     Retry,
+    Seal,
     Submit,
 )
 
+MAX_PENDING = 5_000_000
+"""Items that may wait in all: some 3 GB of database."""
 CANCELS_AT_ONCE = 50
 """Jobs cancelled in one transaction when a selection is."""
 SUMMARIES_AT_ONCE = 20
@@ -49,8 +57,8 @@ SUMMARIES_AT_ONCE = 20
 class Store:
     """Implements `ports.JobStore`. Opened by its constructor, started on the loop, ended by `close`."""
 
-    def __init__(self, data_dir: Path, clock: Clock, boot: str) -> None:
-        """Take the directory and open its database.
+    def __init__(self, data_dir: Path, clock: Clock, boot: str, *, max_pending: int = MAX_PENDING) -> None:
+        """Take the directory and open its database; beyond `max_pending` waiting items `append` is refused.
 
         Raises:
             StoreError: Another daemon has the directory, or the database can't be used.
@@ -64,6 +72,7 @@ class Store:
             raise
         self.instance_id = _instance_id(connection)
         self._boot = boot
+        self._max_pending = max_pending
         self._run_numbers = count(1)
         self._writer = Writer(connection, data_dir / FILE_NAME, clock)
         self._reader = Reader(data_dir / FILE_NAME)
@@ -97,6 +106,18 @@ class Store:
     async def check_new(self, request: Submit, body: bytes) -> None:
         await self._read(lambda c: accepting.is_known(c.execute, request.job_id, codec.fingerprint(body)))
 
+    async def open_job(self, job_id: str) -> OpenJob:
+        return await self._read(lambda connection: accepting.read_open_job(connection.execute, job_id))
+
+    async def append(self, request: Append) -> Appended:
+        return await self._write(lambda tx: accepting.append(tx, request, self._max_pending))
+
+    async def seal(self, request: Seal) -> Sealed:
+        return await self._write(lambda tx: accepting.seal(tx, request.job_id))
+
+    async def pause_idle(self, idle_s: float) -> int:
+        return await self._write(lambda tx: controlling.pause_idle(tx, round(idle_s * 1000)))
+
     # What people do to it
 
     async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]:
@@ -109,6 +130,9 @@ class Store:
 
     async def retry(self, request: Retry, author: str) -> Retried:
         return await self._write(lambda tx: controlling.retry(tx, request, author))
+
+    async def move(self, request: Move, author: str) -> Moved:
+        return await self._write(lambda tx: controlling.move(tx, request, author))
 
     async def pause(self, request: PauseWork, author: str) -> Paused:
         def work(tx: Transaction) -> Paused:

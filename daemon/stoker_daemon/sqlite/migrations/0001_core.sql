@@ -45,6 +45,7 @@ CREATE TABLE jobs (
     rev INTEGER NOT NULL DEFAULT 0,
     retried_rev INTEGER,
     retried_items INTEGER,
+    moved_rev INTEGER,
     total INTEGER NOT NULL CHECK (total >= 1),
     pending INTEGER NOT NULL CHECK (pending >= 0),
     running INTEGER NOT NULL DEFAULT 0 CHECK (running >= 0),
