@@ -39,7 +39,9 @@ _OPTIONS = {
     # - SUB sends each repeated subscribe but only the last unsubscribe, and one that leaves is taken off once per
     #   topic. So counts of a peer that repeats itself stay too high: previews are then made for nobody.
     # - A message that an XSUB peer publishes to us makes libzmq take the next waiting subscriptions for those of the
-    #   peer after. SUB can't send one. Who loses a subscription by it gets no ticks or no answer to its sync.
+    #   peer after. SUB can't send one. Who loses a subscription by it can tell: its sync stays without an answer, or
+    #   ticks tell of a head that moves while its topics are silent.
+    # - Who is at its high-water mark loses the answer to its sync too, and asks again when it has caught up.
     zmq.XPUB_MANUAL: 1,
     zmq.SNDHWM: 10_000,
     zmq.MAXMSGSIZE: 1 << 10,  # the longest that a subscription may be
