@@ -10,6 +10,7 @@ from typing import Any, TypeVar, Unpack
 import zmq
 import zmq.asyncio
 
+from stoker_client.errors import InvalidState
 from stoker_client.operations import verbs, watching
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import (
@@ -28,7 +29,15 @@ from stoker_client.operations.effects import (
 )
 from stoker_client.operations.verbs import ItemLike, Scope, SubmitOptions
 from stoker_client.operations.watching import Update
-from stoker_client.shell import Folder, connect_control, connect_events, endpoint_or_default, new_job_id, new_session
+from stoker_client.shell import (
+    Folder,
+    endpoint_or_default,
+    event_in,
+    new_job_id,
+    new_session,
+    open_control,
+    open_events,
+)
 from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
 from stoker_protocol.jobs import Artifact, Engine, Item, Job
@@ -56,8 +65,8 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the sockets; calls still at work are answered by nobody."""
-        self._control.drop()
+        """Close the sockets; calls still at work fail."""
+        await self._control.close()
         self._context.destroy(linger=0)
 
     async def hello(self) -> re.Welcome:
@@ -82,6 +91,14 @@ class AsyncClient:
         """
         return await self._run(verbs.submit(self._caller, job_id or new_job_id(), items, options))
 
+    async def append(self, job_id: str, at: int, items: Sequence[ItemLike]) -> re.Appended:
+        """Add items to a job that was submitted with `more`; `at` is the index of the first, the job's total so far."""
+        return await self._run(verbs.append(self._caller, job_id, at, items))
+
+    async def seal(self, job_id: str) -> re.Sealed:
+        """Say that no more items come: only then can an open job end."""
+        return await self._run(verbs.seal(self._caller, job_id))
+
     async def job(self, job_id: str) -> Job:
         """One job as it is now."""
         return await self._run(verbs.job(self._caller, job_id))
@@ -105,6 +122,10 @@ class AsyncClient:
     async def retry(self, job_id: str, states: Sequence[str] = ("failed",)) -> re.Retried:
         """Send the items of a job that ended in these states back to the queue."""
         return await self._run(verbs.retry(self._caller, job_id, states))
+
+    async def move(self, job_id: str, priority: str | None = None, *, front: bool = False) -> re.Moved:
+        """Give a job another priority, or with `front` the first place in its priority."""
+        return await self._run(verbs.move(self._caller, job_id, priority, front=front))
 
     async def pause(self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False) -> re.Paused:
         """Hold back a job, or all work; with `interrupt` also what runs now."""
@@ -177,46 +198,78 @@ class AsyncClient:
 
 
 class _Control:
-    """The control socket with many requests in flight; made when it is first needed and anew after each `drop`."""
+    """The way to the control socket for many requests at once; those after a `drop` take a new connection."""
 
     def __init__(self, context: zmq.asyncio.Context, endpoint: str) -> None:
         self._context = context
         self._endpoint = endpoint
-        self._socket: zmq.asyncio.Socket | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._current: _Connection | None = None
+        self._dropped: list[_Connection] = []
 
     async def exchange(self, exchange: Exchange) -> bytes | None:
-        """Send a request and wait for its reply; replies that nobody waits for are doubles and dropped."""
-        if self._socket is None:
-            self._socket = self._context.socket(zmq.DEALER)
-            connect_control(self._socket, self._endpoint)
-            self._reader = asyncio.create_task(self._read(self._socket))
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting[exchange.request_id] = waiting
+        """Send a request and wait for its reply."""
+        if self._current is None:
+            self._current = _Connection(open_control(self._context, self._endpoint))
+        try:
+            return await self._current.exchange(exchange)
+        finally:
+            self._close_unused()
+
+    def drop(self) -> None:
+        """Forget the connection; others that wait on it may still be answered."""
+        if self._current is not None:
+            self._dropped.append(self._current)
+            self._current = None
+        self._close_unused()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self.drop()
+        for connection in self._dropped:
+            connection.close()
+        await asyncio.sleep(0)  # lets their tasks end
+
+    def _close_unused(self) -> None:
+        for connection in self._dropped:
+            if not connection.waiting:
+                connection.close()
+        self._dropped = [connection for connection in self._dropped if connection.waiting]
+
+
+class _Connection:
+    """One control socket, and the task that hands each reply to who waits for it."""
+
+    def __init__(self, socket: zmq.asyncio.Socket) -> None:
+        self.waiting: dict[str, asyncio.Future[bytes]] = {}
+        self._socket = socket
+        self._reader = asyncio.create_task(self._read())
+
+    async def exchange(self, exchange: Exchange) -> bytes | None:
+        answer = self.waiting[exchange.request_id] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(exchange.timeout_s):
                 await self._socket.send_multipart([b"", exchange.message])
-                return await waiting
+                return await answer
         except TimeoutError:
             return None
         finally:
-            del self._waiting[exchange.request_id]
+            del self.waiting[exchange.request_id]
 
-    def drop(self) -> None:
-        """Forget the connection; whoever waits on it asks again when its time is over."""
-        if self._reader is not None:
-            self._reader.cancel()
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._reader = None
+    def close(self) -> None:
+        """Close the socket; whoever waits is told."""
+        self._reader.cancel()
+        self._socket.close()
+        for answer in self.waiting.values():
+            if not answer.done():
+                answer.set_exception(InvalidState("invalid_state", "the client was closed before the answer came"))
 
-    async def _read(self, socket: zmq.asyncio.Socket) -> None:
+    async def _read(self) -> None:
+        """Replies that nobody waits for are doubles and dropped."""
         while True:
-            body = (await socket.recv_multipart())[-1]
-            waiting = self._waiting.get(request_id_of(body))
-            if waiting is not None and not waiting.done():
-                waiting.set_result(body)
+            body = (await self._socket.recv_multipart())[-1]
+            answer = self.waiting.get(request_id_of(body))
+            if answer is not None and not answer.done():
+                answer.set_result(body)
 
 
 class _Performer:
@@ -252,20 +305,29 @@ class _Performer:
             case Now():
                 return time.monotonic()
             case BeginFile() | AppendFile() | FinishFile():
-                return await asyncio.to_thread(self._folder.perform, effect) if self._folder is not None else None
+                return await self._use_folder(effect)
             case Emit():
                 return None
+
+    async def _use_folder(self, effect: BeginFile | AppendFile | FinishFile) -> bool | Path | None:
+        """Work on files on a thread, which is not left alone with them when the caller is cancelled."""
+        if self._folder is None:
+            return None
+        work = asyncio.create_task(asyncio.to_thread(self._folder.perform, effect))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
 
     async def _next_event(self, timeout_s: float) -> tuple[str, bytes] | None:
         if self._events is None or not await self._events.poll(max(0, int(timeout_s * 1000))):
             return None
-        topic, body = await self._events.recv_multipart()
-        return topic.decode(), body
+        return event_in(await self._events.recv_multipart())
 
     def _open_events(self, endpoint: str, topics: tuple[str, ...]) -> None:
         self._close_events()
-        self._events = self._context.socket(zmq.SUB)
-        connect_events(self._events, endpoint, topics)
+        self._events = open_events(self._context, endpoint, topics)
 
     def _close_events(self) -> None:
         if self._events is not None:

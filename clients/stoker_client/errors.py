@@ -3,13 +3,9 @@
 from stoker_protocol.errors import CODES, ErrorCode
 from stoker_protocol.replies import ErrorReply
 
-UNAVAILABLE_EXIT = CODES[ErrorCode.ENGINE_UNAVAILABLE].exit_code
-
 
 class StokerError(Exception):
     """The daemon refused, or could not be asked. `field` names the culprit, `hint` says what to do instead."""
-
-    exit_code = CODES[ErrorCode.INTERNAL].exit_code
 
     def __init__(self, code: str, message: str, *, field: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -17,6 +13,7 @@ class StokerError(Exception):
         self.message = message
         self.field = field
         self.hint = hint
+        self.exit_code = CODES[ErrorCode(code)].exit_code
 
 
 class BadRequest(StokerError):
@@ -72,17 +69,14 @@ class ShuttingDown(StokerError):
 
 
 class Internal(StokerError):
-    """The daemon failed; its log says more."""
+    """The daemon failed, and its log says more; or it has a reason that this version does not know."""
 
 
 class DaemonUnavailable(StokerError):
-    """Nobody answered at the endpoint."""
+    """There is no daemon, or it does not answer."""
 
-    exit_code = UNAVAILABLE_EXIT
-
-    def __init__(self, endpoint: str, *, hint: str = "") -> None:
-        hint = hint or "is stokerd running? Start it with `stokerd`, or name another one by STOKER_ENDPOINT"
-        super().__init__("daemon_unavailable", f"no answer from {endpoint}", hint=hint)
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__("daemon_unavailable", message, hint=hint)
 
 
 class BadReply(StokerError):
@@ -108,8 +102,6 @@ _CLASSES: dict[ErrorCode, type[StokerError]] = {
     ErrorCode.SHUTTING_DOWN: ShuttingDown,
     ErrorCode.INTERNAL: Internal,
 }
-for _code, _class in _CLASSES.items():
-    _class.exit_code = CODES[_code].exit_code
 
 
 def error_of(reply: ErrorReply) -> StokerError:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from stoker_client.errors import DaemonUnavailable, StokerError
-from stoker_client.sync_client import Client
+from stoker_client.errors import DaemonUnavailable, InvalidState
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 60.0
@@ -39,26 +38,26 @@ class PrivateDaemon:
     def pid(self) -> int:
         """The daemon's process."""
         if self._process is None:
-            raise StokerError("invalid_state", "the private daemon is not running")
+            raise InvalidState("invalid_state", "the private daemon was not started")
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and wait until it answers.
+        """Start it and wait until it is ready.
 
         Raises:
-            StokerError: It is not installed, or ended at once; the message has its last words.
-            DaemonUnavailable: It does not answer.
+            DaemonUnavailable: It is not installed, or did not become ready; the message has its last words.
         """
         if self._python == sys.executable and find_spec("structlog") is None:  # one of the daemon's own dependencies
-            raise _not_installed()
+            raise DaemonUnavailable("stokerd is not installed here", hint='pip install "stoker[daemon]"')
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        file = self.data_dir / "endpoints.json"
-        file.unlink(missing_ok=True)
+        self._endpoints.unlink(missing_ok=True)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(), stdout=subprocess.DEVNULL, stderr=log)  # noqa: S603 - ours
-        self._await_endpoints(file)
-        with Client(self.control, timeout_s=START_TIMEOUT_S) as client:
-            client.ping()
+            self._process = subprocess.Popen(self._command(), stdout=subprocess.DEVNULL, stderr=log)  # noqa: S603  ours
+        try:
+            self._await_endpoints(self._process)
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End it as a power cut would: at once and without a word."""
@@ -85,29 +84,26 @@ class PrivateDaemon:
     def _log(self) -> Path:
         return self.data_dir / "stokerd.log"
 
+    @property
+    def _endpoints(self) -> Path:
+        """The file that the daemon writes when it is ready."""
+        return self.data_dir / "endpoints.json"
+
     def _command(self) -> list[str]:
         where = ["--data-dir", str(self.data_dir), "--control", self.control, "--events", self.events]
         return [self._python, "-m", "stoker_daemon", *where, *self._args]
 
-    def _await_endpoints(self, file: Path) -> None:
+    def _await_endpoints(self, process: subprocess.Popen[bytes]) -> None:
         until_s = time.monotonic() + START_TIMEOUT_S
-        while not file.exists():
-            if self._process is not None and self._process.poll() is not None:
-                raise StokerError("engine_unavailable", f"stokerd ended at once: {self._last_words()}")
-            if time.monotonic() > until_s:
-                raise DaemonUnavailable(self.control, hint=f"its log is {self._log}")
+        while not self._endpoints.exists():
+            has_ended = process.poll() is not None
+            if has_ended or time.monotonic() > until_s:
+                how = "ended at once" if has_ended else f"is not ready after {START_TIMEOUT_S:g} s"
+                raise DaemonUnavailable(f"stokerd {how}: {self._last_words()}", hint=f"its log is {self._log}")
             time.sleep(POLL_S)
-        endpoints = json.loads(file.read_text())
+        endpoints = json.loads(self._endpoints.read_text())
         self.control, self.events = endpoints["control"], endpoints["events"]
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
-
-
-def _not_installed() -> StokerError:
-    error = StokerError(
-        "engine_unavailable", "stokerd is not installed here", hint='pip install "stoker[daemon]", then try again'
-    )
-    error.exit_code = DaemonUnavailable.exit_code
-    return error

@@ -2,18 +2,24 @@
 
 import hashlib
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import zmq
 
+from stoker_client.errors import BadReply, BadRequest, InvalidState
 from stoker_client.operations.effects import AppendFile, BeginFile, FinishFile
 from stoker_protocol import codec
 from stoker_protocol.session import Session
 
+S = TypeVar("S", bound=zmq.Socket[Any])
+
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5577"
 ENDPOINT_VARIABLE = "STOKER_ENDPOINT"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _COMMON = {zmq.LINGER: 0, zmq.MAXMSGSIZE: codec.MAX_FRAME}
 # A link that was cut without a word is noticed and made again within seconds.
 _EVENTS = {zmq.HEARTBEAT_IVL: 1_000, zmq.HEARTBEAT_TIMEOUT: 3_000, zmq.RECONNECT_IVL_MAX: 1_000, zmq.RCVHWM: 100_000}
@@ -35,20 +41,27 @@ def new_job_id() -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(0, 60, 5))
 
 
-def connect_control(socket: Any, endpoint: str) -> None:
-    """Connect a DEALER to the control socket."""
-    for option, value in _COMMON.items():
-        socket.set(option, value)
-    socket.connect(endpoint)
+def open_control(context: zmq.Context[S], endpoint: str) -> S:
+    """A DEALER for the control socket.
+
+    Raises:
+        BadRequest: That is no endpoint.
+        InvalidState: The client is closed.
+    """
+    return _open(context, zmq.DEALER, endpoint, _COMMON)
 
 
-def connect_events(socket: Any, endpoint: str, topics: tuple[str, ...]) -> None:
-    """Connect a SUB to the events socket, subscribing in the order given."""
-    for option, value in {**_COMMON, **_EVENTS}.items():
-        socket.set(option, value)
+def open_events(context: zmq.Context[S], endpoint: str, topics: tuple[str, ...]) -> S:
+    """A SUB for the events socket, subscribing in the order given."""
+    socket = _open(context, zmq.SUB, endpoint, {**_COMMON, **_EVENTS})
     for topic in topics:
         socket.subscribe(topic)
-    socket.connect(endpoint)
+    return socket
+
+
+def event_in(frames: list[bytes]) -> tuple[str, bytes]:
+    """The topic and the body of what came from the events socket, whatever it is."""
+    return frames[0].decode(errors="replace"), frames[-1]
 
 
 class Folder:
@@ -56,8 +69,7 @@ class Folder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._target = self._path
+        self._target = self._part = self._path
         self._sha256 = ""
         self._hash = hashlib.sha256()
         self._file: IO[bytes] | None = None
@@ -76,14 +88,17 @@ class Folder:
         """Begin a file; False: it is there with this hash.
 
         Raises:
-            ValueError: The name leads out of the folder.
+            BadReply: The name might lead out of the folder, here or on another system.
         """
-        if name in ("", ".", "..") or "/" in name or "\\" in name:
-            raise ValueError(f"{name!r} is no file name")
+        if not _PLAIN_NAME.fullmatch(name):
+            raise BadReply(f"{name!r:.80} can't be the name of a file")
         self._target, self._sha256 = self._path / name, sha256
         if self._target.is_file() and _hash_of(self._target) == sha256:
             return False
+        self._path.mkdir(parents=True, exist_ok=True)
         self._hash = hashlib.sha256()
+        # The name is new each time: two that fetch into one folder must not write into one file.
+        self._part = self._path / f"{name}.{os.urandom(4).hex()}.part"
         self._file = self._part.open("wb")
         return True
 
@@ -97,22 +112,35 @@ class Folder:
         """Put the file in place: its path; None if its bytes are not those of its hash."""
         if self._file is None:
             return self._target
-        self.close()
         if self._hash.hexdigest() != self._sha256:
-            self._part.unlink()
+            self.close()
             return None
+        self._file.close()
         self._part.replace(self._target)
+        self._file = None
         return self._target
 
     def close(self) -> None:
-        """Let go of an unfinished file."""
+        """Forget an unfinished file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._part.unlink(missing_ok=True)
 
-    @property
-    def _part(self) -> Path:
-        return self._target.with_name(self._target.name + ".part")
+
+def _open(context: zmq.Context[S], kind: int, endpoint: str, options: Mapping[zmq.SocketOption, int]) -> S:
+    if context.closed:
+        raise InvalidState("invalid_state", "the client is closed")
+    socket = context.socket(kind)
+    for option, value in {**options, zmq.IPV6: int("[" in endpoint)}.items():
+        socket.set(option, value)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        message = f"can't connect to {endpoint!r}: {zmq.strerror(error.errno or 0).lower()}"
+        raise BadRequest("bad_request", message, field="endpoint", hint=f"for example {DEFAULT_ENDPOINT}") from None
+    return socket
 
 
 def _hash_of(path: Path) -> str:

@@ -26,7 +26,15 @@ from stoker_client.operations.effects import (
 )
 from stoker_client.operations.verbs import ItemLike, Scope, SubmitOptions
 from stoker_client.operations.watching import Update
-from stoker_client.shell import Folder, connect_control, connect_events, endpoint_or_default, new_job_id, new_session
+from stoker_client.shell import (
+    Folder,
+    endpoint_or_default,
+    event_in,
+    new_job_id,
+    new_session,
+    open_control,
+    open_events,
+)
 from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
 from stoker_protocol.jobs import Artifact, Engine, Item, Job
@@ -79,6 +87,14 @@ class Client:
         """
         return self._run(verbs.submit(self._caller, job_id or new_job_id(), items, options))
 
+    def append(self, job_id: str, at: int, items: Sequence[ItemLike]) -> re.Appended:
+        """Add items to a job that was submitted with `more`; `at` is the index of the first, the job's total so far."""
+        return self._run(verbs.append(self._caller, job_id, at, items))
+
+    def seal(self, job_id: str) -> re.Sealed:
+        """Say that no more items come: only then can an open job end."""
+        return self._run(verbs.seal(self._caller, job_id))
+
     def job(self, job_id: str) -> Job:
         """One job as it is now."""
         return self._run(verbs.job(self._caller, job_id))
@@ -102,6 +118,10 @@ class Client:
     def retry(self, job_id: str, states: Sequence[str] = ("failed",)) -> re.Retried:
         """Send the items of a job that ended in these states back to the queue."""
         return self._run(verbs.retry(self._caller, job_id, states))
+
+    def move(self, job_id: str, priority: str | None = None, *, front: bool = False) -> re.Moved:
+        """Give a job another priority, or with `front` the first place in its priority."""
+        return self._run(verbs.move(self._caller, job_id, priority, front=front))
 
     def pause(self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False) -> re.Paused:
         """Hold back a job, or all work; with `interrupt` also what runs now."""
@@ -184,8 +204,7 @@ class _Control:
     def exchange(self, exchange: Exchange) -> bytes | None:
         """Send a request and wait for its reply; replies to others are doubles and dropped."""
         if self._socket is None:
-            self._socket = self._context.socket(zmq.DEALER)
-            connect_control(self._socket, self._endpoint)
+            self._socket = open_control(self._context, self._endpoint)
         self._socket.send_multipart([b"", exchange.message])
         until_s = time.monotonic() + exchange.timeout_s
         while (left_s := until_s - time.monotonic()) > 0 and self._socket.poll(int(left_s * 1000) + 1):
@@ -243,13 +262,11 @@ class _Performer:
     def _next_event(self, timeout_s: float) -> tuple[str, bytes] | None:
         if self._events is None or not self._events.poll(max(0, int(timeout_s * 1000))):
             return None
-        topic, body = self._events.recv_multipart()
-        return topic.decode(), body
+        return event_in(self._events.recv_multipart())
 
     def _open_events(self, endpoint: str, topics: tuple[str, ...]) -> None:
         self._close_events()
-        self._events = self._context.socket(zmq.SUB)
-        connect_events(self._events, endpoint, topics)
+        self._events = open_events(self._context, endpoint, topics)
 
     def _close_events(self) -> None:
         if self._events is not None:

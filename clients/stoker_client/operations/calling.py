@@ -4,16 +4,15 @@ from typing import TypeVar
 
 import msgspec
 
-from stoker_client.errors import BadReply, DaemonUnavailable, error_of
-from stoker_client.operations.effects import Exchange, Operation, Reconnect, Sleep
+from stoker_client.errors import BadReply, BadRequest, DaemonUnavailable, TooLarge, error_of
+from stoker_client.operations.effects import Exchange, Operation, Reconnect
 from stoker_protocol import codec
-from stoker_protocol.replies import AnyReply, ErrorReply, Reply
+from stoker_protocol.replies import ErrorReply, Reply
 from stoker_protocol.requests import AnyRequest
 from stoker_protocol.session import Session
 
 TRIES = (0.2, 0.3, 0.5)
 """Each try's part of the caller's time: a lost message is noticed early, a busy daemon gets most of it."""
-MAX_RETRY_AFTER_S = 5.0
 
 R = TypeVar("R", bound=Reply)
 
@@ -34,31 +33,42 @@ class Caller:
         """Ask, again if need be with the same bytes, until there is a reply.
 
         Raises:
-            StokerError: The daemon refused.
+            StokerError: The daemon refused, or the request can't be sent.
             DaemonUnavailable: It did not answer in time.
             BadReply: It answered with something else.
         """
-        message = codec.encode(request)
+        message = _message_of(request)
         for part in TRIES:
             body = yield Exchange(message, request.id, self.timeout_s * part)
-            if body is None:
-                yield Reconnect()
-                continue
-            reply = self._decode(request, body)
-            if isinstance(reply, expected):
-                return reply
-            if not isinstance(reply, ErrorReply):
-                raise BadReply(f"{reply.__struct_config__.tag} in answer to {request.__struct_config__.tag}")
-            if not reply.retryable or reply.retry_after_s is None or part == TRIES[-1]:
-                raise error_of(reply)
-            yield Sleep(min(reply.retry_after_s, MAX_RETRY_AFTER_S))
-        raise DaemonUnavailable(self.endpoint)
+            if body is not None:
+                return self._read(request, body, expected)
+            yield Reconnect()
+        raise DaemonUnavailable(
+            f"no answer from {self.endpoint}",
+            hint="is stokerd running? Start it with `stokerd`, or name another one by STOKER_ENDPOINT",
+        )
 
-    def _decode(self, request: AnyRequest, body: bytes) -> AnyReply:
+    def _read(self, request: AnyRequest, body: bytes, expected: type[R]) -> R:
         try:
             reply = self.session.reply_to(request.id, body)
         except msgspec.DecodeError as error:
             raise BadReply(f"the reply can't be read: {error}") from None
-        if reply is None:
-            raise BadReply("the reply is to another request")
-        return reply
+        if isinstance(reply, expected):
+            return reply
+        if isinstance(reply, ErrorReply):
+            raise error_of(reply)
+        what = reply.__struct_config__.tag if reply is not None else "another request's reply"
+        raise BadReply(f"{what} came in answer to {request.__struct_config__.tag}")
+
+
+def _message_of(request: AnyRequest) -> bytes:
+    """The bytes to send. What the daemon would not even read is refused here, since it could not say why."""
+    try:
+        message = codec.encode(request)
+    except UnicodeEncodeError as error:
+        raise BadRequest("bad_request", f"text that is not Unicode: {error.object!r:.80}") from None
+    if len(message) > codec.MAX_BODY:
+        raise TooLarge(
+            "too_large", f"the request has {len(message)} bytes", hint=f"at most {codec.MAX_BODY} bytes; split the job"
+        )
+    return message

@@ -1,12 +1,12 @@
 """The verbs that ask once: submit, look, change, fetch."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Literal, TypedDict, TypeVar
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, Raw, structs
 
-from stoker_client.errors import BadReply
+from stoker_client.errors import BadReply, BadRequest
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import AppendFile, BeginFile, Emit, FinishFile, Now, Operation
 from stoker_protocol import codec
@@ -14,9 +14,12 @@ from stoker_protocol import replies as re
 from stoker_protocol import requests as ask
 from stoker_protocol.jobs import Artifact, Engine, ItemState, Job, JobState, OnInterrupt, Priority
 
+E = TypeVar("E", bound=StrEnum)
+P = TypeVar("P", re.JobsPage, re.ItemsPage, re.ArtifactsPage)
+T = TypeVar("T")
+
 ItemLike = str | Mapping[str, Any]
 """A prompt, or a map with `params` and perhaps a `custom_id`."""
-
 
 Scope = Literal["queued", "all"]
 """Which jobs a cancel without names means: those that have not begun, or all that are not final."""
@@ -36,6 +39,7 @@ class SubmitOptions(TypedDict, total=False):
     max_attempts: int | None
     timeout_s: float | None
     no_progress_s: float | None
+    more: bool | None
     dry_run: bool | None
 
 
@@ -59,15 +63,25 @@ def health(caller: Caller) -> Operation[re.HealthReport]:
 def submit(caller: Caller, job_id: str, items: Sequence[ItemLike], options: SubmitOptions) -> Operation[re.Submitted]:
     """Submit a job."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    for name in ("params", "metadata"):
+    for name in given.keys() & {"params", "metadata"}:
+        given[name] = _pack(given[name], name)
+    for name, kind in (("priority", Priority), ("on_interrupt", OnInterrupt)):
         if name in given:
-            given[name] = codec.pack(given[name])
-    if "priority" in given:
-        given["priority"] = Priority(given["priority"])
-    if "on_interrupt" in given:
-        given["on_interrupt"] = OnInterrupt(given["on_interrupt"])
-    request = ask.Submit(id=caller.next_id(), job_id=job_id, items=[_item(item) for item in items], **given)
+            given[name] = _word(kind, given[name], name)
+    request = ask.Submit(id=caller.next_id(), job_id=job_id, items=_items(items), **given)
     return caller.call(request, re.Submitted)
+
+
+def append(caller: Caller, job_id: str, at: int, items: Sequence[ItemLike]) -> Operation[re.Appended]:
+    """Add items to an open job, the first of which gets the index `at`."""
+    specs = [_item(item, f"items[{index}]") for index, item in enumerate(items)]
+    request = ask.Append(id=caller.next_id(), job_id=job_id, at=at, items=specs)
+    return caller.call(request, re.Appended)
+
+
+def seal(caller: Caller, job_id: str) -> Operation[re.Sealed]:
+    """Close an open job."""
+    return caller.call(ask.Seal(id=caller.next_id(), job_id=job_id), re.Sealed)
 
 
 def job(caller: Caller, job_id: str) -> Operation[Job]:
@@ -78,30 +92,15 @@ def job(caller: Caller, job_id: str) -> Operation[Job]:
 
 def jobs(caller: Caller, states: Sequence[str]) -> Operation[None]:
     """Emit each job, newest first."""
-    cursor, wanted = "", tuple(JobState(state) for state in states)
-    while True:
-        request = ask.ListJobs(id=caller.next_id(), states=wanted, cursor=cursor)
-        page = yield from caller.call(request, re.JobsPage)
-        for one in page.jobs:
-            yield Emit(one)
-        cursor = page.cursor
-        if not cursor:
-            return
+    request = ask.ListJobs(id=caller.next_id(), states=_words(JobState, states))
+    return _page_by_page(caller, request, re.JobsPage, lambda page: page.jobs)
 
 
 def items(caller: Caller, job_id: str, states: Sequence[str], *, with_params: bool) -> Operation[None]:
     """Emit each item of a job."""
-    cursor, wanted = "", tuple(ItemState(state) for state in states)
-    while True:
-        request = ask.ListItems(
-            id=caller.next_id(), job_id=job_id, states=wanted, with_params=with_params, limit=500, cursor=cursor
-        )
-        page: re.ItemsPage = yield from caller.call(request, re.ItemsPage)
-        for one in page.items:
-            yield Emit(one)
-        cursor = page.cursor
-        if not cursor:
-            return
+    wanted = _words(ItemState, states)
+    request = ask.ListItems(id=caller.next_id(), job_id=job_id, states=wanted, with_params=with_params, limit=500)
+    return _page_by_page(caller, request, re.ItemsPage, lambda page: page.items)
 
 
 def cancel(caller: Caller, job_ids: Sequence[str] | None, scope: Scope | None) -> Operation[re.Cancelled]:
@@ -112,10 +111,18 @@ def cancel(caller: Caller, job_ids: Sequence[str] | None, scope: Scope | None) -
 
 def retry(caller: Caller, job_id: str, states: Sequence[str]) -> Operation[re.Retried]:
     """Send items back to the queue."""
+    wanted = _words(ItemState, states)
     seen = yield from job(caller, job_id)
-    wanted = tuple(ItemState(state) for state in states)
     request = ask.Retry(id=caller.next_id(), job_id=job_id, rev=seen.rev, states=wanted)
     return (yield from caller.call(request, re.Retried))
+
+
+def move(caller: Caller, job_id: str, priority: str | None, *, front: bool) -> Operation[re.Moved]:
+    """Give a job another priority or the first place in it."""
+    seen = yield from job(caller, job_id)
+    wanted = _word(Priority, priority, "priority") if priority else None
+    request = ask.Move(id=caller.next_id(), job_id=job_id, rev=seen.rev, priority=wanted, front=front)
+    return (yield from caller.call(request, re.Moved))
 
 
 def pause(caller: Caller, job_id: str | None, reason: str, *, interrupt: bool) -> Operation[re.Paused]:
@@ -140,7 +147,7 @@ def snapshot_pages(
 ) -> Operation[list[re.SnapshotPage]]:
     """The state with all jobs asked for, page by page, each as of its own seq."""
     pages: list[re.SnapshotPage] = []
-    named = list(job_ids) if job_ids else None
+    named = list(job_ids) if job_ids is not None else None
     while not pages or pages[-1].cursor:
         cursor = pages[-1].cursor if pages else ""
         request = ask.GetSnapshot(id=caller.next_id(), job_ids=named, include_final=include_final, cursor=cursor)
@@ -150,35 +157,20 @@ def snapshot_pages(
 
 def artifacts(caller: Caller, job_id: str) -> Operation[None]:
     """Emit each artifact of a job."""
-    cursor = ""
-    while True:
-        request = ask.ListArtifacts(id=caller.next_id(), job_id=job_id, cursor=cursor)
-        page = yield from caller.call(request, re.ArtifactsPage)
-        for one in page.artifacts:
-            yield Emit(one)
-        cursor = page.cursor
-        if not cursor:
-            return
+    request = ask.ListArtifacts(id=caller.next_id(), job_id=job_id)
+    return _page_by_page(caller, request, re.ArtifactsPage, lambda page: page.artifacts)
 
 
 def fetch(caller: Caller, job_id: str) -> Operation[None]:
     """Bring each artifact of a job into the caller's folder and emit its path; what is there already is left.
 
     Raises:
-        BadReply: The bytes that came are not those that were made.
+        BadReply: The bytes that came are not those that were made, or their name is none for a file.
     """
-    listing = artifacts(caller, job_id)
-    answer: Any = None
-    while True:
-        try:
-            effect = listing.send(answer)
-        except StopIteration:
-            return
-        if not isinstance(effect, Emit):
-            answer = yield effect
-            continue
-        answer = None
-        yield from _fetch_one(caller, effect.value)
+    request = ask.ListArtifacts(id=caller.next_id(), job_id=job_id)
+    return _page_by_page(
+        caller, request, re.ArtifactsPage, lambda page: page.artifacts, lambda artifact: _fetch_one(caller, artifact)
+    )
 
 
 def engines(caller: Caller) -> Operation[list[Engine]]:
@@ -197,9 +189,29 @@ def shutdown(caller: Caller, reason: str) -> Operation[re.ShuttingDown]:
     return caller.call(ask.Shutdown(id=caller.next_id(), reason=reason), re.ShuttingDown)
 
 
+def _emit(value: Any) -> Operation[None]:
+    yield Emit(value)
+
+
+def _page_by_page(
+    caller: Caller,
+    request: ask.ListJobs | ask.ListItems | ask.ListArtifacts,
+    expected: type[P],
+    entries: Callable[[P], Sequence[T]],
+    use: Callable[[T], Operation[None]] = _emit,
+) -> Operation[None]:
+    """Ask for page after page, and use each entry as it comes."""
+    while True:
+        page = yield from caller.call(request, expected)
+        for entry in entries(page):
+            yield from use(entry)
+        if not page.cursor:
+            return
+        request = structs.replace(request, id=caller.next_id(), cursor=page.cursor)
+
+
 def _fetch_one(caller: Caller, artifact: Artifact) -> Operation[None]:
-    name = PurePosixPath(artifact.path).name
-    path = None
+    name = artifact.path.rpartition("/")[2]
     if (yield BeginFile(name, artifact.sha256)):
         offset = 0
         while offset < artifact.bytes:
@@ -215,8 +227,36 @@ def _fetch_one(caller: Caller, artifact: Artifact) -> Operation[None]:
     yield Emit(path)
 
 
-def _item(item: ItemLike) -> ask.ItemSpec:
-    if isinstance(item, str):
-        return ask.ItemSpec(params=codec.pack({"prompt": item}))
-    params = codec.pack(item["params"]) if "params" in item else UNSET
-    return ask.ItemSpec(params=params, custom_id=item.get("custom_id"))
+def _items(items: Sequence[ItemLike]) -> list[ask.ItemSpec]:
+    return [_item(item, f"items[{index}]") for index, item in enumerate(items)]
+
+
+def _item(item: ItemLike, field: str) -> ask.ItemSpec:
+    given: Mapping[str, Any] = {"params": {"prompt": item}} if isinstance(item, str) else item
+    if strange := given.keys() - {"params", "custom_id"}:
+        raise _not_accepted(f"{field}.{min(strange)}", "is not known", "an item has `params` and `custom_id`")
+    params = _pack(given["params"], f"{field}.params") if "params" in given else UNSET
+    return ask.ItemSpec(params=params, custom_id=given.get("custom_id"))
+
+
+def _pack(value: Any, field: str) -> Raw:
+    try:
+        return codec.pack(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise _not_accepted(field, f"can't be sent: {error}", "text, numbers, true, false, none, lists, maps") from None
+
+
+def _words(kind: type[E], names: Sequence[str]) -> tuple[E, ...]:
+    return tuple(_word(kind, name, "states") for name in names)
+
+
+def _word(kind: type[E], name: str, field: str) -> E:
+    """A member of a closed list by its name."""
+    try:
+        return kind(name)
+    except ValueError:
+        raise _not_accepted(field, f"can't be {name!r}", f"one of: {', '.join(kind)}") from None
+
+
+def _not_accepted(field: str, what: str, hint: str) -> BadRequest:
+    return BadRequest("bad_request", f"{field}: {what}", field=field, hint=hint)
