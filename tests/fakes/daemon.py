@@ -1,12 +1,12 @@
 """A small daemon in a thread with the real sockets and codec, which loses, doubles, drops and restarts when told to."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,8 +45,10 @@ class FakeDaemon:
         self._xpub: zmq.Socket[bytes]
         self._tick_s = tick_s
         self._next_tick_s = 0.0
+        self._published = 0
         self._faults: Counter[tuple[str, str]] = Counter()
         self._refusals: dict[str, Refused] = {}
+        self._changes: dict[tuple[str, str], deque[Callable[[], object] | None]] = defaultdict(deque)
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread: Thread | None = None
         self._is_stopping = False
@@ -61,6 +63,7 @@ class FakeDaemon:
     def start(self) -> None:
         """Serve, where it served before if it did."""
         self._is_stopping = False
+        self._published = len(self.world.log)
         self._thread = Thread(target=self._serve, name="fake daemon", daemon=True)
         self._thread.start()
         self._do(lambda: None)
@@ -103,6 +106,14 @@ class FakeDaemon:
         """Commit the next lifecycle events and publish none of them."""
         self._do(lambda: self._faults.update({("drop", ""): times}))
 
+    def before(self, op: str, *changes: Callable[[], object] | None) -> None:
+        """Let the world change right before each of the next requests of that op is answered."""
+        self._do(lambda: self._changes["before", op].extend(changes))
+
+    def after(self, op: str, *changes: Callable[[], object] | None) -> None:
+        """Let the world change right after each of the next requests of that op was answered."""
+        self._do(lambda: self._changes["after", op].extend(changes))
+
     def add_job(self, job_id: str, items: int = 1, **fields: Any) -> Job:
         """Accept a job as `submit` does, and tell it."""
         return self._do(lambda: self._publish_news(lambda: self.world.add_job(job_id, items, **fields)))
@@ -125,7 +136,11 @@ class FakeDaemon:
 
     def announce(self, topic: str, event: AnyEvent) -> None:
         """Publish an event that is not committed."""
-        self._do(lambda: self._xpub.send_multipart([topic.encode(), codec.encode(event)]))
+        self.publish(topic.encode(), codec.encode(event))
+
+    def publish(self, *frames: bytes) -> None:
+        """Publish any frames."""
+        self._do(lambda: self._xpub.send_multipart(frames))
 
     def asked(self, op: str) -> list[bytes]:
         """The bodies of all requests of that op that came in."""
@@ -133,6 +148,8 @@ class FakeDaemon:
 
     def _do(self, command: Callable[[], T]) -> T:
         """Let the thread that owns the sockets do something, and wait for it."""
+        if current_thread() is self._thread:
+            return command()
         done: Future[T] = Future()
 
         def perform() -> None:
@@ -177,22 +194,27 @@ class FakeDaemon:
         self.requests.append(request)
         self.bodies.append(body)
         op = tag_of(request)
-        if self._strikes("refuse", op):
-            reply = _refusal(request.id, self._refusals[op])
-        else:
-            reply = self._publish_news(lambda: self._reply_to(request, body))
-        if self._strikes("lose", op):
-            return
+        self._change("before", op)
+        reply = self._publish_news(lambda: self._reply_to(request, body))
         if self._strikes("garble", op):
             reply = msgspec.msgpack.encode({"v": 1, "id": request.id, "re": "gibberish"})
-        for _ in range(2 if self._strikes("double", op) else 1):
+        copies = 0 if self._strikes("lose", op) else 2 if self._strikes("double", op) else 1
+        for _ in range(copies):
             self._router.send_multipart([*envelope, reply])
+        self._change("after", op)
 
     def _reply_to(self, request: AnyRequest, body: bytes) -> bytes:
         try:
+            if self._strikes("refuse", tag_of(request)):
+                raise self._refusals[tag_of(request)]
             return codec.encode(msgspec.structs.replace(self.world.answer(request, body), id=request.id))
         except Refused as refused:
             return _refusal(request.id, refused)
+
+    def _change(self, when: str, op: str) -> None:
+        changes = self._changes[when, op]
+        if changes and (change := changes.popleft()) is not None:
+            self._publish_news(change)
 
     def _strikes(self, fault: str, op: str) -> bool:
         """Whether a fault is due, which uses it up."""
@@ -202,9 +224,9 @@ class FakeDaemon:
 
     def _publish_news(self, change: Callable[[], T]) -> T:
         """Change the world and publish what was committed with it."""
-        before = len(self.world.log)
         result = change()
-        for published in self.world.log[before:]:
+        news, self._published = self.world.log[self._published :], len(self.world.log)
+        for published in news:
             if not self._strikes("drop", ""):
                 self._xpub.send_multipart([published.topic.encode(), bytes(published.body)])
         return result

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any, Literal
 
-from msgspec import Raw, structs
+from msgspec import UNSET, Raw, structs
 
 from stoker_protocol import codec
 from stoker_protocol import replies as re
@@ -13,6 +13,7 @@ from stoker_protocol.events import (
     QUEUE_TOPIC,
     AnyEvent,
     JobCancelled,
+    JobEvent,
     JobPaused,
     JobResumed,
     JobRetried,
@@ -77,8 +78,10 @@ class World:
         return {"head": len(self.log), "instance_id": self.instance_id, "boot": f"boot-{self.boots}"}
 
     def commit(self, thread: str, event: AnyEvent) -> None:
-        """Write a lifecycle event to the log."""
+        """Write a lifecycle event to the log, of a job without its metadata once those were told."""
         before = [seq for seq, other in enumerate(self.log, start=1) if other.topic.startswith(thread)]
+        if isinstance(event, JobEvent) and not isinstance(event, JobSubmitted):
+            event = structs.replace(event, job=structs.replace(event.job, metadata=UNSET))
         numbered = structs.replace(event, seq=len(self.log) + 1, prev=max(before, default=0), at_ms=NOW_MS)
         topic = f"{thread}{event.__struct_config__.tag}"
         self.log.append(re.PublishedEvent(topic, Raw(codec.encode(numbered))))

@@ -104,7 +104,7 @@ class Watch:
                 self._advice = self._follower.receive(topic, event)
                 return
         hint = f"{self._caller.endpoint} answers, but no events come: is something in the way of that port?"
-        raise DaemonUnavailable(endpoint, hint=hint)
+        raise DaemonUnavailable(f"no events from {endpoint}", hint=hint)
 
     def _topics(self) -> list[str]:
         """What to subscribe to: the ticks are among the daemon's topics."""
