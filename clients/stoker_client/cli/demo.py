@@ -56,7 +56,7 @@ class _Stage:
     """The terminal, or nothing where only the JSON at the end is wanted."""
 
     def __init__(self, shared: Shared) -> None:
-        self.view = view_for(shared, events=True)
+        self.view = view_for(shared, events=not shared.json)
         self._is_silent = shared.json
         self._chapters = 0
 

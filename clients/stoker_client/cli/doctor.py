@@ -79,14 +79,13 @@ def _events(client: Client, welcome: Welcome) -> Check:
     """Whether a tick arrives, as one does each second."""
     import zmq
 
-    from stoker_client.shell import connect_events
+    from stoker_client.shell import open_events
 
     try:
         endpoint = events_endpoint(client.endpoint, welcome.events)
     except StokerError as error:
         return Check("events", False, error.message, error.hint)
-    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
-        connect_events(socket, endpoint, (DAEMON_TOPIC,))
+    with zmq.Context() as context, open_events(context, endpoint, (DAEMON_TOPIC,)) as socket:
         arrived = socket.poll(_TICK_MS)
     if arrived:
         return Check("events", True, f"{endpoint} sends")

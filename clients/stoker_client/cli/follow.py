@@ -64,18 +64,18 @@ def end_with(shared: Shared, jobs: Sequence[Job]) -> None:
 def view_for(shared: Shared, *, events: bool) -> View:
     """The view that suits who looks on; `events`: each is told, not only what delays or ends something."""
     if shared.json:
-        return JsonView(events)
+        return JsonView(events=events)
     if sys.stdout.isatty():
         from stoker_client.cli.live import LiveView
 
-        return LiveView(events)
-    return PlainView(events)
+        return LiveView(events=events)
+    return PlainView(events=events)
 
 
 class JsonView:
     """One JSON line for each update, or nothing."""
 
-    def __init__(self, events: bool) -> None:
+    def __init__(self, *, events: bool) -> None:
         self._events = events
 
     def __enter__(self) -> JsonView:
@@ -92,7 +92,7 @@ class JsonView:
 class PlainView:
     """Lines for a log: each event, or now and then how far things are."""
 
-    def __init__(self, events: bool) -> None:
+    def __init__(self, *, events: bool) -> None:
         self._events = events
         self._last_s = 0.0
 

@@ -13,20 +13,22 @@ from stoker_protocol.jobs import Job
 
 
 class LiveView:
-    """The bars vanish at the end; `events`: every event is told above them, not only what is notable."""
+    """The bars vanish when it is left, and are there again when it is entered anew.
 
-    def __init__(self, events: bool) -> None:
+    `events`: every event is told above the bars, not only what is notable.
+    """
+
+    def __init__(self, *, events: bool) -> None:
         self._events = events
+        self._jobs: dict[str, Job] = {}
         self._bars: dict[str, TaskID] = {}
-        self._screen = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(24),
-            TextColumn("{task.fields[facts]}", markup=False),
-            transient=True,
-        )
+        self._screen = _new_screen()
 
     def __enter__(self) -> LiveView:
+        self._screen = _new_screen()
+        self._bars.clear()
+        for job in self._jobs.values():
+            self._move(job)
         self._screen.start()
         return self
 
@@ -51,10 +53,14 @@ class LiveView:
             self._screen.update(self._bars[event.job_id], completed=progress.percent, facts=facts)
 
     def _state(self, job: Job) -> None:
-        if job.state.is_final:
-            if job.job_id in self._bars:
-                self._screen.remove_task(self._bars.pop(job.job_id))
-            return
+        if not job.state.is_final:
+            self._jobs[job.job_id] = job
+            self._move(job)
+        elif self._jobs.pop(job.job_id, None):
+            self._screen.remove_task(self._bars.pop(job.job_id))
+
+    def _move(self, job: Job) -> None:
+        """Put the bar of a job where the job is."""
         if job.job_id not in self._bars:
             called = clip(clean(job.name or job.job_id), 24)
             self._bars[job.job_id] = self._screen.add_task(called, total=100, facts="")
@@ -63,6 +69,16 @@ class LiveView:
         self._screen.update(self._bars[job.job_id], completed=percent, facts=facts)
 
     def _link(self, link: str) -> None:
-        facts = "the daemon is away; what it accepted is safe" if link == "away" else "the daemon is back"
+        facts = "the daemon is away; what it accepted is safe" if link == "away" else ""
         for bar in self._bars.values():
             self._screen.update(bar, facts=facts)
+
+
+def _new_screen() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        TextColumn("{task.fields[facts]}", markup=False),
+        transient=True,
+    )

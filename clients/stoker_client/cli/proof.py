@@ -29,6 +29,13 @@ def prove(client: Client, data_dir: Path, asked: Mapping[str, int]) -> list[Clai
     ]
 
 
+def each_seen_once(seen: Mapping[tuple[str, int], int], asked: Mapping[str, int]) -> Claim:
+    """Whether a watch was told of each item's success exactly once; `seen` counts by job and index."""
+    wanted = {(job_id, index): 1 for job_id, count in asked.items() for index in range(count)}
+    figures = f"{sum(wanted.values())} pictures, {sum(seen.values())} endings seen"
+    return Claim("the watch was told of each exactly once", dict(seen) == wanted, figures)
+
+
 def _each_has_one(items: Mapping[str, list[Item]], asked: Mapping[str, int]) -> Claim:
     results = {
         job_id: [item.index for item in of_job if item.state is ItemState.SUCCEEDED and len(item.artifacts) == 1]

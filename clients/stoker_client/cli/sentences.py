@@ -10,14 +10,18 @@ from stoker_protocol import events as tell
 from stoker_protocol.jobs import ItemState, Job, Outcome, Progress
 
 AWAY = "The daemon is away; waiting for it. What it accepted is safe on its disk."
-BACK = "The daemon is back."
+_LINKS = {
+    "away": AWAY,
+    "back": "The daemon is back.",
+    "gap": "Some events are gone for good; the jobs as they are now:",
+}
 _USUAL = (NoneType, tell.JobSubmitted, tell.RunStarted, tell.ModelLoaded)
 
 
 def sentence(update: Update) -> str:
     """What an update tells, or an empty string where it is nothing for people."""
     if update.link:
-        return AWAY if update.link == "away" else BACK
+        return _LINKS[update.link]
     event = update.event
     if isinstance(event, tell.JobEvent):
         return _of_job(event)
