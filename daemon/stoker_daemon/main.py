@@ -305,7 +305,7 @@ Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
 @click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file [default: none].")
 @click.option("--insecure", is_flag=True, help="Bind addresses beyond loopback without keys: anyone may do anything.")
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-level", default="info", type=click.Choice(log.LEVELS))
 @click.version_option(package_name="stoker")
 def stokerd(
     data_dir: Path | None,
