@@ -5,14 +5,20 @@ from stoker_protocol.replies import ErrorReply
 
 
 class StokerError(Exception):
-    """The daemon refused, or could not be asked. `field` names the culprit, `hint` says what to do instead."""
+    """The daemon refused, or could not be asked.
 
-    def __init__(self, code: str, message: str, *, field: str = "", hint: str = "") -> None:
-        super().__init__(message)
+    `field` names the culprit, `hint` says what to do instead, `retry_after_s` when the same may be accepted.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, field: str = "", hint: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(f"{message} ({hint})" if hint else message)
         self.code = code
         self.message = message
         self.field = field
         self.hint = hint
+        self.retry_after_s = retry_after_s
         self.exit_code = CODES[ErrorCode(code)].exit_code
 
 
@@ -45,7 +51,7 @@ class Forbidden(StokerError):
 
 
 class QueueFull(StokerError):
-    """The daemon takes no more for the moment."""
+    """The daemon takes no more for the moment; after `retry_after_s` it may."""
 
 
 class TooLarge(StokerError):
@@ -106,4 +112,6 @@ _CLASSES: dict[ErrorCode, type[StokerError]] = {
 
 def error_of(reply: ErrorReply) -> StokerError:
     """The exception for an error reply."""
-    return _CLASSES[reply.code](reply.code.value, reply.message, field=reply.field, hint=reply.hint)
+    return _CLASSES[reply.code](
+        reply.code.value, reply.message, field=reply.field, hint=reply.hint, retry_after_s=reply.retry_after_s
+    )

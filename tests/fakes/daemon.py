@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -48,6 +48,8 @@ class FakeDaemon:
         self._published = 0
         self._faults: Counter[tuple[str, str]] = Counter()
         self._refusals: dict[str, Refused] = {}
+        self._strange: dict[str, Mapping[str, Any] | bytes] = {}
+        self._held: list[list[bytes]] = []
         self._changes: dict[tuple[str, str], deque[Callable[[], object] | None]] = defaultdict(deque)
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread: Thread | None = None
@@ -93,8 +95,17 @@ class FakeDaemon:
         """Send the next replies of that op twice."""
         self._do(lambda: self._faults.update({("double", op): times}))
 
-    def answer_garbage(self, op: str, times: int = 1) -> None:
-        """Answer the next requests of that op under their id with what is no reply."""
+    def hold_replies(self, op: str, times: int = 1) -> None:
+        """Keep the next replies of that op until they are released."""
+        self._do(lambda: self._faults.update({("hold", op): times}))
+
+    def release(self) -> None:
+        """Send the replies that were held."""
+        self._do(self._send_held)
+
+    def answer_instead(self, op: str, reply: Mapping[str, Any] | bytes, times: int = 1) -> None:
+        """Answer the next requests of that op with something else; a map gets the request's id."""
+        self._strange[op] = reply
         self._do(lambda: self._faults.update({("garble", op): times}))
 
     def refuse(self, op: str, refused: Refused, times: int = 1) -> None:
@@ -197,11 +208,22 @@ class FakeDaemon:
         self._change("before", op)
         reply = self._publish_news(lambda: self._reply_to(request, body))
         if self._strikes("garble", op):
-            reply = msgspec.msgpack.encode({"v": 1, "id": request.id, "re": "gibberish"})
-        copies = 0 if self._strikes("lose", op) else 2 if self._strikes("double", op) else 1
-        for _ in range(copies):
-            self._router.send_multipart([*envelope, reply])
+            reply = _strange_reply(self._strange[op], request.id)
+        self._held += [[*envelope, reply]] * self._copies(op)
+        if not self._strikes("hold", op):
+            self._send_held()
         self._change("after", op)
+
+    def _copies(self, op: str) -> int:
+        """How often a reply is sent."""
+        if self._strikes("lose", op):
+            return 0
+        return 2 if self._strikes("double", op) else 1
+
+    def _send_held(self) -> None:
+        for frames in self._held:
+            self._router.send_multipart(frames)
+        self._held.clear()
 
     def _reply_to(self, request: AnyRequest, body: bytes) -> bytes:
         try:
@@ -265,6 +287,10 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
             if error.errno != zmq.EADDRINUSE or time.monotonic() > until_s:
                 raise
             time.sleep(0.01)  # polls until the port is free
+
+
+def _strange_reply(reply: Mapping[str, Any] | bytes, request_id: str) -> bytes:
+    return reply if isinstance(reply, bytes) else msgspec.msgpack.encode({"v": 1, "id": request_id, **reply})
 
 
 def _refusal(request_id: str, refused: Refused) -> bytes:

@@ -12,11 +12,14 @@ from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import (
     QUEUE_TOPIC,
     AnyEvent,
+    JobAppended,
     JobCancelled,
     JobEvent,
+    JobMoved,
     JobPaused,
     JobResumed,
     JobRetried,
+    JobSealed,
     JobSubmitted,
     QueuePaused,
     QueueResumed,
@@ -136,6 +139,8 @@ class World:
         match request:
             case ask.Submit():
                 return self._submit(request, body)
+            case ask.Append() | ask.Seal() | ask.Move():
+                return self._change_job(request)
             case ask.Cancel():
                 return self._cancel(request)
             case ask.Retry():
@@ -238,8 +243,33 @@ class World:
         if request.dry_run or request.job_id in self.submits:
             return reply
         self.submits[request.job_id] = print_
-        self.add_job(request.job_id, len(request.items), name=request.name, priority=request.priority)
+        self.add_job(
+            request.job_id, len(request.items), name=request.name, priority=request.priority, is_open=request.more
+        )
         return reply
+
+    def _change_job(self, request: ask.Append | ask.Seal | ask.Move) -> re.AnyReply:
+        job = self._job(request.job_id)
+        match request:
+            case ask.Append(job_id=job_id, at=at):
+                if at == job.items.total:
+                    added = [Item(at + i, ItemState.PENDING, attempts=0) for i in range(len(request.items))]
+                    self.items[job_id] += added
+                    job = structs.replace(job, items=ItemCounts(total=at + len(added), pending=at + len(added)))
+                    self._tell_job(JobAppended(job=job, at=at, count=len(added)))
+                return re.Appended(job_id=job_id, total=job.items.total)
+            case ask.Seal(job_id=job_id):
+                self._tell_job(JobSealed(job=structs.replace(job, is_open=False)))
+                return re.Sealed(job_id=job_id, total=job.items.total)
+            case ask.Move(job_id=job_id):
+                job = structs.replace(job, priority=request.priority or job.priority, rev=job.rev + 1)
+                self._tell_job(JobMoved(job=job, author="local"))
+                return re.Moved(job_id=job_id, priority=job.priority, rev=job.rev)
+
+    def _tell_job(self, event: JobEvent) -> None:
+        """A job is now as the event says."""
+        self.jobs[event.job.job_id] = event.job
+        self.commit(topic_of_job(event.job.job_id), event)
 
     def _cancel(self, request: ask.Cancel) -> re.Cancelled:
         done: list[re.CancelledJob] = []
@@ -259,8 +289,7 @@ class World:
             raise Refused(ErrorCode.CONFLICT, f"the job is at revision {job.rev}", field="rev")
         requeued = sum(item.state in request.states for item in self.items[job.job_id])
         job = structs.replace(self._move(job.job_id, ItemState.PENDING, JobState.QUEUED), rev=job.rev + 1)
-        self.jobs[job.job_id] = job
-        self.commit(topic_of_job(job.job_id), JobRetried(job=job, author="local", requeued=requeued))
+        self._tell_job(JobRetried(job=job, author="local", requeued=requeued))
         return re.Retried(job_id=job.job_id, requeued=requeued, rev=job.rev)
 
     def _pause(self, request: ask.PauseWork) -> re.Paused:
@@ -269,8 +298,7 @@ class World:
             self.paused = paused
             self.commit(QUEUE_TOPIC, QueuePaused(paused=paused))
         else:
-            job = self.jobs[request.job_id] = structs.replace(self._job(request.job_id), paused=paused)
-            self.commit(topic_of_job(request.job_id), JobPaused(job=job))
+            self._tell_job(JobPaused(job=structs.replace(self._job(request.job_id), paused=paused)))
         return re.Paused(paused=paused, job_id=request.job_id)
 
     def _resume(self, request: ask.ResumeWork) -> re.Resumed:
@@ -280,8 +308,7 @@ class World:
         else:
             job = self._job(request.job_id)
             was_paused = job.paused is not None
-            job = self.jobs[request.job_id] = structs.replace(job, paused=None)
-            self.commit(topic_of_job(request.job_id), JobResumed(job=job, author="local"))
+            self._tell_job(JobResumed(job=structs.replace(job, paused=None), author="local"))
         return re.Resumed(was_paused=was_paused, job_id=request.job_id)
 
     def _read(self, request: ask.ReadArtifact) -> re.ArtifactBytes:
