@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 
 from stoker_daemon.execution.observer import Observer
-from stoker_daemon.execution.supervisor import Ending, Patience, Supervisor
+from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
 from stoker_daemon.jobs.records import Commit, Head, Member, Recorded, Result, Run, SavedArtifact
 from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
 from stoker_daemon.scheduling import policy
@@ -99,7 +99,7 @@ class Lane:
             model=self._model,
             run_id=work.run.run_id if work else "",
             loads=self._loads,
-            last_progress_s=self._world.clock.monotonic_s() - work.observer.last_progress_s if work else None,
+            last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
         )
 
     def findings(self) -> list[Finding]:
@@ -122,7 +122,7 @@ class Lane:
         self._wake.set()
         await asyncio.wait({serving}, timeout=grace_s)
         if self._work is not None:
-            self._stop_run(self._work.run.run_id, "shutdown")
+            self._stop_run(self._work.run.run_id, SHUTDOWN)
         await serving
 
     async def _next_run(self) -> Run | None:

@@ -10,6 +10,8 @@ from stoker_daemon.jobs.records import EngineFailure, Run
 from stoker_daemon.ports import Clock, Engine
 from stoker_protocol.errors import FailureKind
 
+SHUTDOWN = "shutdown"
+"""Why a run is stopped when the daemon is to end."""
 KILL_GRACE_S = 10.0
 """A killed process is gone at once, unless the kernel holds it in a driver call; then the lane goes on without it."""
 
@@ -77,11 +79,12 @@ class Supervisor:
     async def _until_due(self, task: "asyncio.Future[bool]") -> str:
         """Wait until the call has ended by itself or must be ended; then why.
 
-        A stop waits for a load at work: the call itself looks for it before it runs, and the model stays resident.
+        A cancel or a pause waits for a load at work: the call itself looks for it before it runs, and the model stays
+        resident. The end of the daemon does not wait.
         """
         began_s = self._clock.monotonic_s()
         while not task.done():
-            if self.is_stopped and not self._observer.is_loading:
+            if self.is_stopped and (not self._observer.is_loading or self._stop.result() == SHUTDOWN):
                 return self._stop.result()
             due_s, reason = self._deadline(began_s)
             left_s = due_s - self._clock.monotonic_s()
