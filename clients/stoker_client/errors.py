@@ -70,6 +70,10 @@ class EngineUnavailable(StokerError):
     """The engine can't be reached."""
 
 
+class StorageUnavailable(StokerError):
+    """The daemon's disk is full or takes nothing for another reason; nothing was stored."""
+
+
 class ShuttingDown(StokerError):
     """The daemon is stopping."""
 
@@ -105,6 +109,7 @@ _CLASSES: dict[ErrorCode, type[StokerError]] = {
     ErrorCode.STALE_PLAN: StalePlan,
     ErrorCode.PREFLIGHT_FAILED: PreflightFailed,
     ErrorCode.ENGINE_UNAVAILABLE: EngineUnavailable,
+    ErrorCode.STORAGE_UNAVAILABLE: StorageUnavailable,
     ErrorCode.SHUTTING_DOWN: ShuttingDown,
     ErrorCode.INTERNAL: Internal,
 }

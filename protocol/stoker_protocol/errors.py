@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
     STALE_PLAN = "stale_plan"
     PREFLIGHT_FAILED = "preflight_failed"
     ENGINE_UNAVAILABLE = "engine_unavailable"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
@@ -49,6 +50,7 @@ CODES: dict[ErrorCode, CodeFacts] = {
     ErrorCode.STALE_PLAN: CodeFacts(retryable=False, exit_code=4, http_status=409),
     ErrorCode.PREFLIGHT_FAILED: CodeFacts(retryable=True, exit_code=5, http_status=503),
     ErrorCode.ENGINE_UNAVAILABLE: CodeFacts(retryable=True, exit_code=5, http_status=503),
+    ErrorCode.STORAGE_UNAVAILABLE: CodeFacts(retryable=True, exit_code=5, http_status=507),
     ErrorCode.SHUTTING_DOWN: CodeFacts(retryable=True, exit_code=5, http_status=503),
     ErrorCode.INTERNAL: CodeFacts(retryable=False, exit_code=5, http_status=500),
 }

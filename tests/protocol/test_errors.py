@@ -13,9 +13,10 @@ def test_every_code_has_a_meaning_on_every_surface() -> None:
 
 
 def test_what_is_worth_repeating_says_so() -> None:
-    """Only refusals that pass by themselves are retryable: a full queue, a missing engine, a daemon that restarts."""
+    """Only refusals that pass by themselves are retryable: a full queue or disk, a missing engine, a restart."""
     retryable = {code.value for code, facts in CODES.items() if facts.retryable}
-    assert retryable == {"queue_full", "preflight_failed", "engine_unavailable", "shutting_down"}
+    passing = {"queue_full", "preflight_failed", "engine_unavailable", "storage_unavailable", "shutting_down"}
+    assert retryable == passing
 
 
 def test_every_failure_kind_has_a_retry_class() -> None:
