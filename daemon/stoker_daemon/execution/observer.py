@@ -30,6 +30,8 @@ class Observer:
         self.wants_previews = previews
         self.failures: dict[int, Failure] = {}
         self.running_since_s: float | None = None
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the model is there and the run itself begins."""
         self.last_progress_s = clock.monotonic_s()
         self._run = run
         self._artifacts = artifacts
@@ -45,12 +47,13 @@ class Observer:
     @property
     def is_loading(self) -> bool:
         """Whether the model is still on its way."""
-        return self.running_since_s is None
+        return not self.begun.done()
 
     def on_running(self) -> None:
         """The model is there; the run itself begins."""
         self._touch()
         self.running_since_s = self.last_progress_s
+        self.begun.set_result(None)
 
     def on_progress(self, phase: str, step: int, steps: int) -> None:
         self._touch()

@@ -90,8 +90,8 @@ class Supervisor:
             left_s = due_s - self._clock.monotonic_s()
             if left_s <= 0:
                 return reason
-            watched = {task} if self.is_stopped else {task, self._stop}
-            await asyncio.wait(watched, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            news = [future for future in (self._stop, self._observer.begun) if not future.done()]
+            await asyncio.wait([task, *news], timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         return ""
 
     def _deadline(self, began_s: float) -> tuple[float, str]:
