@@ -63,6 +63,7 @@ class Client:
 
     def close(self) -> None:
         """Close the sockets."""
+        self._control.drop()
         self._context.destroy(linger=0)
 
     def hello(self) -> re.Welcome:

@@ -41,6 +41,7 @@ class FakeDaemon:
         self.bodies: list[bytes] = []
         self.subscriptions: list[str] = []
         """Topics that somebody subscribed to, in the order in which they came."""
+        self.unsubscriptions: list[str] = []
         self._router: zmq.Socket[bytes]
         self._xpub: zmq.Socket[bytes]
         self._tick_s = tick_s
@@ -257,6 +258,7 @@ class FakeDaemon:
         topic = frame[1:]
         if not frame.startswith(b"\1"):
             self._xpub.set(zmq.UNSUBSCRIBE, topic)
+            self.unsubscriptions.append(topic.decode())
             return
         self._xpub.set(zmq.SUBSCRIBE, topic)
         self.subscriptions.append(topic.decode())
