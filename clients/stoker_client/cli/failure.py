@@ -16,7 +16,7 @@ class Interrupted(Exception):
     """Ctrl+C while jobs were followed, which does nothing to them."""
 
     def __init__(self, job_ids: Sequence[str]) -> None:
-        super().__init__("the job goes on without you" if len(job_ids) == 1 else "the jobs go on without you")
+        super().__init__("The job goes on without you." if len(job_ids) == 1 else "All jobs go on without you.")
         names = " ".join(job_ids)
         self.hint = f"come back: stoker watch {names}" + (f"    end it: stoker cancel {names}" if names else "")
 
@@ -31,7 +31,7 @@ def tell_failure(error: Exception, *, as_json: bool) -> int:
             _tell("interrupted", str(error), "", error.hint, as_json)
             return INTERRUPTED_EXIT
         case click.Abort():
-            _tell("interrupted", "interrupted", "", "", as_json)
+            _tell("interrupted", "Interrupted.", "", "", as_json)
             return INTERRUPTED_EXIT
         case click.ClickException() if as_json:
             _tell("usage", error.format_message(), _option_of(error), _help_of(error), as_json)
@@ -47,7 +47,8 @@ def _tell(code: str, message: str, field: str, hint: str, as_json: bool) -> None
     if as_json:
         print_json(error_shape(code, message, field, hint), err=True)
         return
-    click.echo(f"{click.style('Error:', fg='red')} {clean(message)}", err=True)
+    mark = "" if code == "interrupted" else click.style("Error: ", fg="red")
+    click.echo(mark + clean(message), err=True)
     if hint:
         click.echo(f"  {clean(hint)}", err=True)
 

@@ -78,7 +78,7 @@ def _new_screen() -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(24),
+        BarColumn(24, complete_style="cyan"),
         TextColumn("{task.fields[facts]}", markup=False),
         transient=True,
     )

@@ -44,9 +44,11 @@ def portrait_of_job(job: Job, now_s: float) -> str:
 def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float) -> str:
     """The queue, the lanes and the jobs, and below them those that finished lately."""
     queue = page.queue
-    lines = [
-        f"{plural(queue.running, 'item')} running, {queue.pending} waiting, in {plural(queue.active_jobs, 'job')}."
-    ]
+    lines = ["Nothing runs and nothing waits."]
+    if queue.active_jobs:
+        lines = [
+            f"{plural(queue.running, 'item')} running, {queue.pending} waiting, {plural(queue.active_jobs, 'job')}."
+        ]
     lines += [f"{lane.name}: {_doing(lane)}" for lane in page.lanes]
     if queue.paused:
         held = click.style("All work is held back", fg="yellow")

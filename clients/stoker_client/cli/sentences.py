@@ -77,7 +77,7 @@ def _of_job(event: tell.JobEvent) -> str:
         case tell.RunStarted(run=run):
             return f"{title(job)} runs {plural(len(run.indexes), 'item')} on {clean(run.model)}"
         case tell.RunFinished(outcomes=outcomes):
-            return f"{title(job)} {_outcomes(outcomes)}; {job.items.finished} of {job.items.total} done"
+            return f"{title(job)}: {_outcomes(outcomes)}; {job.items.finished} of {job.items.total} done"
         case tell.JobCancelled(author=author, dropped=dropped, stopping=stopping):
             return f"{title(job)} cancelled by {clean(author)}: {dropped} waiting dropped, {stopping} running stopping"
         case tell.JobRetried(author=author, requeued=requeued):

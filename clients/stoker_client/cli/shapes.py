@@ -61,8 +61,15 @@ def update_shape(update: Update) -> dict[str, Any]:
     if update.event is None:
         return {"type": "state", "job": job_shape(update.job) if update.job else None}
     fields = msgspec.structs.asdict(update.event)
-    shape = {"type": update.event.__struct_config__.tag, "seq": update.event.seq, "at": timestamp(update.event.at_ms)}
-    return shape | {name: _plain(value) for name, value in fields.items() if name not in _ENVELOPE}
+    shape: dict[str, Any] = {
+        "type": update.event.__struct_config__.tag,
+        "seq": update.event.seq,
+        "at": timestamp(update.event.at_ms),
+    }
+    shape |= {name: _plain(value) for name, value in fields.items() if name not in _ENVELOPE}
+    if "job" in shape and update.job:
+        shape["job"] = job_shape(update.job)  # with the metadata, which events leave out
+    return shape
 
 
 def item_shape(item: Item) -> dict[str, Any]:
