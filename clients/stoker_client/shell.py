@@ -21,8 +21,14 @@ ENDPOINT_VARIABLE = "STOKER_ENDPOINT"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _COMMON = {zmq.LINGER: 0, zmq.MAXMSGSIZE: codec.MAX_FRAME}
-# A link that was cut without a word is noticed and made again within seconds.
-_EVENTS = {zmq.HEARTBEAT_IVL: 1_000, zmq.HEARTBEAT_TIMEOUT: 3_000, zmq.RECONNECT_IVL_MAX: 1_000, zmq.RCVHWM: 100_000}
+_EVENTS = {
+    # A link that was cut without a word is noticed and made again within seconds.
+    zmq.HEARTBEAT_IVL: 1_000,
+    zmq.HEARTBEAT_TIMEOUT: 3_000,
+    zmq.RECONNECT_IVL_MAX: 1_000,
+    zmq.RCVHWM: 100_000,
+    zmq.SNDHWM: 0,  # subscriptions beyond a limit would be lost without a word
+}
 
 
 def endpoint_or_default(endpoint: str | None) -> str:

@@ -1,5 +1,6 @@
-"""The two daemons that tests of the clients talk to: the fake one, new for each test, and a real one for a module."""
+"""What tests of clients share: an end to each, a fake daemon for a test, and a real one for a module."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,22 @@ import pytest
 from tests.fakes.daemon import FakeDaemon
 
 from stoker_client.private_daemon import PrivateDaemon
+
+LIMIT_S = 120
+
+
+@pytest.fixture(autouse=True)
+def _bounded() -> Iterator[None]:
+    """Let a test fail that takes far longer than any should: a client that follows may follow for ever."""
+
+    def give_up(*_: object) -> None:
+        pytest.fail(f"not done after {LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LIMIT_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
