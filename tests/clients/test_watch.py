@@ -1,7 +1,5 @@
 """A watch begins with the state, passes on what was asked for, and ends by itself."""
 
-from collections.abc import Iterator
-
 import pytest
 from tests.clients.both import Connect, both
 from tests.clients.watching import kinds, seqs, take
@@ -25,13 +23,6 @@ from stoker_protocol.events import (
 from stoker_protocol.jobs import ItemCounts, JobState, Lane, Progress
 
 PROGRESS = Progress(phase="sampling", step=1, steps=2, items=ItemCounts(total=1, running=1), percent=50)
-
-
-@pytest.fixture
-def daemon() -> Iterator[FakeDaemon]:
-    """A fake daemon that ticks often."""
-    with FakeDaemon() as running:
-        yield running
 
 
 @both
@@ -107,6 +98,19 @@ def test_everything(daemon: FakeDaemon, connect: Connect) -> None:
     ]
     assert seqs(rest) == [4, 5, 6, 7, 8]
     assert daemon.asked("events_since") == []
+    assert "preview/" not in daemon.subscriptions
+
+
+@both
+def test_what_comes_too_early(daemon: FakeDaemon, connect: Connect) -> None:
+    """What comes before all subscriptions are in force is part of the state that the watch then begins with."""
+    daemon.add_job("a")
+    daemon.before("sync", lambda: daemon.start_run("a"))
+    with connect(daemon.control) as client:
+        watch = client.watch(["a"])
+        assert kinds([next(watch)]) == ["a running"]
+        daemon.finish("a")
+        assert kinds(watch) == ["run_finished"]
 
 
 @both

@@ -1,7 +1,6 @@
 """A watch survives what befalls networks and daemons: it tells every lifecycle event once, or that some are gone."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
 from tests.clients.both import Connect, both
@@ -11,13 +10,6 @@ from tests.fakes.daemon import FakeDaemon
 from stoker_client.errors import NotFound
 from stoker_client.operations import watching
 from stoker_protocol.errors import ErrorCode, Refused
-
-
-@pytest.fixture
-def daemon() -> Iterator[FakeDaemon]:
-    """A fake daemon that ticks often."""
-    with FakeDaemon() as running:
-        yield running
 
 
 @pytest.fixture

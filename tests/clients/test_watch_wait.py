@@ -1,7 +1,7 @@
 """Waiting for a job ends with the job, or when the time is over, whatever the daemon does meanwhile."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -12,13 +12,6 @@ from tests.fakes.daemon import PATIENCE_S, FakeDaemon
 from stoker_client.errors import DaemonUnavailable, NotFound
 from stoker_client.operations import watching
 from stoker_protocol.jobs import Job, JobState
-
-
-@pytest.fixture
-def daemon() -> Iterator[FakeDaemon]:
-    """A fake daemon that ticks often."""
-    with FakeDaemon() as running:
-        yield running
 
 
 @both

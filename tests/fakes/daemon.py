@@ -119,7 +119,7 @@ class FakeDaemon:
         self._do(lambda: self._faults.update({("drop", ""): times}))
 
     def before(self, op: str, *changes: Callable[[], object] | None) -> None:
-        """Let the world change right before each of the next requests of that op is answered."""
+        """Let the world change right before each of the next requests of that op (or `sync`) is answered."""
         self._do(lambda: self._changes["before", op].extend(changes))
 
     def after(self, op: str, *changes: Callable[[], object] | None) -> None:
@@ -263,6 +263,7 @@ class FakeDaemon:
         self._xpub.set(zmq.SUBSCRIBE, topic)
         self.subscriptions.append(topic.decode())
         if topic.startswith(b"sync/"):
+            self._change("before", "sync")
             self._xpub.send_multipart([topic, codec.encode(Synced(**self.world.head_facts()))])
 
     def _tick(self) -> None:

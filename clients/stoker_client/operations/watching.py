@@ -28,7 +28,7 @@ from stoker_protocol.session import Advice, Follower
 
 SILENCE_S = 3.0
 """Ticks come each second: without any for this long, the daemon or the link to it is in doubt."""
-JOIN_S = 2.0
+JOIN_S = 5.0
 """How long subscriptions may take to be in force."""
 RETRY_S = 0.5
 """Between tries to reach a daemon that is away; each try itself waits for an answer."""
@@ -67,7 +67,8 @@ class Watch:
         self._follower = Follower(topic_of_job(self._named[0]) if self._named and is_one else "")
         self._advice = Advice.RESYNC
         self._has_begun = False
-        self._jobs: dict[str, Job] = {}
+        self.jobs: dict[str, Job] = {}
+        """The newest states that are known: of the named jobs, or of all that are not final."""
         self._seq_of_state: dict[str, int] = {}
         """Jobs whose state in the snapshot is newer than the seq that the watch began at."""
 
@@ -131,7 +132,7 @@ class Watch:
         if self._has_begun:
             yield Emit(Update(link="gap"))
         self._has_begun, self._advice = True, Advice.SKIP
-        self._jobs = jobs
+        self.jobs = jobs
         self._seq_of_state = {job.job_id: page.seq for page in pages for job in page.jobs if page.seq > first.seq}
         self._follower.restart(first.seq, first.daemon.instance_id, first.daemon.boot)
         for job in jobs.values():
@@ -172,16 +173,16 @@ class Watch:
         is_known = event.seq is not None and event.seq <= self._seq_of_state.get(job_id, 0)
         if is_foreign or is_known or (isinstance(event, JobProgress) and not self._progress):
             return
-        job = self._jobs.get(job_id)
+        job = self.jobs.get(job_id)
         if isinstance(event, JobEvent):
             job = _with_metadata(event.job, job)
-            self._jobs[job_id] = job
+            self.jobs[job_id] = job
             if self._named is None and job.state.is_final:
-                del self._jobs[job_id]
+                del self.jobs[job_id]
         yield Emit(Update(event, job))
 
     def _is_over(self) -> bool:
-        return self._named is not None and all(self._jobs[job_id].state.is_final for job_id in self._named)
+        return self._named is not None and all(self.jobs[job_id].state.is_final for job_id in self._named)
 
 
 def wait(caller: Caller, job_id: str, timeout_s: float | None) -> Operation[Job]:
@@ -192,16 +193,16 @@ def wait(caller: Caller, job_id: str, timeout_s: float | None) -> Operation[Job]
         TimeoutError: It was not final in time.
     """
     until_s = None if timeout_s is None else (yield Now()) + timeout_s
-    watch = Watch(caller, [job_id], previews=False, progress=False).run()
-    last: Job | None = None
+    watch = Watch(caller, [job_id], previews=False, progress=False)
+    following = watch.run()
     answer: Any = None
     while True:
         try:
-            effect: Effect = watch.send(answer)
+            effect = following.send(answer)
         except StopIteration:
-            break
+            return watch.jobs[job_id]
         if isinstance(effect, Emit):
-            last, answer = effect.value.job or last, None
+            answer = None
             continue
         if until_s is not None and isinstance(effect, Exchange | NextEvent | Sleep):
             left_s = until_s - (yield Now())
@@ -209,9 +210,6 @@ def wait(caller: Caller, job_id: str, timeout_s: float | None) -> Operation[Job]
                 raise TimeoutError(f"job {job_id} is not final after {timeout_s:g} s")
             effect = _shorter(effect, left_s)
         answer = yield effect
-    if last is None:
-        raise BadReply(f"the watch of job {job_id} ended without its state")
-    return last
 
 
 def events_endpoint(control: str, offered: Sequence[str]) -> str:
