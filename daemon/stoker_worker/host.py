@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 from stoker_protocol.codec import unpack_map
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.worker import (
+    ItemDone,
     ItemFailed,
     Load,
     Loaded,
@@ -25,7 +26,7 @@ from stoker_protocol.worker import (
     Unloaded,
 )
 from stoker_worker.connection import Connection
-from stoker_worker.model import BatchItem, Failure, Interrupted, Model, Output
+from stoker_worker.model import BatchItem, Done, Failure, Interrupted, Made, Model
 from stoker_worker.reporting import Reporter
 
 _MAX_MESSAGE = 500
@@ -118,7 +119,9 @@ class Host:
             self._connection.say(_message(run.run_id, made))
 
 
-def _message(run_id: str, made: Output | Failure) -> Produced | ItemFailed:
+def _message(run_id: str, made: Made) -> Produced | ItemDone | ItemFailed:
+    if isinstance(made, Done):
+        return ItemDone(run_id=run_id, position=made.position)
     if isinstance(made, Failure):
         return ItemFailed(run_id=run_id, position=made.position, kind=made.kind, message=_one_line(made.message))
     return Produced(
@@ -128,6 +131,7 @@ def _message(run_id: str, made: Output | Failure) -> Produced | ItemFailed:
         media_type=made.media_type,
         suffix=made.suffix,
         record=dict(made.record),
+        more=made.more,
     )
 
 

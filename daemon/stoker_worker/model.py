@@ -32,12 +32,22 @@ class Output(NamedTuple):
     more: bool = False
 
 
+class Done(NamedTuple):
+    """The item at `position` succeeded and leaves no file, or none beside those that it has given."""
+
+    position: int
+
+
 class Failure(NamedTuple):
     """The item at `position` has no result; the others may have."""
 
     position: int
     kind: FailureKind
     message: str
+
+
+Made = Output | Done | Failure
+"""What a run yields."""
 
 
 class Estimate(NamedTuple):
@@ -72,7 +82,7 @@ class Model(Protocol):
 
     def load(self) -> None: ...
 
-    def run(self, batch: Sequence[BatchItem], report: Report) -> Iterator[Output | Failure]: ...
+    def run(self, batch: Sequence[BatchItem], report: Report) -> Iterator[Made]: ...
 
     def unload(self) -> None: ...
 

@@ -100,6 +100,13 @@ class Produced(Say, frozen=True, tag="produced", kw_only=True):
     more: bool = False
 
 
+class ItemDone(Say, frozen=True, tag="item_done", kw_only=True):
+    """The item at `position` succeeded, without a file or with those that came before."""
+
+    run_id: str
+    position: int
+
+
 class ItemFailed(Say, frozen=True, tag="item_failed", kw_only=True):
     """The item at `position` has no result, the others may have."""
 
@@ -127,4 +134,4 @@ class LoadFailed(Say, frozen=True, tag="load_failed", kw_only=True):
 
 
 AnyCommand = Load | Unload | RunBatch | Interrupt
-AnySay = Ready | Loaded | Unloaded | Report | Produced | ItemFailed | RunEnded | LoadFailed
+AnySay = Ready | Loaded | Unloaded | Report | Produced | ItemDone | ItemFailed | RunEnded | LoadFailed

@@ -25,6 +25,7 @@ class Recorder:
         self.progress: list[tuple[str, int, int]] = []
         self.previews: list[tuple[int, int, int, bytes]] = []
         self.outputs: list[Output] = []
+        self.done: list[int] = []
         self.failures: list[tuple[int, str, str]] = []
         self.moved = asyncio.Event()
 
@@ -42,6 +43,9 @@ class Recorder:
 
     def on_output(self, output: Output) -> None:
         self.outputs.append(output)
+
+    def on_item_done(self, position: int) -> None:
+        self.done.append(position)
 
     def on_item_failed(self, position: int, kind: str, message: str) -> None:
         self.failures.append((position, kind, message))

@@ -12,14 +12,12 @@ from typing import Any, NoReturn
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import ModelFamily
-from stoker_worker.model import BatchItem, Estimate, Failure, Output, Report
+from stoker_worker.model import BatchItem, Done, Estimate, Failure, Made, Output, Report
 
 BIG = 8 << 20
 """Bytes of the output of `do="big"`."""
 _LOOK_EVERY_S = 0.01
 _STRAY_S = 60
-
-Made = Output | Failure
 
 
 class OutOfMemoryError(RuntimeError):
@@ -107,9 +105,14 @@ class Faults:
         match item.params["do"]:
             case "echo":
                 yield self._echo(item)
+            case "done":
+                yield Done(item.position)
             case "twice":
+                yield self._echo(item)._replace(more=True)
                 yield self._echo(item)
-                yield self._echo(item)
+            case "die_between":
+                yield self._echo(item)._replace(more=True)
+                os._exit(3)
             case "big":
                 yield self._echo(item)._replace(data=bytes(BIG))
             case "nothing":
@@ -241,7 +244,7 @@ _FAULTS: dict[str, Callable[[BatchItem], object]] = {
     "child": _start_child,
     "orphan": _die_leaving_orphan,
 }
-_YIELDS = ["echo", "twice", "big", "nothing", "stray", "wrong_type", "fail"]
+_YIELDS = ["echo", "done", "twice", "die_between", "big", "nothing", "stray", "wrong_type", "fail"]
 
 PARAMETERS = [
     Parameter("prompt", "string", required=True),

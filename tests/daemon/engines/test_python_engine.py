@@ -133,9 +133,10 @@ def test_outputs_none_two_and_large(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
-            recorder = await run(engine, *({"prompt": do, "do": do} for do in ("nothing", "twice", "big")))
-            assert recorder.positions == [1, 1, 2]
+            recorder = await run(engine, *({"prompt": do, "do": do} for do in ("nothing", "twice", "big", "done")))
+            assert [(o.position, o.more) for o in recorder.outputs] == [(1, True), (1, False), (2, False)]
             assert len(recorder.outputs[2].data) == BIG
+            assert recorder.done == [3]
             assert recorder.failures == [(0, "internal", "the model returned nothing")]
 
     asyncio.run(scenario())

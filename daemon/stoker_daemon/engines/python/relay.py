@@ -6,7 +6,7 @@ from typing import assert_never
 from stoker_daemon.jobs.records import Output
 from stoker_daemon.ports import RunObserver
 from stoker_protocol.errors import FailureKind
-from stoker_protocol.worker import AnySay, ItemFailed, Produced, Report, RunEnded
+from stoker_protocol.worker import AnySay, ItemDone, ItemFailed, Produced, Report, RunEnded
 
 
 class Relay:
@@ -23,7 +23,7 @@ class Relay:
 
     def pass_on(self, said: AnySay) -> RunEnded | None:
         """Tell the observer, or return the end of the run. What is about another run, or none, is dropped."""
-        if not isinstance(said, Report | Produced | ItemFailed | RunEnded) or said.run_id != self._run_id:
+        if not isinstance(said, Report | Produced | ItemDone | ItemFailed | RunEnded) or said.run_id != self._run_id:
             return None
         match said:
             case RunEnded():
@@ -33,10 +33,13 @@ class Relay:
             case Produced(position=position) if position in self._positions:
                 self._unanswered.discard(position)
                 self._observer.on_output(_output(said, self._versions))
+            case ItemDone(position=position) if position in self._positions:
+                self._unanswered.discard(position)
+                self._observer.on_item_done(position)
             case ItemFailed(position=position) if position in self._positions:
                 self._unanswered.discard(position)
                 self._observer.on_item_failed(position, said.kind, said.message)
-            case Produced() | ItemFailed():
+            case Produced() | ItemDone() | ItemFailed():
                 pass
             case _:
                 assert_never(said)
@@ -55,4 +58,4 @@ class Relay:
 
 def _output(said: Produced, versions: Mapping[str, str]) -> Output:
     record = {"versions": dict(versions), **said.record}
-    return Output(said.position, said.data, said.media_type, said.suffix, record)
+    return Output(said.position, said.data, said.media_type, said.suffix, record, said.more)
