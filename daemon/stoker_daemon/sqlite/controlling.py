@@ -1,11 +1,13 @@
 """What people do to work that is there: cancel, retry, pause, resume; each says what it did and may be repeated."""
 
+import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
 from stoker_daemon.jobs.lifecycle import ITEM_MOVES, Cause, move_item
-from stoker_daemon.sqlite.rows import job_key_of, move_items, move_ready, read_job, stop_runs, to_pause
+from stoker_daemon.sqlite.rows import job_key_of, move_items, move_ready, read_job, release_job, stop_runs, to_pause
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import (
@@ -21,38 +23,30 @@ from stoker_protocol.events import (
 )
 from stoker_protocol.jobs import ItemState, Job, JobState, Pause, Priority
 from stoker_protocol.replies import CancelledJob, Moved, Paused, Resumed, Retried
-from stoker_protocol.requests import Move, Retry
+from stoker_protocol.requests import Cancel, Move, Retry
 
 IDLE_REASON = "idle: no items were added for long; append or seal, then resume"
 
 
-def cancel(transaction: Transaction, job_id: str, author: str) -> CancelledJob:
-    """Drop what waits of a job and have the runs at work on it stopped.
+def read_jobs_to_cancel(connection: sqlite3.Connection, request: Cancel) -> list[int]:
+    """The rows of the jobs that a cancel names, or that its scope means.
 
     Raises:
-        Refused: `not_found`.
+        Refused: `not_found`: one of those named.
     """
-    job_key = job_key_of(transaction.execute, job_id)
-    before = read_job(transaction.execute, job_key)
-    if before.state.is_final:
-        return CancelledJob(job_id, before.state, dropped=0, stopping=0)
-    dropped = transaction.execute(
-        "UPDATE items SET state = 'cancelled', not_before_ms = NULL WHERE job_key = ? AND state = 'pending'",
-        (job_key,),
-    ).rowcount
-    transaction.execute("UPDATE lots SET ready = 0, is_held = 0 WHERE job_key = ?", (job_key,))
-    transaction.execute(
-        "UPDATE jobs SET paused_ms = NULL, paused_reason = NULL, paused_author = NULL WHERE job_key = ?", (job_key,)
-    )
-    if before.items.running:
-        transaction.execute("UPDATE jobs SET state = 'cancelling' WHERE job_key = ?", (job_key,))
-    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): dropped}, seal=True)
-    stop_runs(transaction, "cancel", job_key)
-    if before.state is not JobState.CANCELLING:
-        transaction.tell(
-            topic_of_job(job_id), JobCancelled(job=job, author=author, dropped=dropped, stopping=job.items.running)
-        )
-    return CancelledJob(job_id, job.state, dropped=dropped, stopping=job.items.running)
+    if request.job_ids is not None:
+        named = [job_key_of(connection.execute, job_id, field="job_ids") for job_id in request.job_ids]
+        return list(dict.fromkeys(named))
+    wanted = " AND state = 'queued'" if request.scope == "queued" else ""
+    rows = connection.execute(f"SELECT job_key FROM jobs WHERE finished_ms IS NULL{wanted} ORDER BY job_key")
+    return [job_key for (job_key,) in rows]
+
+
+def cancel(transaction: Transaction, job_keys: Sequence[int], scope: str | None, author: str) -> list[CancelledJob]:
+    """Drop what waits of these jobs and have the runs at work on them stopped; of those `queued`, what still is."""
+    jobs = [(job_key, read_job(transaction.execute, job_key)) for job_key in job_keys]
+    is_meant = {JobState.QUEUED} if scope == "queued" else set(JobState)
+    return [_cancel(transaction, job_key, job, author) for job_key, job in jobs if job.state in is_meant]
 
 
 def retry(transaction: Transaction, request: Retry, author: str) -> Retried:
@@ -159,11 +153,8 @@ def resume_job(transaction: Transaction, job_id: str, author: str) -> Resumed:
     before = read_job(transaction.execute, job_key)
     if before.paused is None:
         return Resumed(was_paused=False, job_id=job_id)
-    transaction.execute("UPDATE lots SET is_held = 0 WHERE job_key = ?", (job_key,))
-    transaction.execute(
-        "UPDATE jobs SET rev = rev + 1, paused_reason = NULL, paused_author = NULL, paused_ms = NULL WHERE job_key = ?",
-        (job_key,),
-    )
+    release_job(transaction, job_key)
+    transaction.execute("UPDATE jobs SET rev = rev + 1 WHERE job_key = ?", (job_key,))
     job = read_job(transaction.execute, job_key)
     transaction.tell(topic_of_job(job_id), JobResumed(job=job, author=author))
     return Resumed(was_paused=True, job_id=job_id)
@@ -191,6 +182,27 @@ def resume_queue(transaction: Transaction, author: str) -> Resumed:
 def queue_pause(transaction: Transaction) -> Pause | None:
     """The pause of the whole queue, if it is in force."""
     return to_pause(transaction.execute("SELECT reason, author, at_ms FROM queue_pause").fetchone())
+
+
+def _cancel(transaction: Transaction, job_key: int, before: Job, author: str) -> CancelledJob:
+    if before.state.is_final:
+        return CancelledJob(before.job_id, before.state, dropped=0, stopping=0)
+    dropped = transaction.execute(
+        "UPDATE items SET state = 'cancelled', not_before_ms = NULL WHERE job_key = ? AND state = 'pending'",
+        (job_key,),
+    ).rowcount
+    transaction.execute("UPDATE lots SET ready = 0 WHERE job_key = ?", (job_key,))
+    is_first = before.state is not JobState.CANCELLING
+    if is_first:
+        transaction.execute("UPDATE jobs SET rev = rev + 1 WHERE job_key = ?", (job_key,))
+    if before.items.running:
+        transaction.execute("UPDATE jobs SET state = 'cancelling' WHERE job_key = ?", (job_key,))
+    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): dropped}, seal=True)
+    stop_runs(transaction, "cancel", job_key)
+    if is_first:
+        event = JobCancelled(job=job, author=author, dropped=dropped, stopping=job.items.running)
+        transaction.tell(topic_of_job(job.job_id), event)
+    return CancelledJob(job.job_id, job.state, dropped=dropped, stopping=job.items.running)
 
 
 def _check_rev(job_id: str, rev: int, before: Job) -> None:

@@ -85,16 +85,16 @@ def to_artifact(row: Sequence[Any]) -> Artifact:
     return Artifact(*row)
 
 
-def job_key_of(execute: Execute, job_id: str) -> int:
+def job_key_of(execute: Execute, job_id: str, *, field: str = "job_id") -> int:
     """The row of a job.
 
     Raises:
-        Refused: `not_found`.
+        Refused: `not_found`, naming the field of the request that it came in.
     """
     row = execute("SELECT job_key FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     if row is None:
         raise Refused(
-            ErrorCode.NOT_FOUND, f"there is no job {job_id!r}", field="job_id", hint="`stoker status --all` lists them"
+            ErrorCode.NOT_FOUND, f"there is no job {job_id!r}", field=field, hint="`stoker status --all` lists them"
         )
     return row[0]
 
@@ -108,7 +108,8 @@ def read_job(execute: Execute, job_key: int, *, with_metadata: bool = False) -> 
 def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: int = 0, seal: bool = False) -> Job:
     """Bring a job's counts, state and times in step with moves that its items have made; the job as it is then.
 
-    `added` pending items are new; with `seal` no more may come.
+    `added` pending items are new; with `seal` no more may come. A job that is over, or on its way there, is held back
+    no more.
     """
     job = read_job(transaction.execute, job_key)
     counts = msgspec.structs.asdict(job.items)
@@ -123,6 +124,9 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: i
     started_ms = job.started_at_ms or (transaction.now_ms if items.running else None)
     finished_ms = (job.finished_at_ms or transaction.now_ms) if state.is_final else None
     error = _first_error(transaction, job_key) if state is JobState.FAILED else None
+    if job.paused and (state.is_final or state is JobState.CANCELLING):
+        release_job(transaction, job_key)
+        job = msgspec.structs.replace(job, paused=None)
     transaction.execute(
         "UPDATE jobs SET total=?, pending=?, running=?, succeeded=?, failed=?, rejected=?, cancelled=?, skipped=?,"
         " state=?, is_open=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=0 WHERE job_key=?",
@@ -152,6 +156,14 @@ def move_ready(transaction: Transaction, job_key: int, number: int) -> None:
     """So many more (or fewer) items of a job wait to be claimed."""
     if number:
         transaction.execute("UPDATE lots SET ready = ready + ? WHERE job_key = ?", (number, job_key))
+
+
+def release_job(transaction: Transaction, job_key: int) -> None:
+    """Let a job's items be claimed again."""
+    transaction.execute("UPDATE lots SET is_held = 0 WHERE job_key = ?", (job_key,))
+    transaction.execute(
+        "UPDATE jobs SET paused_reason = NULL, paused_author = NULL, paused_ms = NULL WHERE job_key = ?", (job_key,)
+    )
 
 
 def stop_runs(transaction: Transaction, reason: str, job_key: int | None = None) -> None:

@@ -15,7 +15,7 @@ from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer
 from stoker_protocol import codec
 from stoker_protocol.events import LifecycleEvent
-from stoker_protocol.jobs import Artifact, JobState, Pause
+from stoker_protocol.jobs import Artifact, Pause
 from stoker_protocol.replies import (
     Appended,
     ArtifactsPage,
@@ -121,11 +121,11 @@ class Store:
     # What people do to it
 
     async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]:
-        job_ids = list(dict.fromkeys(request.job_ids or await self._job_ids_in(request.scope)))
+        job_keys = await self._read(lambda connection: controlling.read_jobs_to_cancel(connection, request))
         done: list[CancelledJob] = []
-        for start in range(0, len(job_ids), CANCELS_AT_ONCE):
-            some = job_ids[start : start + CANCELS_AT_ONCE]
-            done += await self._write(lambda tx, some=some: [controlling.cancel(tx, one, author) for one in some])
+        for start in range(0, len(job_keys), CANCELS_AT_ONCE):
+            some = job_keys[start : start + CANCELS_AT_ONCE]
+            done += await self._write(lambda tx, some=some: controlling.cancel(tx, some, request.scope, author))
         return done
 
     async def retry(self, request: Retry, author: str) -> Retried:
@@ -204,14 +204,6 @@ class Store:
 
     async def events_since(self, request: EventsSince) -> EventsPage:
         return await self._read(lambda connection: reading.read_events(connection, request, self.instance_id))
-
-    async def _job_ids_in(self, scope: str | None) -> list[str]:
-        """The jobs that a cancel's scope means."""
-        states = [JobState.QUEUED] if scope == "queued" else [s for s in JobState if not s.is_final]
-        marks = ", ".join("?" * len(states))
-        query = f"SELECT job_id FROM jobs WHERE finished_ms IS NULL AND state IN ({marks}) ORDER BY job_key"
-        rows = await self._read(lambda connection: connection.execute(query, states).fetchall())
-        return [job_id for (job_id,) in rows]
 
     def _next_run_id(self) -> str:
         return f"{self._boot}.{next(self._run_numbers)}"
