@@ -1,12 +1,15 @@
 """The command `stoker`: one module per verb, each loaded when it is asked for."""
 
-import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
+
+from stoker_client.cli.failure import FAILURES, tell_failure
+from stoker_client.cli.render import wants_colour
 
 VERBS = {
     "Make": ("generate", "fetch", "demo"),
@@ -44,18 +47,16 @@ SETTINGS = {"max_content_width": 110, "help_option_names": ["-h", "--help"]}
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  # text files have it
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that lacks a character shall not end the command
     sys.exit(run(sys.argv[1:]))
 
 
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are told on the standard error stream."""
-    from stoker_client.cli.failure import tell_failure
-
-    colour = False if os.environ.get("NO_COLOR") else None
     try:
-        return stoker.main(list(args), "stoker", standalone_mode=False, color=colour) or 0
-    except Exception as error:  # noqa: BLE001  # what `tell_failure` does not know it raises again
+        return stoker.main(list(args), "stoker", standalone_mode=False, color=wants_colour()) or 0
+    except FAILURES as error:
         return tell_failure(error, as_json="--json" in args)
 
 

@@ -1,10 +1,11 @@
 """How errors are told: to people with the next step, to scripts as JSON, to the shell by the exit code."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 import click
 
-from stoker_client.cli.render import clean
+from stoker_client.cli.render import clean, wants_colour
 from stoker_client.cli.shapes import error_shape, print_json
 from stoker_client.errors import StokerError
 
@@ -21,26 +22,28 @@ class Interrupted(Exception):
         self.hint = f"come back: stoker watch {names}" + (f"    end it: stoker cancel {names}" if names else "")
 
 
-def tell_failure(error: Exception, *, as_json: bool) -> int:
-    """Tell what went wrong on the standard error stream and return the exit code; a bug is raised again."""
-    match error:
+Failure = StokerError | Interrupted | click.Abort | click.ClickException
+FAILURES = get_args(Failure)
+"""What a command may end with; anything else is a bug and shows where it is."""
+
+
+def tell_failure(failure: Failure, *, as_json: bool) -> int:
+    """Tell what went wrong on the standard error stream and return the exit code."""
+    match failure:
         case StokerError():
-            _tell(error.code, error.message, error.field, error.hint, as_json)
-            return error.exit_code
+            _tell(failure.code, failure.message, failure.field, failure.hint, as_json)
+            return failure.exit_code
         case Interrupted():
-            _tell("interrupted", str(error), "", error.hint, as_json)
+            _tell("interrupted", str(failure), "", failure.hint, as_json)
             return INTERRUPTED_EXIT
         case click.Abort():
             _tell("interrupted", "Interrupted.", "", "", as_json)
             return INTERRUPTED_EXIT
         case click.ClickException() if as_json:
-            _tell("usage", error.format_message(), _option_of(error), _help_of(error), as_json)
-            return error.exit_code
+            _tell("usage", failure.format_message(), _option_of(failure), _help_of(failure), as_json)
         case click.ClickException():
-            error.show()
-            return error.exit_code
-        case _:
-            raise error
+            failure.show()
+    return failure.exit_code
 
 
 def _tell(code: str, message: str, field: str, hint: str, as_json: bool) -> None:
@@ -48,7 +51,7 @@ def _tell(code: str, message: str, field: str, hint: str, as_json: bool) -> None
         print_json(error_shape(code, message, field, hint), err=True)
         return
     mark = "" if code == "interrupted" else click.style("Error: ", fg="red")
-    click.echo(mark + clean(message), err=True)
+    click.echo(mark + clean(message), err=True, color=wants_colour())
     if hint:
         click.echo(f"  {clean(hint)}", err=True)
 

@@ -1,5 +1,6 @@
 """What a person reads: tables, times, durations and colours (click drops colours where there is no terminal)."""
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,11 @@ _COLOURS = {
     "loading": "yellow",
     "starting": "yellow",
 }
+
+
+def wants_colour() -> bool | None:
+    """False where nobody wants it (https://no-color.org), else None: where there is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 class Cell(NamedTuple):

@@ -9,6 +9,7 @@ Value = int | float | bool | str
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SIZE = re.compile(r"(\d{1,9})(?:[xX](\d{1,9}))?")
 _WORDS = {"true": True, "false": False}
 
 
@@ -28,10 +29,10 @@ def label(text: str) -> tuple[str, str]:
 
 def size(text: str) -> tuple[int, int]:
     """`64x32` (width, then height) or `64` (both)."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and (height or width).isdecimal()):
+    match = _SIZE.fullmatch(text)
+    if match is None:
         raise click.BadParameter(f"{text!r} is no size; 64x32 or 64 is one")
-    return int(width), int(height or width)
+    return int(match[1]), int(match[2] or match[1])
 
 
 def batch_size(text: str) -> int:

@@ -1,0 +1,144 @@
+"""`stoker status`, `items`, `engines` and `ping`: what scripts and people read."""
+
+import re
+
+from tests.clients.cli.conftest import Stoker
+from tests.fakes.daemon import FakeDaemon
+
+from stoker_protocol import codec
+from stoker_protocol.jobs import Failure, Pause
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+COUNTS = {"total", "pending", "running", "succeeded", "failed", "rejected", "cancelled", "skipped"}
+
+
+def test_a_job_has_its_promised_fields(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect `status JOB --json` to have exactly the types and names that scripts rely on."""
+    daemon.add_job("mine", 2, name="a name", metadata=codec.pack({"shot": 7}))
+    shape = stoker("status", "mine", "--json").json
+    assert set(shape.pop("items")) == COUNTS
+    assert RFC_3339.fullmatch(shape.pop("created_at"))
+    assert shape == {
+        "job_id": "mine",
+        "name": "a name",
+        "state": "queued",
+        "priority": "normal",
+        "engine": "sprites",
+        "model": "plain",
+        "client": "local",
+        "metadata": {"shot": 7},
+        "paused": None,
+        "started_at": None,
+        "finished_at": None,
+        "error": None,
+    }
+
+
+def test_a_failure_has_its_reason(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect the error of a job with its kind and message, times where there are some, and who paused it."""
+    pause = Pause("lunch", "ann", 1_000)
+    daemon.add_job("mine", error=Failure("crash", "gone"), started_at_ms=0, finished_at_ms=1, paused=pause)
+    shape = stoker("status", "mine", "--json").json
+    assert shape["error"] == {"kind": "crash", "message": "gone"}
+    assert shape["started_at"] == "1970-01-01T00:00:00.000Z"
+    assert shape["finished_at"] == "1970-01-01T00:00:00.001Z"
+    assert shape["paused"] == {"reason": "lunch", "author": "ann", "at": "1970-01-01T00:00:01.000Z"}
+
+
+def test_the_queue_lists_unfinished_jobs(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect jobs, queue and daemon; finished jobs only with `--all`, over as many pages as it takes."""
+    for number in range(7):
+        daemon.add_job(f"job-{number}")
+    daemon.finish("job-3")
+    shape = stoker("status", "--json").json
+    assert [job["job_id"] for job in shape["jobs"]] == [f"job-{number}" for number in (0, 1, 2, 4, 5, 6)]
+    assert shape["queue"]["paused"] is None
+    assert shape["daemon"]["instance_id"] == "db-1"
+    assert len(stoker("status", "--all", "--json").json["jobs"]) == 7
+
+
+def test_the_queue_says_that_it_is_paused(stoker: Stoker) -> None:
+    """We expect a paused queue to be told with its reason and author, to scripts and to people."""
+    stoker("pause", "--reason", "gaming")
+    paused = stoker("status", "--json").json["queue"]["paused"]
+    assert (paused["reason"], paused["author"]) == ("gaming", "local")
+    assert "gaming" in stoker("status").out
+
+
+def test_people_see_what_finished_last(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect the table of people to have the running jobs, and below them the finished ones."""
+    daemon.add_job("done")
+    daemon.finish("done")
+    daemon.add_job("at-work")
+    daemon.start_run("at-work")
+    out = stoker("status").out
+    assert out.index("at-work") < out.index("Finished lately") < out.index("done")
+
+
+def test_one_job_names_the_next_step(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect a job to say what can be done now: watch, fetch, retry or resume."""
+    daemon.add_job("mine")
+    assert "stoker watch mine" in stoker("status", "mine").out
+    stoker("pause", "mine")
+    assert "stoker resume mine" in stoker("status", "mine").out
+    daemon.finish("mine")
+    assert "stoker fetch mine" in stoker("status", "mine").out
+    daemon.finish("mine", "failed")
+    assert "stoker retry mine" in stoker("status", "mine").out
+
+
+def test_an_unknown_job_is_not_found(stoker: Stoker) -> None:
+    """We expect exit code 3 and the error on the standard error stream only."""
+    ran = stoker("status", "nope", "--json")
+    assert (ran.code, ran.out, ran.error["code"]) == (3, "", "not_found")
+
+
+def test_an_empty_queue_says_how_to_begin(stoker: Stoker) -> None:
+    """We expect no empty table but the command that makes a job."""
+    assert "stoker generate" in stoker("status").out
+
+
+def test_names_cannot_steer_the_terminal(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect control characters that others wrote into a name to be harmless."""
+    daemon.add_job("mine", name="red\x1b[31m\x07\nalert")
+    for out in (stoker("status").out, stoker("status", "mine").out):
+        assert "\x1b" not in out
+        assert "\x07" not in out
+        assert "red [31m  alert" in out
+
+
+def test_items_have_their_promised_fields(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect `items JOB --json` to list all items, over as many pages as it takes."""
+    daemon.add_job("mine", 7)
+    shape = stoker("items", "mine", "--json").json
+    assert [item["index"] for item in shape["items"]] == list(range(7))
+    assert shape["items"][0] == {
+        "index": 0,
+        "custom_id": None,
+        "state": "pending",
+        "attempts": 0,
+        "error": None,
+        "artifacts": [],
+    }
+
+
+def test_items_can_be_picked_by_state(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect `--state` to list items in these states only."""
+    daemon.add_job("mine", 2)
+    assert len(stoker("items", "mine", "--state", "pending", "--json").json["items"]) == 2
+    assert stoker("items", "mine", "--state", "failed", "--json").json == {"items": []}
+
+
+def test_engines_list_models(stoker: Stoker) -> None:
+    """We expect the engine with its state and models."""
+    out = stoker("engines").out
+    assert "sprites is ready" in out
+    assert re.search(r"^plain +default", out, re.MULTILINE)
+    assert stoker("engines", "--json").json["engines"][0]["models"][0]["name"] == "plain"
+
+
+def test_ping_measures(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect the endpoint that answered and a time that passed."""
+    shape = stoker("ping", "--json").json
+    assert shape["endpoint"] == daemon.control
+    assert shape["round_trip_ms"] > 0
