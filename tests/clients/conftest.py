@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.fakes.daemon import FakeDaemon
@@ -33,9 +32,9 @@ def daemon() -> Iterator[FakeDaemon]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A configuration whose models load at once."""
+@pytest.fixture(scope="session")
+def config_args(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options for a real daemon whose models load at once, and that has an engine `slow` with steps of 20 ms."""
     file = tmp_path_factory.mktemp("config") / "stokerd.toml"
     file.write_text(
         "[engines.sprites]\n"
@@ -45,11 +44,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'model = "stoker_worker.models.sprites:Sprites"\n'
         "options = { load_s = 0.0, step_s = 0.02 }\n"
     )
-    return file
+    return ["--config", str(file)]
 
 
 @pytest.fixture(scope="module")
-def stokerd(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Iterator[PrivateDaemon]:
+def stokerd(tmp_path_factory: pytest.TempPathFactory, config_args: list[str]) -> Iterator[PrivateDaemon]:
     """A real daemon."""
-    with PrivateDaemon(tmp_path_factory.mktemp("stokerd"), args=["--config", str(config)]) as running:
+    with PrivateDaemon(tmp_path_factory.mktemp("stokerd"), args=config_args) as running:
         yield running

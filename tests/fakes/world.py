@@ -272,6 +272,8 @@ class World:
         self.commit(topic_of_job(event.job.job_id), event)
 
     def _cancel(self, request: ask.Cancel) -> re.Cancelled:
+        if (request.job_ids is None) == (request.scope is None):
+            raise Refused(ErrorCode.BAD_REQUEST, "name either job_ids or a scope", field="job_ids")
         done: list[re.CancelledJob] = []
         for job_id in request.job_ids or [job.job_id for job in self.jobs.values() if not job.state.is_final]:
             job = self._job(job_id)

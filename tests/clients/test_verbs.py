@@ -1,0 +1,277 @@
+"""Every verb says what it did, to both clients, alike whether a real daemon answers or the fake one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.clients.both import Connect, both
+from tests.fakes.daemon import PATIENCE_S, FakeDaemon
+
+from stoker_client.errors import BadRequest, Conflict, InvalidState, NotFound
+from stoker_client.private_daemon import PrivateDaemon
+from stoker_client.shell import new_job_id
+from stoker_client.sync_client import Client
+from stoker_protocol import codec
+from stoker_protocol.codec import REQUEST_TYPES
+from stoker_protocol.jobs import Job, JobState
+
+
+@dataclass
+class Bench:
+    """A daemon, whose queue is held so that nothing moves by itself, and a client of it."""
+
+    client: Client
+    work_off: Callable[[str], Job]
+    """Let a job run to its end."""
+
+    def jobs(self, count: int = 1, items: int = 2) -> list[str]:
+        """Submit jobs of some items."""
+        return [self.client.submit(["a dragon"] * items).job_id for _ in range(count)]
+
+
+@pytest.fixture(params=["fake", "real"])
+def bench(request: pytest.FixtureRequest, connect: Connect) -> Iterator[Bench]:
+    """Each test is run with both daemons."""
+    name = "daemon" if request.param == "fake" else "stokerd"
+    server: FakeDaemon | PrivateDaemon = request.getfixturevalue(name)
+    with connect(server.control) as client:
+
+        def work_off(job_id: str) -> Job:
+            if isinstance(server, FakeDaemon):
+                return server.finish(job_id)
+            client.resume()
+            job = client.wait(job_id, PATIENCE_S)
+            client.pause()
+            return job
+
+        client.pause(reason="so that nothing moves")
+        yield Bench(client, work_off)
+        client.cancel_all()
+        client.resume()
+
+
+@both
+def test_hello(bench: Bench) -> None:
+    """We expect that the daemon says who it is, who the caller is there, and where its events are."""
+    welcome = bench.client.hello()
+    assert (welcome.name, welcome.role, welcome.versions) == ("local", "admin", [1])
+    assert welcome.events[0].startswith("tcp://127.0.0.1:")
+
+
+@both
+def test_ping(bench: Bench) -> None:
+    """We expect that a ping is told in seconds."""
+    assert 0 < bench.client.ping() < PATIENCE_S
+
+
+@both
+def test_health(bench: Bench) -> None:
+    """We expect that each part which a job needs is named with how it is."""
+    report = bench.client.health()
+    assert report.findings
+    assert all(finding.part for finding in report.findings)
+
+
+@both
+def test_submit(bench: Bench) -> None:
+    """We expect that a job is there as it was submitted."""
+    reply = bench.client.submit(
+        ["a dragon", {"params": {"prompt": "a slime"}, "custom_id": "mine"}],
+        job_id=(job_id := new_job_id()),
+        params={"steps": 3},
+        name="beasts",
+        priority="high",
+        engine=None,
+    )
+    job = bench.client.job(job_id)
+    assert (reply.job_id, reply.items, reply.dry_run) == (job_id, 2, False)
+    assert (job.name, job.priority, job.state, job.items.total) == ("beasts", "high", JobState.QUEUED, 2)
+
+
+@both
+def test_submit_twice(bench: Bench) -> None:
+    """We expect that the same submit again is the same job, and another one under its id a conflict."""
+    job_id = new_job_id()
+    first, again = (bench.client.submit(["a dragon"], job_id=job_id, priority="normal") for _ in range(2))
+    assert (again.job_id, again.items) == (first.job_id, first.items)
+    assert bench.client.submit(["a dragon"], job_id=job_id).job_id == job_id  # normal is what is meant without a word
+    with pytest.raises(Conflict, match=job_id):
+        bench.client.submit(["a slime"], job_id=job_id)
+    assert bench.client.job(job_id).items.total == 1
+
+
+@both
+def test_dry_run(bench: Bench) -> None:
+    """We expect that a dry run answers like a submit and stores nothing."""
+    reply = bench.client.submit(["a dragon"], job_id=(job_id := new_job_id()), dry_run=True)
+    assert (reply.job_id, reply.items, reply.dry_run) == (job_id, 1, True)
+    with pytest.raises(NotFound):
+        bench.client.job(job_id)
+
+
+@both
+def test_append_and_seal(bench: Bench) -> None:
+    """We expect that an open job takes more items, each place once, and ends only after it is sealed."""
+    job_id = bench.client.submit(["a dragon"], more=True).job_id
+    assert [bench.client.append(job_id, 1, ["a slime", "a bat"]).total for _ in range(2)] == [3, 3]
+    assert bench.client.job(job_id).is_open
+    assert bench.client.seal(job_id).total == 3
+    assert not bench.client.job(job_id).is_open
+    assert bench.work_off(job_id).items.succeeded == 3
+
+
+@both
+def test_job(bench: Bench) -> None:
+    """We expect that a job which is not there is not found, by its name."""
+    with pytest.raises(NotFound, match="no-such-job"):
+        bench.client.job("no-such-job")
+
+
+@both
+def test_jobs(bench: Bench) -> None:
+    """We expect that all pages of jobs come as one stream, newest first, or only those in some states."""
+    job_ids = bench.jobs(7)
+    bench.client.cancel(*job_ids[:3])
+    assert [job.job_id for job in bench.client.jobs()][:7] == job_ids[::-1]
+    queued = [job.job_id for job in bench.client.jobs(["queued", "running"])]
+    assert queued == job_ids[:2:-1]
+
+
+@both
+def test_items(bench: Bench) -> None:
+    """We expect that all pages of items come as one stream in order, or only those in some states."""
+    (job_id,) = bench.jobs(items=7)
+    bench.work_off(job_id)
+    assert [item.index for item in bench.client.items(job_id)] == list(range(7))
+    assert list(bench.client.items(job_id, ["failed"])) == []
+    with pytest.raises(NotFound):
+        list(bench.client.items("no-such-job"))
+
+
+@both
+def test_cancel(bench: Bench) -> None:
+    """We expect that a cancel says what it did, does it once, and touches no other job."""
+    one, other = bench.jobs(2)
+    first, again = (bench.client.cancel(one).jobs for _ in range(2))
+    assert [(job.job_id, job.state, job.dropped) for job in first] == [(one, JobState.CANCELLED, 2)]
+    assert [(job.job_id, job.state, job.dropped) for job in again] == [(one, JobState.CANCELLED, 0)]
+    assert bench.client.job(other).state is JobState.QUEUED
+
+
+@both
+def test_cancel_nothing(bench: Bench) -> None:
+    """We expect that a cancel which names nothing cancels nothing."""
+    (job_id,) = bench.jobs()
+    with pytest.raises(BadRequest):
+        bench.client.cancel()
+    assert bench.client.job(job_id).state is JobState.QUEUED
+
+
+@both
+def test_cancel_all(bench: Bench) -> None:
+    """We expect that all jobs that are not over are cancelled, and told."""
+    job_ids = bench.jobs(3)
+    done = bench.client.cancel_all("queued").jobs
+    assert {job.job_id for job in done} == set(job_ids)
+    assert bench.client.cancel_all().jobs == []
+
+
+@both
+def test_retry(bench: Bench) -> None:
+    """We expect that items which ended in the named states go back to the queue."""
+    (job_id,) = bench.jobs()
+    bench.client.cancel(job_id)
+    retried = bench.client.retry(job_id, ["cancelled"])
+    job = bench.client.job(job_id)
+    assert (retried.requeued, retried.rev, job.state) == (2, job.rev, JobState.QUEUED)
+
+
+@both
+def test_move(bench: Bench) -> None:
+    """We expect that a job gets another priority."""
+    (job_id,) = bench.jobs()
+    moved = bench.client.move(job_id, "urgent", front=True)
+    assert (moved.priority, moved.rev) == ("urgent", 1)
+    assert bench.client.job(job_id).priority == "urgent"
+    with pytest.raises(BadRequest, match="urgent, high, normal, low"):
+        bench.client.move(job_id, "soon")
+
+
+@both
+def test_pause_and_resume_a_job(bench: Bench) -> None:
+    """We expect that a job is held back with reason and author until it is resumed."""
+    (job_id,) = bench.jobs()
+    paused = bench.client.pause(job_id, reason="lunch")
+    assert (paused.job_id, paused.paused.reason, paused.paused.author) == (job_id, "lunch", "local")
+    assert bench.client.job(job_id).paused == paused.paused
+    assert [bench.client.resume(job_id).was_paused for _ in range(2)] == [True, False]
+    assert bench.client.job(job_id).paused is None
+
+
+@both
+def test_pause_and_resume_the_queue(bench: Bench) -> None:
+    """We expect that the whole queue is held back until it is resumed."""
+    paused = bench.client.snapshot().queue.paused
+    assert (paused and paused.reason) == "so that nothing moves"
+    assert [bench.client.resume().was_paused for _ in range(2)] == [True, False]
+    assert bench.client.snapshot().queue.paused is None
+
+
+@both
+def test_snapshot(bench: Bench) -> None:
+    """We expect that a snapshot has the named jobs, or those that are not over, or all, and the seq of its state."""
+    job_ids = bench.jobs(5)
+    bench.client.cancel(job_ids[0])
+    active = bench.client.snapshot()
+    everything = bench.client.snapshot(include_final=True)
+    named = bench.client.snapshot([job_ids[0], job_ids[4], "no-such-job"])
+    assert [job.job_id for job in active.jobs] == job_ids[1:]
+    assert [job.job_id for job in everything.jobs][-5:] == job_ids
+    assert [job.job_id for job in named.jobs] == [job_ids[0], job_ids[4]]
+    assert active.seq == everything.seq == named.seq > 0
+    with pytest.raises(BadRequest):
+        bench.client.snapshot([])
+
+
+@both
+def test_engines(bench: Bench) -> None:
+    """We expect that each engine is told with its models."""
+    engine = bench.client.engines()[0]
+    assert engine.name == "sprites"
+    assert engine.default_model in [model.name for model in engine.models]
+
+
+@both
+def test_describe(bench: Bench) -> None:
+    """We expect that each request is described."""
+    assert set(bench.client.describe().requests) == set(REQUEST_TYPES)
+
+
+@both
+def test_shutdown(connect: Connect, config_args: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """We expect that a daemon which is told to stop says who stops, and ends."""
+    with PrivateDaemon(tmp_path_factory.mktemp("stopped"), args=config_args) as stokerd:
+        with connect(stokerd.control) as client:
+            boot = client.hello().daemon.boot
+            assert client.shutdown("the day is over").boot == boot
+        assert stokerd._process is not None
+        assert stokerd._process.wait(PATIENCE_S) == 0
+
+
+@both
+def test_what_only_a_real_daemon_knows(stokerd: PrivateDaemon, connect: Connect) -> None:
+    """We expect that parameters, ids, metadata, attempts and artifacts of a finished job come back as they were."""
+    with connect(stokerd.control) as client:
+        job_id = client.submit(
+            ["a dragon", {"params": {"prompt": "a slime", "seed": 7}, "custom_id": "mine"}],
+            metadata={"shot": [1, 2.5, None]},
+            params={"steps": 3},
+        ).job_id
+        client.wait(job_id, PATIENCE_S)
+        items = list(client.items(job_id, with_params=True))
+        assert codec.unpack(client.job(job_id).metadata) == {"shot": [1, 2.5, None]}
+        assert [artifact.index for artifact in client.artifacts(job_id)] == [0, 1]
+        with pytest.raises(InvalidState):
+            client.move(job_id, "urgent")
+    assert [(item.custom_id, item.attempts, len(item.artifacts)) for item in items] == [(None, 1, 1), ("mine", 1, 1)]
+    assert codec.unpack(items[1].params)["seed"] == 7
