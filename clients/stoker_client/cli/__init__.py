@@ -12,9 +12,9 @@ from stoker_client.cli.failure import FAILURES, tell_failure
 from stoker_client.cli.render import wants_colour
 
 VERBS = {
-    "Make": ("generate", "fetch", "demo"),
+    "Make": ("generate", "submit", "fetch", "demo"),
     "Look": ("status", "watch", "items", "engines"),
-    "Steer": ("cancel", "retry", "pause", "resume"),
+    "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("ping", "doctor", "shutdown"),
     "This shell": ("completion",),
 }
