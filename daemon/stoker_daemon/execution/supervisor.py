@@ -53,6 +53,7 @@ class Supervisor:
         self._patience = patience
         self._tell_rung = tell_rung
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._shutdown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def is_stopped(self) -> bool:
@@ -63,6 +64,8 @@ class Supervisor:
         """Have the run ended."""
         if not self._stop.done():
             self._stop.set_result(reason)
+        if reason == SHUTDOWN and not self._shutdown.done():
+            self._shutdown.set_result(None)
 
     async def watch(self, call: Coroutine[Any, Any, bool]) -> Ending:
         """Bring the call, which loads and runs, to its end, whatever that takes."""
@@ -84,13 +87,13 @@ class Supervisor:
         """
         began_s = self._clock.monotonic_s()
         while not task.done():
-            if self.is_stopped and (not self._observer.is_loading or self._stop.result() == SHUTDOWN):
+            if self.is_stopped and (not self._observer.is_loading or self._shutdown.done()):
                 return self._stop.result()
             due_s, reason = self._deadline(began_s)
             left_s = due_s - self._clock.monotonic_s()
             if left_s <= 0:
                 return reason
-            news = [future for future in (self._stop, self._observer.begun) if not future.done()]
+            news = [future for future in (self._stop, self._shutdown, self._observer.begun) if not future.done()]
             await asyncio.wait([task, *news], timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         return ""
 

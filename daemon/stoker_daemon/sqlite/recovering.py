@@ -8,7 +8,7 @@ from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.rows import read_job
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol.errors import FailureKind
-from stoker_protocol.jobs import Failure, ItemState, OnInterrupt, Pause
+from stoker_protocol.jobs import Failure, ItemState, JobState, OnInterrupt, Pause
 
 
 def read_interrupted(connection: sqlite3.Connection) -> list[Interrupted]:
@@ -22,11 +22,11 @@ def read_interrupted(connection: sqlite3.Connection) -> list[Interrupted]:
 
 def hand_back(transaction: Transaction, run: Interrupted) -> None:
     """Treat each member by its job's `on_interrupt`; a death of the daemon never counts against an item."""
-    wishes = {member.job_key: _on_interrupt(transaction, member.job_key) for member in run.members}
+    wishes = {member.job_key: _wish(transaction, member.job_key) for member in run.members}
     record(transaction, run.run_id, run.members, [_result(m, wishes[m.job_key]) for m in run.members])
     for job_key, wish in wishes.items():
         job = read_job(transaction.execute, job_key)
-        if wish is OnInterrupt.ASK and not job.state.is_final and job.paused is None:
+        if wish is OnInterrupt.ASK and job.paused is None:
             hold_job(transaction, job_key, Pause("interrupted", "stokerd", transaction.now_ms))
 
 
@@ -41,9 +41,10 @@ def _result(member: Member, wish: OnInterrupt) -> Result:
     return Result(member.position, state, failure, charged=False)
 
 
-def _on_interrupt(transaction: Transaction, job_key: int) -> OnInterrupt:
-    row = transaction.execute("SELECT on_interrupt FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
-    return OnInterrupt(row[0])
+def _wish(transaction: Transaction, job_key: int) -> OnInterrupt:
+    """A job that is being cancelled wants no more than that, and what is handed back to it is cancelled."""
+    state, wish = transaction.execute("SELECT state, on_interrupt FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
+    return OnInterrupt.REQUEUE if JobState(state) is JobState.CANCELLING else OnInterrupt(wish)
 
 
 def _members(connection: sqlite3.Connection, run_id: str) -> tuple[Member, ...]:
