@@ -3,8 +3,9 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -13,6 +14,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 def configure(level: str = "info") -> None:
     """Send what is logged from `level` on to stderr, the standard library's loggers (asyncio) included."""
+    stream = cast("TextIO", _Unfailing(sys.stderr))
     is_terminal = sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level, _stamp]
     to_line = (
@@ -26,14 +28,29 @@ def configure(level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, *to_line],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *to_line]
     )
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class _Unfailing:
+    """A stream that loses what can't be written: a log on a full disk must not end what it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def _stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -234,7 +234,10 @@ class Engine(Struct, frozen=True):
 
 
 class Lane(Struct, frozen=True):
-    """What a lane holds and does: the loaded model, the run at work, and how long ago it last moved, in seconds."""
+    """What a lane holds and does: the loaded model, the run at work, and how long ago it last moved, in seconds.
+
+    `held_up` says why it can't store what it has made; it keeps that and goes on by itself.
+    """
 
     name: str
     state: Literal["idle", "loading", "running", "stopped"]
@@ -243,6 +246,7 @@ class Lane(Struct, frozen=True):
     run_id: str = ""
     loads: int = 0
     last_progress_s: float | None = None
+    held_up: str = ""
 
 
 class Queue(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Literal
 
 import structlog
 
+from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
 from stoker_daemon.jobs.records import Commit, Head, Member, Recorded, Result, Run, SavedArtifact
@@ -22,8 +23,6 @@ from stoker_protocol.replies import Finding
 
 IDLE_LOOK_S = 30.0
 """An idle lane looks at the queue this often even if nobody woke it: bounds what a jump of the clock can delay."""
-STORE_RETRY_S = 1.0
-"""Between tries to record a run while the store can't commit."""
 TELL_TIMEOUT_S = 5.0
 """A slow disk must not keep a hung run from being ended."""
 
@@ -73,7 +72,8 @@ class Lane:
         self._world = world
         self._settings = settings
         self._wake = asyncio.Event()
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
+        self._holdup = Holdup(name, self._tell_lane)
         self._work: Work | None = None
         self._stops: dict[str, str] = {}
         self._paces: dict[str, Pace] = {}
@@ -100,27 +100,30 @@ class Lane:
             run_id=work.run.run_id if work else "",
             loads=self._loads,
             last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
+            held_up=self._holdup.reason,
         )
 
     def findings(self) -> list[Finding]:
         """Whether the lane is able to work."""
-        alive = self._state != "stopped"
-        return [Finding(f"lane {self.name}", ok=alive, detail="" if alive else "the lane has stopped")]
+        trouble = "the lane has stopped" if self._state == "stopped" else ""
+        if self._holdup.reason:
+            trouble = f"waits for the disk and goes on by itself once that takes what is stored: {self._holdup.reason}"
+        return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble)]
 
     async def serve(self) -> None:
         """Take runs until `stop`."""
         run: Run | None = None
         try:
-            while not self._is_stopping or run:
+            while not self._stopping.is_set() or run:
                 run = await self._perform(run) if run else await self._next_run()
         finally:
             self._enter("stopped")
 
     async def stop(self, serving: "asyncio.Task[None]", grace_s: float) -> None:
         """Let the run at work end within its grace, then hand it back to the queue."""
-        self._is_stopping = True
+        self._stopping.set()
         self._wake.set()
-        await asyncio.wait({serving}, timeout=grace_s)
+        await asyncio.wait({serving}, timeout=0 if self._holdup.reason else grace_s)
         if self._work is not None:
             self._stop_run(self._work.run.run_id, SHUTDOWN)
         await serving
@@ -129,17 +132,16 @@ class Lane:
         """Claim a run, or wait until there may be one."""
         self._wake.clear()
         try:
-            run = await self._world.store.claim(self._order())
-            if run is None and not self._is_stopping:
+            run = await self._holdup.outlast(lambda: self._world.store.claim(self._order()), self._stopping)
+            if run is None and not self._stopping.is_set():
                 await self._wait_for_work()
         except Refused as refused:
             log.warning("no claim possible", lane=self.name, why=refused.message)
-            await asyncio.sleep(STORE_RETRY_S)
             return None
         return run
 
     async def _wait_for_work(self) -> None:
-        due_ms = await self._world.store.next_due_ms()
+        due_ms = await self._holdup.outlast(self._world.store.next_due_ms, self._stopping)
         wait_s = IDLE_LOOK_S
         if due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
@@ -163,7 +165,9 @@ class Lane:
     def _begin(self, run: Run) -> Work:
         world, engine = self._world, self._engines[run.signature.engine]
         previews = any(world.wants_previews(job.job_id) for job in run.jobs)
-        observer = Observer(run, world.artifacts, world.announce, world.clock, self._paces, previews=previews)
+        observer = Observer(
+            run, world.artifacts, world.announce, world.clock, self._paces, self._holdup, previews=previews
+        )
 
         async def tell_rung(rung: str, reason: str) -> None:
             event = RunEscalated(lane=self.name, engine=engine.name, run_id=run.run_id, rung=rung, reason=reason)
@@ -172,7 +176,7 @@ class Lane:
         supervisor = Supervisor(run, engine, observer, world.clock, self._settings.patience, tell_rung)
         self._work = Work(run, engine, observer, supervisor)
         if run.run_id in self._stops:
-            supervisor.stop(self._stops[run.run_id])
+            self._stop_run(run.run_id, self._stops[run.run_id])
         return self._work
 
     async def _load_and_run(self, work: Work) -> bool:
@@ -222,6 +226,8 @@ class Lane:
             return self._judge(work, member, FailureKind(own.kind), own.message, shared=False)
         if member.position in work.artifacts:
             return Result(member.position, ItemState.SUCCEEDED, artifacts=work.artifacts[member.position])
+        if member.position in work.observer.unsaved:
+            return Result(member.position, ItemState.PENDING, charged=False)
         reason, failure = work.ending.reason, work.ending.failure
         shared = len(work.run.members) > 1
         if reason in (FailureKind.TIMEOUT, FailureKind.NO_PROGRESS):
@@ -254,14 +260,16 @@ class Lane:
 
     async def _record(self, work: Work, results: Sequence[Result]) -> Recorded:
         """Commit the outcomes, however long the store needs; a stopping daemon leaves them to the next one."""
-        while True:
-            try:
-                return await self._world.store.record(work.run, results, None if self._is_stopping else self._order())
-            except Refused as refused:
-                log.error("a run could not be recorded", lane=self.name, run=work.run.run_id, why=refused.message)
-                if self._is_stopping:
-                    return Recorded(finished_jobs=(), next_run=None)
-            await asyncio.sleep(STORE_RETRY_S)
+
+        async def record() -> Recorded:
+            order = None if self._stopping.is_set() else self._order()
+            return await self._world.store.record(work.run, results, order)
+
+        try:
+            return await self._holdup.outlast(record, self._stopping)
+        except Refused as refused:
+            log.error("a run could not be recorded", lane=self.name, run=work.run.run_id, why=refused.message)
+            return Recorded(finished_jobs=(), next_run=None)
 
     def _conclude(self, work: Work, recorded: Recorded) -> None:
         failure = work.ending.failure
@@ -296,6 +304,7 @@ class Lane:
         self._stops[run_id] = reason
         if self._work is not None and self._work.run.run_id == run_id:
             self._work.supervisor.stop(reason)
+            self._work.observer.given_up.set()
 
     async def _tell(self, event: LifecycleEvent) -> None:
         try:
@@ -306,8 +315,11 @@ class Lane:
     def _enter(self, state: Literal["idle", "loading", "running", "stopped"]) -> None:
         if state != self._state:
             self._state = state
-            event = LaneChanged(at_ms=self._world.clock.now_ms(), lane=self.status())
-            self._world.announce(topic_of_lane(self.name) + "lane_changed", event)
+            self._tell_lane()
+
+    def _tell_lane(self) -> None:
+        event = LaneChanged(at_ms=self._world.clock.now_ms(), lane=self.status())
+        self._world.announce(topic_of_lane(self.name) + "lane_changed", event)
 
 
 def _late(reason: str, run: Run) -> str:

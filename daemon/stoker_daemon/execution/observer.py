@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
+from stoker_daemon.execution.holdup import Holdup, is_of_the_disk
 from stoker_daemon.jobs.records import Output, Run, SavedArtifact
 from stoker_daemon.ports import Announce, Artifacts, Clock
 from stoker_daemon.scheduling.eta import Pace, percent
@@ -24,11 +26,14 @@ class Observer:
         announce: Announce,
         clock: Clock,
         paces: dict[str, Pace],
+        holdup: Holdup,
         *,
         previews: bool,
     ) -> None:
         self.wants_previews = previews
         self.failures: dict[int, Failure] = {}
+        self.unsaved: set[int] = set()
+        self.given_up = asyncio.Event()
         self.running_since_s: float | None = None
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the model is there and the run itself begins."""
@@ -38,6 +43,7 @@ class Observer:
         self._announce = announce
         self._clock = clock
         self._paces = paces
+        self._holdup = holdup
         self._members = {member.position: member for member in run.members}
         self._outputs: Counter[int] = Counter()
         self._saves: dict[int, list[asyncio.Task[SavedArtifact]]] = {}
@@ -82,10 +88,15 @@ class Observer:
         member, number = self._members[output.position], self._outputs[output.position]
         self._outputs[output.position] += 1
         facts = {"attempt": member.attempt, "seconds_into_run": round(self.seconds(), 3)}
-        save = self._artifacts.save(self._run, member, number, output, facts)
-        self._saves.setdefault(output.position, []).append(asyncio.ensure_future(save))
+        save = partial(self._artifacts.save, self._run, member, number, output, facts)
+        saving = asyncio.ensure_future(self._holdup.outlast(save, self.given_up))
+        self._saves.setdefault(output.position, []).append(saving)
         if not output.more:
             self._complete.add(output.position)
+
+    def on_item_done(self, position: int) -> None:
+        self._touch()
+        self._complete.add(position)
 
     def on_item_failed(self, position: int, kind: FailureKind, message: str) -> None:
         self._touch()
@@ -96,15 +107,18 @@ class Observer:
         return position in self._saves
 
     async def saved(self) -> dict[int, tuple[SavedArtifact, ...]]:
-        """Wait until all that was made is on disk; the artifacts of each member that is complete.
+        """Wait until all that was made is on disk, however long that takes; the artifacts of each complete member.
 
-        A member whose output could not be stored is among the `failures` instead.
+        Once `given_up`, a member that the disk did not take is among the `unsaved` instead; one whose output can't be
+        stored for a reason of its own is among the `failures`.
         """
-        done: dict[int, tuple[SavedArtifact, ...]] = {}
+        done: dict[int, tuple[SavedArtifact, ...]] = dict.fromkeys(self._complete - self._saves.keys(), ())
         for position, saves in self._saves.items():
             results = await asyncio.gather(*saves, return_exceptions=True)
             errors = [result for result in results if isinstance(result, BaseException)]
-            if errors:
+            if errors and all(map(is_of_the_disk, errors)):
+                self.unsaved.add(position)
+            elif errors:
                 message = f"the output could not be stored: {errors[0]}"
                 self.failures[position] = Failure(FailureKind.SERVER_ERROR.value, message)
             elif position in self._complete:

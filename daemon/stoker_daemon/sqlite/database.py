@@ -7,10 +7,27 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
+from stoker_protocol.errors import ErrorCode, Refused
+
 FILE_NAME = "stoker.sqlite3"
 LOCK_NAME = "stokerd.lock"
 APPLICATION_ID = 0x53544B52
 """`STKR`: what `file` and we ourselves recognise the database by."""
+
+
+RETRY_AFTER_S = 5.0
+"""When a client that was refused for the disk may ask again."""
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""Errors of the disk or the host, which end when somebody mends that."""
 
 
 class StoreError(Exception):
@@ -82,6 +99,15 @@ def open_database(data_dir: Path) -> sqlite3.Connection:
     return connection
 
 
+def refusal(path: Path, error: sqlite3.Error) -> Refused:
+    """The same for a client: what may pass by itself, or a fault."""
+    primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if primary not in _PASSING:
+        return Refused(ErrorCode.INTERNAL, f"the database failed: {explain(path, error)}")
+    hint = "submit again later; what was accepted is safe, and work goes on by itself when the disk is well again"
+    return Refused(ErrorCode.STORAGE_UNAVAILABLE, explain(path, error), hint=hint, retry_after_s=RETRY_AFTER_S)
+
+
 def explain(path: Path, error: sqlite3.Error) -> str:
     """What a database error means to a person, and what to do."""
     text = str(error)
@@ -94,6 +120,8 @@ def explain(path: Path, error: sqlite3.Error) -> str:
         return f"{path}: the database can't be written ({text}); check owner and permissions of the directory"
     if "full" in text:
         return f"{path}: the disk is full ({text}); free some space"
+    if "disk I/O" in text:
+        return f"{path}: the disk failed ({text}); see the kernel's log (dmesg)"
     return f"{path}: {text}"
 
 

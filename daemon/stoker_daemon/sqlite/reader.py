@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from stoker_daemon.sqlite.database import connect
+from stoker_daemon.sqlite.database import connect, refusal
 
 T = TypeVar("T")
 
@@ -16,12 +16,20 @@ class Reader:
     """Owns the reading connection and its thread."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = connect(path, query_only=True)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stoker-reader")
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query that sees the database as of one moment."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._view, query)
+        """Run a query that sees the database as of one moment.
+
+        Raises:
+            Refused: What the query refused; `storage_unavailable` or `internal`: the database can't be read.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._view, query)
+        except sqlite3.Error as error:
+            raise refusal(self._path, error) from error
 
     def close(self) -> None:
         """End the thread after the read at work."""

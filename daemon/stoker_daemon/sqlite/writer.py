@@ -13,13 +13,16 @@ import msgspec
 
 from stoker_daemon.jobs.records import Commit, CommittedEvent, Stop
 from stoker_daemon.ports import Clock
-from stoker_daemon.sqlite.database import explain
+from stoker_daemon.sqlite.database import explain, refusal
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import LifecycleEvent
 
 MAX_GROUP = 256
 """Writes in one commit; more would only make the first of them wait longer."""
+
+PROBE_S = 1.0
+"""How often an idle writer looks whether the trouble with its disk has passed."""
 
 T = TypeVar("T")
 Execute = Callable[..., sqlite3.Cursor]
@@ -34,6 +37,8 @@ class Transaction:
         self.head = head
         self.events: list[CommittedEvent] = []
         self.stops: list[Stop] = []
+        self.has_work = False
+        self.has_ended = False
         self.execute = connection.execute
         self.executemany = connection.executemany
 
@@ -92,7 +97,8 @@ class Writer:
         """Run `work` in a transaction and return its result after the commit.
 
         Raises:
-            Refused: Whatever the work refused, with nothing changed; `shutting_down`; `internal`: no commit possible.
+            Refused: Whatever the work refused, with nothing changed; `shutting_down`; `storage_unavailable` or
+                `internal`: no commit possible.
         """
         assert self._loop is not None, "the writer was not started"
         write = _Write(work, self._loop.create_future())
@@ -113,20 +119,24 @@ class Writer:
         self._connection.close()
 
     def _run(self) -> None:
-        while group := self._next_group():
+        assert self._loop is not None  # set by start
+        while (group := self._next_group()) or not self._is_closing:
             commit = self._commit(group)
-            assert self._loop is not None  # set by start
             self._loop.call_soon_threadsafe(self._deliver, group, commit)
 
     def _next_group(self) -> list[_Write]:
+        """What waits; nothing when it is over, or when it is time to look whether a trouble has passed."""
         with self._wake:
-            self._wake.wait_for(lambda: self._waiting or self._is_closing)
+            self._wake.wait_for(lambda: self._waiting or self._is_closing, PROBE_S if self.trouble else None)
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
 
     def _commit(self, group: list[_Write]) -> Commit:
         transaction = Transaction(self._connection, self._clock.now_ms(), self.head)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            if self.trouble:
+                # Only a transaction that changes something proves that the disk takes it.
+                self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('trouble_ms', ?)", (transaction.now_ms,))
             for write in group:
                 self._attempt(write, transaction)
             self._connection.execute("COMMIT")
@@ -135,7 +145,9 @@ class Writer:
             return Commit()
         self.trouble = ""
         self.head = transaction.head
-        return Commit(tuple(transaction.events), tuple(transaction.stops))
+        return Commit(
+            tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended
+        )
 
     def _attempt(self, write: _Write, transaction: Transaction) -> None:
         """Do one write of a group so that its failure leaves the others as they are."""
@@ -158,7 +170,7 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         for write in group:
-            write.error = Refused(ErrorCode.INTERNAL, f"nothing was stored: {self.trouble}", retry_after_s=1.0)
+            write.error = refusal(self._path, error)
 
     def _deliver(self, group: list[_Write], commit: Commit) -> None:
         for write in group:

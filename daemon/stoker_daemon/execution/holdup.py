@@ -1,0 +1,80 @@
+"""Waits out trouble with the disk: what can't be stored now is kept and tried again, and people are told why."""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from stoker_protocol.errors import ErrorCode, Refused
+
+RETRY_S = 1.0
+"""Between two tries to store something."""
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What is wrong with the host and not with one file: it passes when somebody makes room or mends the disk."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Holdup:
+    """What a lane waits for before it can store what it has; `told` is called when that begins and ends."""
+
+    def __init__(self, lane: str, told: Callable[[], None]) -> None:
+        self.reason = ""
+        """In the disk's own words, from the first that fails until all is stored; else empty."""
+        self._lane = lane
+        self._told = told
+        self._waiting = 0
+
+    async def outlast(self, store: Callable[[], Awaitable[T]], given_up: asyncio.Event) -> T:
+        """Do it until the disk takes it, or until it is given up.
+
+        Raises:
+            OSError, Refused: What was still wrong when it was given up; at once what is not the disk's fault.
+        """
+        is_waiting = False
+        try:
+            while True:
+                try:
+                    return await store()
+                except (OSError, Refused) as error:
+                    if not is_of_the_disk(error) or given_up.is_set():
+                        raise
+                    if not is_waiting:
+                        is_waiting = True
+                        self._begin(str(error))
+                await _wait(given_up)
+        finally:
+            if is_waiting:
+                self._end()
+
+    def _begin(self, reason: str) -> None:
+        self._waiting += 1
+        if not self.reason:
+            self.reason = reason
+            log.warning("held up by the disk", lane=self._lane, why=reason)
+            self._told()
+
+    def _end(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self.reason = ""
+            log.info("no longer held up by the disk", lane=self._lane)
+            self._told()
+
+
+def is_of_the_disk(error: BaseException) -> bool:
+    """Whether the disk is to blame, so that the same may go well later."""
+    if isinstance(error, Refused):
+        return error.code in (ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.INTERNAL)
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS
+
+
+async def _wait(given_up: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(given_up.wait(), RETRY_S)
+    except TimeoutError:
+        return
