@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -55,14 +55,17 @@ class Disk:
         with suppress(OSError), self._folder(path.parent) as folder:
             _remove(temporary_name(path.name), folder)
 
-    def write(self, path: PurePosixPath, data: bytes) -> None:
-        """Put a file on disk for good, in place of the one that had its name."""
+    def write(self, folder: PurePosixPath, files: Mapping[str, bytes]) -> None:
+        """Put files on disk for good, in place of those that had their names; all are complete before the first is."""
         try:
-            self.stage(path, data)
-            self.publish(path)
-            self.sync(path.parent)
+            for name, data in files.items():
+                self.stage(folder / name, data)
+            for name in files:
+                self.publish(folder / name)
+            self.sync(folder)
         except OSError:
-            self.discard(path)
+            for name in files:
+                self.discard(folder / name)
             raise
 
     def read(self, path: PurePosixPath, offset: int, length: int) -> bytes:

@@ -15,9 +15,12 @@ IMAGES = "images"
 FILES = "files"
 METADATA = "metadata"
 SUMMARY = "batch_info.json"
+INDEX = "index.html"
+CONTACT_SHEET = "contact_sheet.png"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWNED = re.compile(r"\.?(?P<stem>(?P<index>[0-9]{5,})_[0-9]+)\.[a-z0-9]{1,10}(\.part)?")
+_TELLING = re.compile(r"\.?(batch_info\.json|index(_[0-9]+)?\.html|contact_sheet(_[0-9]+)?\.png)(\.part)?")
 
 
 def job_folder(job_id: str, created_ms: int) -> PurePosixPath:
@@ -47,6 +50,22 @@ def artifact_path(member: Member, output: int, made: Output) -> PurePosixPath:
 def record_path(member: Member, output: int) -> PurePosixPath:
     """Where the provenance record of an output lies. Raises Refused: `bad_request`: see `job_folder`."""
     return job_folder(member.job_id, member.created_ms) / METADATA / f"{_stem(member, output)}.json"
+
+
+def record_beside(path: PurePosixPath) -> PurePosixPath:
+    """Where the record of the output with that path lies."""
+    return path.parent.parent / METADATA / f"{path.stem}.json"
+
+
+def page_name(name: str, page: int) -> str:
+    """What page 0, 1, ... of a file that comes in pages is called: `index.html`, `index_2.html` ..."""
+    stem, _, suffix = name.partition(".")
+    return name if page == 0 else f"{stem}_{page + 1}.{suffix}"
+
+
+def is_about_the_job(name: str) -> bool:
+    """Whether a file of that name, right in a job's folder, is one that tells of the whole job."""
+    return _TELLING.fullmatch(name) is not None
 
 
 def is_inside(path: PurePosixPath) -> bool:

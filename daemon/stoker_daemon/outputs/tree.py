@@ -6,16 +6,22 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import structlog
+
 from stoker_daemon.jobs.records import JobFolder, Member, Output, Run, SavedArtifact
 from stoker_daemon.outputs import layout, tidying
 from stoker_daemon.outputs.disk import Disk
 from stoker_daemon.outputs.disk_thread import DiskThread
+from stoker_daemon.outputs.pages import Page, pages_of
+from stoker_daemon.outputs.pictures import Sheet, read_pictures
 from stoker_daemon.outputs.provenance import Origin
 from stoker_daemon.outputs.saving import Save, save_all
+from stoker_daemon.outputs.sheet_process import SheetError, drawn
 from stoker_daemon.outputs.summary import summary
 from stoker_daemon.ports import Clock
 from stoker_protocol.errors import ErrorCode, Refused
 
+log = structlog.get_logger()
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
@@ -27,6 +33,7 @@ class OutputTree:
 
     def __init__(self, data_dir: Path, clock: Clock) -> None:
         self._clock = clock
+        self._data_dir = data_dir
         self._disk = Disk(data_dir)
         self._writer = DiskThread("outputs-writer")
         self._reader = DiskThread("outputs-reader")
@@ -71,9 +78,11 @@ class OutputTree:
             raise
 
     async def sum_up(self, folder: JobFolder) -> None:
-        """Write the summary file of a final job. Raises OSError."""
-        path = layout.job_folder(folder.job.job_id, folder.job.created_at_ms) / layout.SUMMARY
-        await self._writer.do(lambda: self._disk.write(path, summary(folder)))
+        """Write the summary file of a final job, and for people its pages and contact sheets. Raises OSError."""
+        place = layout.job_folder(folder.job.job_id, folder.job.created_at_ms)
+        await self._writer.do(lambda: self._disk.write(place, {layout.SUMMARY: summary(folder)}))
+        for page in pages_of(folder):
+            await self._show(page, place)
 
     async def forget_unknown(self, members: Sequence[Member], known: frozenset[str]) -> int:
         """Remove files of these items that are not `known` paths, and their records; how many. Raises OSError."""
@@ -88,3 +97,18 @@ class OutputTree:
         """Finish what was begun and end the threads; one that hangs in the disk is left to the end of the process."""
         await self._writer.close()
         await self._reader.close()
+
+    async def _show(self, page: Page, place: PurePosixPath) -> None:
+        pictures = await self._reader.do(partial(read_pictures, self._disk, page.artifacts))
+        sheet = await self._draw(page.sheet(pictures))
+        await self._writer.do(lambda: self._disk.write(place, page.files(pictures, sheet)))
+
+    async def _draw(self, sheet: Sheet | None) -> bytes | None:
+        """A contact sheet if it can be drawn; a job is no less complete without."""
+        if sheet is None:
+            return None
+        try:
+            return await drawn(self._data_dir, sheet)
+        except (SheetError, OSError) as error:
+            log.warning("a contact sheet could not be drawn", job=sheet.title, why=str(error))
+            return None
