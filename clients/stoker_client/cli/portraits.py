@@ -81,6 +81,8 @@ def _took(job: Job) -> str:
 
 
 def _doing(lane: Lane) -> str:
+    if lane.held_up:
+        return click.style(f"waits for the disk, keeps what it made: {clean(lane.held_up)}", fg="yellow")
     model = clean(f"{lane.engine}/{lane.model}")
     match lane.state:
         case "running":
