@@ -63,8 +63,7 @@ class Watch:
         self._named = None if job_ids is None else list(dict.fromkeys(job_ids))
         self._previews = previews
         self._progress = progress
-        is_one = self._named is not None and len(self._named) == 1
-        self._follower = Follower(topic_of_job(self._named[0]) if self._named and is_one else "")
+        self._follower = Follower(topic_of_job(job_ids[0]) if job_ids is not None and len(job_ids) == 1 else "")
         self._advice = Advice.RESYNC
         self._has_begun = False
         self.jobs: dict[str, Job] = {}
