@@ -163,6 +163,10 @@ class JobStore(Protocol):
         """Commit an event that changes nothing else."""
         ...
 
+    async def finish_sweeps(self) -> int:
+        """Bring to their ends the cancels and retries of large jobs that an earlier daemon began; how many."""
+        ...
+
     async def interrupted(self) -> list[Interrupted]:
         """Runs that an earlier daemon left without an outcome."""
         ...

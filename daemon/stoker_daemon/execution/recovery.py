@@ -1,4 +1,4 @@
-"""What a new daemon does before it takes work: settle the runs that the end of an earlier one cut short."""
+"""What a new daemon does before it takes work: settle what the end of an earlier one cut short."""
 
 import structlog
 
@@ -8,7 +8,9 @@ log = structlog.get_logger()
 
 
 async def settle_interrupted(store: JobStore, artifacts: Artifacts) -> int:
-    """Remove what those runs left half-done and hand their items back; how many runs there were."""
+    """End cancels and retries cut short, remove what runs left half-done, hand their items back; how many runs."""
+    if swept := await store.finish_sweeps():
+        log.info("ended cancels and retries that were cut short", jobs=swept)
     runs = await store.interrupted()
     for run in runs:
         removed = await artifacts.forget_unknown(run.members, run.known_paths)

@@ -43,7 +43,7 @@ ITEM_MOVES: dict[ItemState, dict[Cause, ItemState]] = {
 _J = JobState
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     _J.WAITING: frozenset({_J.QUEUED, _J.CANCELLED}),
-    _J.QUEUED: frozenset({_J.RUNNING, _J.CANCELLED, _J.FAILED}),
+    _J.QUEUED: frozenset({_J.RUNNING, _J.CANCELLING, _J.CANCELLED, _J.FAILED}),
     _J.RUNNING: frozenset({_J.CANCELLING, _J.CANCELLED, _J.SUCCEEDED, _J.FAILED}),
     _J.CANCELLING: frozenset({_J.CANCELLED, _J.SUCCEEDED, _J.FAILED}),
     _J.SUCCEEDED: frozenset({_J.QUEUED, _J.RUNNING}),

@@ -1,82 +1,24 @@
-"""What people do to work that is there: cancel, retry, pause, resume; each says what it did and may be repeated."""
-
-import sqlite3
-from collections import Counter
-from collections.abc import Sequence
+"""What people do to work that is there: move, pause, resume; each says what it did and may be repeated."""
 
 import msgspec
 
-from stoker_daemon.jobs.lifecycle import ITEM_MOVES, Cause, move_item
-from stoker_daemon.sqlite.rows import job_key_of, move_items, move_ready, read_job, release_job, stop_runs, to_pause
+from stoker_daemon.sqlite.rows import job_key_of, read_job, release_job, stop_runs, to_pause
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import (
     QUEUE_TOPIC,
-    JobCancelled,
     JobMoved,
     JobPaused,
     JobResumed,
-    JobRetried,
     QueuePaused,
     QueueResumed,
     topic_of_job,
 )
-from stoker_protocol.jobs import ItemState, Job, JobState, Pause, Priority
-from stoker_protocol.replies import CancelledJob, Moved, Paused, Resumed, Retried
-from stoker_protocol.requests import Cancel, Move, Retry
+from stoker_protocol.jobs import Job, JobState, Pause, Priority
+from stoker_protocol.replies import Moved, Paused, Resumed
+from stoker_protocol.requests import Move
 
-IDLE_REASON = "idle: no items were added for long; append or seal, then resume"
-
-
-def read_jobs_to_cancel(connection: sqlite3.Connection, request: Cancel) -> list[int]:
-    """The rows of the jobs that a cancel names, or that its scope means.
-
-    Raises:
-        Refused: `not_found`: one of those named.
-    """
-    if request.job_ids is not None:
-        named = [job_key_of(connection.execute, job_id, field="job_ids") for job_id in request.job_ids]
-        return list(dict.fromkeys(named))
-    wanted = " AND state = 'queued'" if request.scope == "queued" else ""
-    rows = connection.execute(f"SELECT job_key FROM jobs WHERE finished_ms IS NULL{wanted} ORDER BY job_key")
-    return [job_key for (job_key,) in rows]
-
-
-def cancel(transaction: Transaction, job_keys: Sequence[int], scope: str | None, author: str) -> list[CancelledJob]:
-    """Drop what waits of these jobs and have the runs at work on them stopped; of those `queued`, what still is."""
-    jobs = [(job_key, read_job(transaction.execute, job_key)) for job_key in job_keys]
-    is_meant = {JobState.QUEUED} if scope == "queued" else set(JobState)
-    return [_cancel(transaction, job_key, job, author) for job_key, job in jobs if job.state in is_meant]
-
-
-def retry(transaction: Transaction, request: Retry, author: str) -> Retried:
-    """Send items of a job back to the queue with fresh attempts; the same `rev` again does nothing more.
-
-    Raises:
-        Refused: `not_found`; `conflict`: the job was changed since `rev`; `invalid_state`: nothing to retry.
-    """
-    job_key = job_key_of(transaction.execute, request.job_id)
-    before = read_job(transaction.execute, job_key)
-    retried_rev, retried_items = transaction.execute(
-        "SELECT retried_rev, retried_items FROM jobs WHERE job_key = ?", (job_key,)
-    ).fetchone()
-    if request.rev == retried_rev:
-        return Retried(job_id=request.job_id, requeued=retried_items, rev=before.rev)
-    _check_rev(request.job_id, request.rev, before)
-    if before.state is JobState.CANCELLING:
-        _check_active(before)
-    moves = _requeue(transaction, job_key, request)
-    requeued = sum(moves.values())
-    if not requeued:
-        raise _nothing_to_retry(request, before)
-    move_ready(transaction, job_key, requeued)
-    transaction.execute(
-        "UPDATE jobs SET rev = rev + 1, retried_rev = ?, retried_items = ? WHERE job_key = ?",
-        (request.rev, requeued, job_key),
-    )
-    job = move_items(transaction, job_key, moves)
-    transaction.tell(topic_of_job(job.job_id), JobRetried(job=job, author=author, requeued=requeued))
-    return Retried(job_id=job.job_id, requeued=requeued, rev=job.rev)
+IDLE_REASON = "idle: no items were added for long; it goes on with the next append, with seal, or with resume"
 
 
 def move(transaction: Transaction, request: Move, author: str) -> Moved:
@@ -90,7 +32,7 @@ def move(transaction: Transaction, request: Move, author: str) -> Moved:
     (moved_rev,) = transaction.execute("SELECT moved_rev FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
     if request.rev == moved_rev:
         return Moved(job_id=before.job_id, priority=before.priority, rev=before.rev)
-    _check_rev(request.job_id, request.rev, before)
+    check_rev(request.job_id, request.rev, before)
     _check_active(before)
     priority = request.priority or before.priority
     place = _front(transaction, priority) if request.front else job_key
@@ -175,6 +117,7 @@ def resume_queue(transaction: Transaction, author: str) -> Resumed:
     """Let all work go on."""
     was_paused = transaction.execute("DELETE FROM queue_pause").rowcount > 0
     if was_paused:
+        transaction.has_work = True
         transaction.tell(QUEUE_TOPIC, QueueResumed(author=author))
     return Resumed(was_paused=was_paused)
 
@@ -184,28 +127,8 @@ def queue_pause(transaction: Transaction) -> Pause | None:
     return to_pause(transaction.execute("SELECT reason, author, at_ms FROM queue_pause").fetchone())
 
 
-def _cancel(transaction: Transaction, job_key: int, before: Job, author: str) -> CancelledJob:
-    if before.state.is_final:
-        return CancelledJob(before.job_id, before.state, dropped=0, stopping=0)
-    dropped = transaction.execute(
-        "UPDATE items SET state = 'cancelled', not_before_ms = NULL WHERE job_key = ? AND state = 'pending'",
-        (job_key,),
-    ).rowcount
-    transaction.execute("UPDATE lots SET ready = 0 WHERE job_key = ?", (job_key,))
-    is_first = before.state is not JobState.CANCELLING
-    if is_first:
-        transaction.execute("UPDATE jobs SET rev = rev + 1 WHERE job_key = ?", (job_key,))
-    if before.items.running:
-        transaction.execute("UPDATE jobs SET state = 'cancelling' WHERE job_key = ?", (job_key,))
-    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): dropped}, seal=True)
-    stop_runs(transaction, "cancel", job_key)
-    if is_first:
-        event = JobCancelled(job=job, author=author, dropped=dropped, stopping=job.items.running)
-        transaction.tell(topic_of_job(job.job_id), event)
-    return CancelledJob(job.job_id, job.state, dropped=dropped, stopping=job.items.running)
-
-
-def _check_rev(job_id: str, rev: int, before: Job) -> None:
+def check_rev(job_id: str, rev: int, before: Job) -> None:
+    """Refuse what was decided by an older state of the job. Raises Refused: `conflict`."""
     if rev != before.rev:
         raise Refused(
             ErrorCode.CONFLICT,
@@ -231,30 +154,3 @@ def _front(transaction: Transaction, priority: Priority) -> int:
         "SELECT coalesce(min(oldest), 0) FROM heads WHERE priority = ?", (priority.rank,)
     ).fetchone()
     return first - 1
-
-
-def _requeue(transaction: Transaction, job_key: int, request: Retry) -> Counter[tuple[ItemState, ItemState]]:
-    moves: Counter[tuple[ItemState, ItemState]] = Counter()
-    for state in dict.fromkeys(request.states):
-        if Cause.RETRY not in ITEM_MOVES[state]:
-            raise Refused(
-                ErrorCode.BAD_REQUEST,
-                f"items that are {state} can't be retried",
-                field="states",
-                hint="one of: " + ", ".join(s for s, causes in ITEM_MOVES.items() if Cause.RETRY in causes),
-            )
-        moves[state, move_item(state, Cause.RETRY)] = transaction.execute(
-            "UPDATE items SET state = 'pending', attempts = 0, crashes = 0, alone = 0, error_kind = NULL,"
-            " error_message = NULL WHERE job_key = ? AND state = ?",
-            (job_key, state.value),
-        ).rowcount
-    return moves
-
-
-def _nothing_to_retry(request: Retry, job: Job) -> Refused:
-    return Refused(
-        ErrorCode.INVALID_STATE,
-        f"job {job.job_id} has no items that are {' or '.join(request.states)}",
-        field="states",
-        hint=f"the job is {job.state}: {job.items.failed} failed, {job.items.cancelled} cancelled",
-    )

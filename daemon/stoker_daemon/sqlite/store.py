@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
+from msgspec import structs
+
 from stoker_daemon.jobs.records import Commit, Interrupted, JobFolder, OpenJob, Recorded, Result, Run, Signature
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
-from stoker_daemon.sqlite import accepting, claiming, controlling, reading, recovering
-from stoker_daemon.sqlite.database import FILE_NAME, Lock, open_database
+from stoker_daemon.sqlite import accepting, claiming, controlling, reading, recovering, sweeping
+from stoker_daemon.sqlite.database import FILE_NAME, Lock
+from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer
@@ -74,6 +77,7 @@ class Store:
         self._boot = boot
         self._max_pending = max_pending
         self._run_numbers = count(1)
+        self._swept: set[int] = set()
         self._writer = Writer(connection, data_dir / FILE_NAME, clock)
         self._reader = Reader(data_dir / FILE_NAME)
         self._write, self._read = self._writer.write, self._reader.read
@@ -121,15 +125,19 @@ class Store:
     # What people do to it
 
     async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]:
-        job_keys = await self._read(lambda connection: controlling.read_jobs_to_cancel(connection, request))
+        job_keys = await self._read(lambda connection: sweeping.read_jobs_to_cancel(connection, request))
         done: list[CancelledJob] = []
         for start in range(0, len(job_keys), CANCELS_AT_ONCE):
             some = job_keys[start : start + CANCELS_AT_ONCE]
-            done += await self._write(lambda tx, some=some: controlling.cancel(tx, some, request.scope, author))
+            begun = await self._write(lambda tx, some=some: sweeping.cancel(tx, some, request.scope, author))
+            for reply, unfinished in begun:
+                done.append(await self._finish_cancel(reply, unfinished, author))
         return done
 
     async def retry(self, request: Retry, author: str) -> Retried:
-        return await self._write(lambda tx: controlling.retry(tx, request, author))
+        reply, unfinished = await self._write(lambda tx: sweeping.retry(tx, request, author))
+        await self._sweep(unfinished, author)
+        return reply
 
     async def move(self, request: Move, author: str) -> Moved:
         return await self._write(lambda tx: controlling.move(tx, request, author))
@@ -170,6 +178,12 @@ class Store:
 
     # What a new daemon does first
 
+    async def finish_sweeps(self) -> int:
+        unfinished = await self._read(sweeping.read_unfinished)
+        for job_key in unfinished:
+            await self._sweep(job_key, "stokerd")
+        return len(unfinished)
+
     async def interrupted(self) -> list[Interrupted]:
         return await self._read(recovering.read_interrupted)
 
@@ -204,6 +218,25 @@ class Store:
 
     async def events_since(self, request: EventsSince) -> EventsPage:
         return await self._read(lambda connection: reading.read_events(connection, request, self.instance_id))
+
+    async def _finish_cancel(self, reply: CancelledJob, unfinished: int | None, author: str) -> CancelledJob:
+        if unfinished is None:
+            return reply
+        await self._sweep(unfinished, author)
+        job = await self._read(lambda connection: reading.read_one_job(connection, reply.job_id))
+        return structs.replace(reply, state=job.job.state)
+
+    async def _sweep(self, job_key: int | None, author: str) -> None:
+        """Bring a cancel or retry of a large job to its end, unless somebody is at it already."""
+        if job_key is None or job_key in self._swept:
+            return
+        self._swept.add(job_key)
+        start: int | None = 0
+        try:
+            while start is not None:
+                start = await self._write(lambda tx, at=start: sweeping.sweep(tx, job_key, at, author))
+        finally:
+            self._swept.remove(job_key)
 
     def _next_run_id(self) -> str:
         return f"{self._boot}.{next(self._run_numbers)}"

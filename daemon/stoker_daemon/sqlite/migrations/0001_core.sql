@@ -45,6 +45,7 @@ CREATE TABLE jobs (
     rev INTEGER NOT NULL DEFAULT 0,
     retried_rev INTEGER,
     retried_items INTEGER,
+    retrying TEXT, -- while items go back to the queue: the states of those that do, with commas between
     moved_rev INTEGER,
     total INTEGER NOT NULL CHECK (total >= 1),
     pending INTEGER NOT NULL CHECK (pending >= 0),
@@ -71,6 +72,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_active ON jobs (job_key) WHERE finished_ms IS NULL;
 CREATE INDEX jobs_unsummed ON jobs (job_key) WHERE finished_ms IS NOT NULL AND is_summed = 0;
 
+CREATE INDEX jobs_retrying ON jobs (job_key) WHERE retrying IS NOT NULL;
 CREATE INDEX jobs_open ON jobs (appended_ms) WHERE is_open = 1;
 
 -- What waits and runs in all, so that nobody has to count: kept by the triggers below.
