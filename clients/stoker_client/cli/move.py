@@ -12,7 +12,10 @@ from stoker_protocol.jobs import Priority
 @click.option("--priority", type=click.Choice([str(p) for p in Priority]), help="The new priority.")
 @click.option("--front", is_flag=True, help="The first place in its priority.")
 def move(shared: Shared, job_id: str, priority: str | None, front: bool) -> None:
-    """Give JOB another priority, or the first place in it; runs at work go on."""
+    """Give JOB another priority, or the first place in its own.
+
+    Runs at work go on.
+    """
     if priority is None and not front:
         raise click.UsageError("Say where to: --priority PRIORITY, --front or both.")
     with shared.client() as client:

@@ -110,7 +110,7 @@ def clock(ms: int) -> str:
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `4 d 3 h`."""
     seconds = max(seconds, 0.0)
-    if seconds < 10:
+    if seconds < 9.95:  # what rounds to 10.0 is `10 s`
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
@@ -120,13 +120,6 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60:02} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    if count < 1 << 10:
-        return f"{count} B"
-    return f"{count / (1 << 10):.0f} KiB" if count < 1 << 20 else f"{count / (1 << 20):.1f} MiB"
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int], to_right: Sequence[bool]) -> str:

@@ -56,21 +56,26 @@ def environment(endpoint: str, more: dict[str, str]) -> dict[str, str]:
     return {**plain, "STOKER_ENDPOINT": endpoint, "TERM": "xterm-256color", "COLUMNS": "100", **more}
 
 
-class Terminal:
-    """`stoker` on a terminal: `screen` is all that was printed so far."""
+class Shown:
+    """A running `stoker`: `screen` is all that it printed so far, errors too."""
 
     def __init__(self, process: subprocess.Popen[bytes], handle: int) -> None:
-        self.process = process
+        self._process = process
         self._handle = handle
         self._printed = b""
 
     @property
     def screen(self) -> str:
         """All that was printed so far, with its control characters."""
-        with suppress(BlockingIOError, OSError):  # nothing more for now, or the process closed its end
+        with suppress(OSError):  # nothing more for now, or the process closed its end
             while data := os.read(self._handle, 65536):
                 self._printed += data
         return self._printed.decode(errors="replace")
+
+    @property
+    def lines(self) -> list[Any]:
+        """What was printed so far, as JSON lines."""
+        return [json.loads(line) for line in self.screen.splitlines(keepends=True) if line.endswith("\n")]
 
     def wait_for(self, condition: Callable[[str], bool]) -> str:
         """The screen when the condition holds."""
@@ -86,24 +91,39 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl+C."""
-        self.process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """The exit code, once the process has ended."""
-        return self.process.wait(PATIENCE_S)
+        return self._process.wait(PATIENCE_S)
 
 
 @contextmanager
-def terminal(*args: str, endpoint: str = "", **env: str) -> Generator[Terminal]:
+def terminal(*args: str, endpoint: str = "", **env: str) -> Generator[Shown]:
     """Run `stoker` on a terminal of its own."""
     ours, theirs = pty.openpty()
+    with _running(args, endpoint, env, ours, theirs) as shown:
+        yield shown
+
+
+@contextmanager
+def piped(*args: str, endpoint: str = "", **env: str) -> Generator[Shown]:
+    """Run `stoker` into a pipe."""
+    ours, theirs = os.pipe()
+    with _running(args, endpoint, env, ours, theirs) as shown:
+        yield shown
+
+
+@contextmanager
+def _running(args: tuple[str, ...], endpoint: str, env: dict[str, str], ours: int, theirs: int) -> Generator[Shown]:
     os.set_blocking(ours, False)
+    stdin = theirs if os.isatty(theirs) else subprocess.DEVNULL
     process = subprocess.Popen(
-        command(*args), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(endpoint, env)
+        command(*args), stdin=stdin, stdout=theirs, stderr=theirs, env=environment(endpoint, env)
     )
     os.close(theirs)
     try:
-        yield Terminal(process, ours)
+        yield Shown(process, ours)
     finally:
         process.kill()
         process.wait(PATIENCE_S)

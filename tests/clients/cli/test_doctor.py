@@ -1,0 +1,53 @@
+"""`stoker doctor`: what is not well, and what to do."""
+
+from tests.clients.cli.conftest import Stoker
+from tests.fakes.daemon import FakeDaemon
+
+UNWELL = {
+    "v": 1,
+    "re": "health",
+    "ready": False,
+    "findings": [{"part": "engine sprites", "ok": False, "detail": "it is down"}],
+}
+
+
+def parts(shape: dict[str, list[dict[str, object]]]) -> dict[object, object]:
+    """Whether each part is well."""
+    return {check["part"]: check["ok"] for check in shape["checks"]}
+
+
+def test_all_is_well(stoker: Stoker) -> None:
+    """We expect exit code 0 and each part looked at: the way there, versions, events, the daemon's own findings."""
+    ran = stoker("doctor", "--json")
+    assert ran.code == 0
+    assert parts(ran.json) == dict.fromkeys(["daemon", "version", "you", "clock", "events", "store"], True)
+    assert "All is well" in stoker("doctor").out
+
+
+def test_nobody_answers(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect exit code 5 and how to start a daemon."""
+    daemon.stop()
+    ran = stoker("doctor", "--timeout", "0.3", "--json")
+    assert ran.code == 5
+    assert parts(ran.json) == {"daemon": False}
+    assert "stokerd" in ran.json["checks"][0]["advice"]
+
+
+def test_the_daemons_own_findings_count(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect exit code 5 when the daemon itself finds that a part is not well, and its words."""
+    daemon.answer_instead("health", UNWELL)
+    ran = stoker("doctor", "--json")
+    assert ran.code == 5
+    assert [part for part, ok in parts(ran.json).items() if not ok] == ["engine sprites"]
+    daemon.answer_instead("health", UNWELL)
+    assert "it is down" in stoker("doctor").out
+
+
+def test_silent_events_are_noticed(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect exit code 5 and the port to look at when the events socket can't be reached."""
+    daemon.world.event_endpoints = ["tcp://127.0.0.1:1"]
+    ran = stoker("doctor", "--json")
+    assert ran.code == 5
+    (events,) = (check for check in ran.json["checks"] if check["part"] == "events")
+    assert not events["ok"]
+    assert "port 1 " in events["advice"]

@@ -1,0 +1,118 @@
+"""The first minute: greeting, help with examples, completion; and that commands load only what they need."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from tests.clients.cli.conftest import Stoker
+from tests.clients.cli.running import PATIENCE_S, environment, run_process
+from tests.fakes.daemon import FakeDaemon
+
+from stoker_client.cli import VERBS
+
+NAMES = [name for names in VERBS.values() for name in names]
+HEAVY = {"asyncio", "rich", "zmq.asyncio", "subprocess", "http", "stoker_client.async_client"}
+
+
+def test_the_greeting_has_three_commands(stoker: Stoker) -> None:
+    """We expect `stoker` alone to greet, to show three commands to begin with, and to succeed."""
+    ran = stoker()
+    assert ran.code == 0
+    assert [line.split()[1] for line in ran.out.splitlines() if line.startswith("  stoker")] == [
+        *("demo", "generate", "status"),
+    ]
+
+
+def test_help_lists_commands_and_exit_codes(stoker: Stoker) -> None:
+    """We expect `stoker --help` to list each command with a whole sentence, and each exit code."""
+    out = stoker("--help").out
+    for name in NAMES:
+        (line,) = (line for line in out.splitlines() if line.startswith(f"  {name} "))
+        assert re.search(r"[^.]\.$", line), f"the first sentence of {name} is cut or goes on in the next line"
+    for code in ("0", "1", "2", "3", "4", "5", "6", "130"):
+        assert f"\n    {code} " in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_command_has_examples(stoker: Stoker, name: str) -> None:
+    """We expect the help of each command to end with commands that can be typed, each of them that command."""
+    ran = stoker(name, "--help")
+    assert ran.code == 0
+    _, _, examples = ran.out.partition("Examples:\n")
+    assert examples.strip()
+    assert all(f"stoker {name}" in line for line in examples.strip().splitlines())
+    assert stoker(name, "-h").out == ran.out
+
+
+def test_the_version_is_told(stoker: Stoker) -> None:
+    """We expect `--version` to say which one it is."""
+    assert stoker("--version").out.startswith("stoker 0")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
+def test_a_command_loads_only_itself(name: str) -> None:
+    """We expect a command's module to load no other command, and nothing heavy before it is needed."""
+    others = {f"stoker_client.cli.{other}" for other in NAMES if other != name}
+    code = f"import sys, stoker_client.cli.{name}, stoker_client.sync_client; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    loaded = set(out.stdout.split())
+    assert not loaded & others
+    assert not loaded & HEAVY
+
+
+def test_help_needs_no_sockets() -> None:
+    """We expect help to be printed without loading ZeroMQ."""
+    code = "import sys; from stoker_client.cli import run; run(['generate', '--help']); print('zmq' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert out.stdout.splitlines()[-1] == "False"
+
+
+def complete(endpoint: str, *words: str) -> str:
+    """What bash would offer for a command line, as click is asked for it."""
+    line = {"_STOKER_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    return run_process(endpoint=endpoint, **line).out
+
+
+def test_commands_are_completed() -> None:
+    """We expect the shell to complete the names of commands and options."""
+    assert complete("", "stoker", "st").split() == ["plain,status"]
+    assert "plain,--priority" in complete("", "stoker", "generate", "--pri")
+
+
+def test_jobs_and_models_are_completed(daemon: FakeDaemon) -> None:
+    """We expect the shell to complete ids of jobs, models and engines as the daemon knows them."""
+    daemon.add_job("mine")
+    daemon.add_job("yours")
+    assert complete(daemon.control, "stoker", "watch", "m").split() == ["plain,mine"]
+    assert complete(daemon.control, "stoker", "generate", "--model", "pl").split() == ["plain,plain"]
+    assert complete(daemon.control, "stoker", "generate", "--engine", "spr").split() == ["plain,sprites"]
+
+
+def test_completion_is_silent_without_a_daemon() -> None:
+    """We expect no completions and no words when nobody answers."""
+    ran = run_process(
+        endpoint="tcp://127.0.0.1:1", _STOKER_COMPLETE="bash_complete", COMP_WORDS="stoker watch ", COMP_CWORD="2"
+    )
+    assert (ran.out.strip(), ran.err) == ("", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed(stoker: Stoker, shell: str) -> None:
+    """We expect a script for the shell that asks this command."""
+    out = stoker("completion", shell).out
+    assert f"_STOKER_COMPLETE={shell}_complete" in out
+
+
+def test_bash_takes_the_script(daemon: FakeDaemon, stoker: Stoker) -> None:
+    """We expect bash to accept the script and to know then how `stoker` is completed."""
+    script = stoker("completion", "bash").out
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\ncomplete -p stoker"],
+        env=environment(daemon.control, {}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0
+    assert "_stoker_completion" in done.stdout
