@@ -11,8 +11,7 @@ from msgspec import structs
 from stoker_daemon.jobs.records import Commit, Interrupted, JobFolder, OpenJob, Recorded, Result, Run, Signature
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
 from stoker_daemon.sqlite import accepting, claiming, controlling, reading, recovering, sweeping
-from stoker_daemon.sqlite.database import FILE_NAME, Lock
-from stoker_daemon.sqlite.migrating import open_database
+from stoker_daemon.sqlite.database import FILE_NAME, Lock, open_database
 from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer
