@@ -23,6 +23,7 @@ from stoker_daemon import handlers, log
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.engines.python import PythonEngine, end_leftover
+from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
@@ -242,6 +243,7 @@ class StokerDaemon:
             clock=self._clock,
             store=self._store,
             artifacts=artifacts,
+            cleaning=OutputCleaning(self._store, artifacts, self._clock),
             engines=engines,
             default_engine=next(iter(engines)),
             lanes=lanes,

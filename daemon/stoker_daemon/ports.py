@@ -6,9 +6,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from stoker_daemon.jobs.records import (
     Commit,
+    Files,
     Head,
     Interrupted,
     JobFolder,
+    KeptFiles,
+    Leaving,
     Member,
     OpenJob,
     Output,
@@ -25,12 +28,15 @@ from stoker_protocol.replies import (
     Appended,
     ArtifactsPage,
     CancelledJob,
+    DiskSpace,
     EventsPage,
     Finding,
     ItemsPage,
     JobReply,
     JobsPage,
     Moved,
+    OutputsCleaned,
+    OutputTotal,
     Paused,
     Resumed,
     Retried,
@@ -39,11 +45,13 @@ from stoker_protocol.replies import (
 from stoker_protocol.requests import (
     Append,
     Cancel,
+    CleanOutputs,
     EventsSince,
     GetSnapshot,
     ListArtifacts,
     ListItems,
     ListJobs,
+    ListOutputs,
     Move,
     PauseWork,
     ResumeWork,
@@ -183,6 +191,26 @@ class JobStore(Protocol):
         """Remember that the summary file of a job is written."""
         ...
 
+    async def kept_files(self, request: ListOutputs) -> tuple[list[KeptFiles], str]:
+        """A page of jobs that have files, and its cursor."""
+        ...
+
+    async def output_totals(self) -> list[OutputTotal]:
+        """What all artifacts amount to, by engine, model and media type."""
+        ...
+
+    async def cleanable(self, before_ms: int) -> tuple[int, Files]:
+        """How many final jobs ended until then and still have their files, and what these amount to."""
+        ...
+
+    async def begin_leaving(self, before_ms: int) -> Leaving | None:
+        """A job whose files are to be removed: one that was begun with, or the first of those that ended until then."""
+        ...
+
+    async def forget_some_artifacts(self, leaving: Leaving) -> Files | None:
+        """Remove rows of artifacts whose files are gone, or None: there were none left, and the job is done with."""
+        ...
+
     def subscribe(self, listener: Callable[[Commit], None]) -> None:
         """Call the listener on the loop after each commit that has something to tell."""
         ...
@@ -276,6 +304,27 @@ class Artifacts(Protocol):
         ...
 
 
+    def folder(self, job_id: str, created_ms: int) -> str:
+        """The folder of a job, relative to the data directory."""
+        ...
+
+    async def space(self) -> DiskSpace:
+        """The disk that the tree is on."""
+        ...
+
+    async def remove_some(self, job_id: str, created_ms: int) -> bool:
+        """Remove some of a job's files; False: none of ours is left. What people put there stays. Raises OSError."""
+        ...
+
+
+class Cleaning(Protocol):
+    """Who removes the files of jobs."""
+
+    async def clean(self, request: CleanOutputs) -> OutputsCleaned:
+        """Remove what can be removed in a moment. Raises Refused."""
+        ...
+
+
 class LaneStatus(Protocol):
     """What handlers may know of the lanes."""
 
@@ -297,6 +346,7 @@ class Services:
     clock: Clock
     store: JobStore
     artifacts: Artifacts
+    cleaning: Cleaning
     engines: Mapping[str, Engine]
     default_engine: str
     lanes: LaneStatus

@@ -201,6 +201,57 @@ class ArtifactBytes(Reply, frozen=True, tag="artifact_bytes", kw_only=True):
     sha256: str
 
 
+class JobOutputs(Struct, frozen=True):
+    """The files of one job: their folder, relative to the daemon's data directory, how many and how many bytes."""
+
+    job_id: str
+    name: str
+    state: JobState
+    folder: str
+    artifacts: int
+    bytes: int
+    created_at_ms: int
+
+
+class OutputTotal(Struct, frozen=True):
+    """All files of one kind."""
+
+    engine: str
+    model: str
+    media_type: str
+    artifacts: int
+    bytes: int
+
+
+class DiskSpace(Struct, frozen=True):
+    """The disk that the outputs are on, in bytes."""
+
+    total: int
+    free: int
+
+
+class OutputsPage(Reply, frozen=True, tag="outputs", kw_only=True):
+    """Answers `outputs`; an empty `cursor` means that this was the last page.
+
+    `totals` are there if they were asked for, those of the most bytes first.
+    """
+
+    jobs: list[JobOutputs]
+    disk: DiskSpace
+    totals: list[OutputTotal] | None = None
+    cursor: str = ""
+
+
+class OutputsCleaned(Reply, frozen=True, tag="outputs_cleaned", kw_only=True):
+    """Answers `clean_outputs`: what was removed, or with `dry_run` would be. `more`: ask again for the rest."""
+
+    jobs: int
+    artifacts: int
+    bytes: int
+    more: bool = False
+    dry_run: bool = False
+
+
 class EnginesReply(Reply, frozen=True, tag="engines", kw_only=True):
     """Answers `engines`."""
 
@@ -242,6 +293,8 @@ AnyReply = (
     | EventsPage
     | ArtifactsPage
     | ArtifactBytes
+    | OutputsPage
+    | OutputsCleaned
     | EnginesReply
     | Description
     | ShuttingDown

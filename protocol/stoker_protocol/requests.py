@@ -215,6 +215,27 @@ class ReadArtifact(Request, frozen=True, tag="read_artifact", kw_only=True):
     length: Annotated[int, Meta(ge=1, le=MAX_READ)] = MAX_READ
 
 
+class ListOutputs(Request, frozen=True, tag="outputs", kw_only=True):
+    """A page of the jobs that have files, newest first, or the one named; `with_totals`: what there is in all, too."""
+
+    job_id: JobId | None = None
+    with_totals: bool = False
+    limit: PageSize = 100
+    cursor: Cursor = ""
+
+
+class CleanOutputs(Request, frozen=True, tag="clean_outputs", kw_only=True):
+    """Remove the files of jobs that ended at least `older_than_ms` ago; of other jobs nothing is touched.
+
+    One request removes what it can in a moment and says whether there is `more`; repeating it goes on from there.
+    `dry_run` removes nothing and answers what all of them would.
+    """
+
+    role = Role.ADMIN
+    older_than_ms: Seq
+    dry_run: bool = False
+
+
 class ListEngines(Request, frozen=True, tag="engines", kw_only=True):
     """The engines with their models, parameters and state."""
 
@@ -251,6 +272,8 @@ AnyRequest = (
     | EventsSince
     | ListArtifacts
     | ReadArtifact
+    | ListOutputs
+    | CleanOutputs
     | ListEngines
     | Describe
     | Shutdown

@@ -6,6 +6,7 @@ from stoker_daemon.handlers import (
     append,
     artifacts,
     cancel,
+    clean_outputs,
     describe,
     engines,
     events_since,
@@ -15,6 +16,7 @@ from stoker_daemon.handlers import (
     job,
     jobs,
     move,
+    outputs,
     pause,
     ping,
     read_artifact,
@@ -31,6 +33,7 @@ from stoker_protocol.requests import (
     AnyRequest,
     Append,
     Cancel,
+    CleanOutputs,
     Describe,
     EventsSince,
     GetJob,
@@ -41,6 +44,7 @@ from stoker_protocol.requests import (
     ListEngines,
     ListItems,
     ListJobs,
+    ListOutputs,
     Move,
     PauseWork,
     Ping,
@@ -96,6 +100,10 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await artifacts.handle(request, services)
         case ReadArtifact():
             return await read_artifact.handle(request, services)
+        case ListOutputs():
+            return await outputs.handle(request, services)
+        case CleanOutputs():
+            return await clean_outputs.handle(request, services)
         case ListEngines():
             return engines.handle(services)
         case Describe():

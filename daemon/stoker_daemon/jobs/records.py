@@ -176,6 +176,34 @@ class JobFolder:
     artifacts: tuple[Artifact, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """So many artifacts with so many bytes."""
+
+    artifacts: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Files") -> "Files":
+        return Files(self.artifacts + other.artifacts, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """A job and what its artifacts amount to."""
+
+    job: Job
+    files: Files
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A job whose files are being removed, by its id, its time of creation and the store's own number."""
+
+    job_id: str
+    created_ms: int
+    job_key: int
+
+
 class EngineFailure(Exception):
     """An engine could not do what it was asked to.
 

@@ -14,6 +14,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK a pipe in place of a file would hold up whoever opens it.
 _OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NOT_EMPTY_OR_NONE = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 class Disk:
@@ -79,13 +80,13 @@ class Disk:
             finally:
                 os.close(file)
 
-    def remove(self, path: PurePosixPath, is_doomed: Callable[[str], bool]) -> int:
+    def remove(self, path: PurePosixPath, is_doomed: Callable[[str], bool], at_most: int | None = None) -> int:
         """Remove for good the files in a folder whose name is doomed; how many. No such folder: none."""
         try:
             with self._naming(path), self._folder(path) as folder:
                 with os.scandir(folder) as entries:
                     files = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
-                doomed = [name for name in files if is_doomed(name)]
+                doomed = [name for name in files if is_doomed(name)][:at_most]
                 for name in doomed:
                     _remove(name, folder)
                 if doomed:
@@ -93,6 +94,16 @@ class Disk:
                 return len(doomed)
         except (FileNotFoundError, NotADirectoryError):
             return 0
+
+    def remove_folder(self, path: PurePosixPath) -> None:
+        """Remove a folder for good if there is one and it is empty."""
+        try:
+            with self._naming(path), self._folder(path.parent) as parent:
+                os.rmdir(path.name, dir_fd=parent)
+                os.fsync(parent)
+        except OSError as error:
+            if error.errno not in _NOT_EMPTY_OR_NONE:
+                raise
 
     @contextmanager
     def _folder(self, path: PurePosixPath, *, make: bool = False) -> Generator[int]:

@@ -7,7 +7,18 @@ from pathlib import PurePosixPath
 
 from stoker_daemon.jobs.records import Member
 from stoker_daemon.outputs.disk import Disk
-from stoker_daemon.outputs.layout import FILES, IMAGES, METADATA, is_temporary, job_folder, owner
+from stoker_daemon.outputs.layout import (
+    FILES,
+    IMAGES,
+    METADATA,
+    is_about_the_job,
+    is_temporary,
+    job_folder,
+    owner,
+)
+
+STEP = 500
+"""Files removed in one go: outputs that wait to be saved wait no longer than that takes."""
 
 _FOLDERS = (IMAGES, FILES, METADATA)
 
@@ -24,6 +35,21 @@ def forget_temporaries(disk: Disk, job: PurePosixPath) -> int:
     """Remove files that were never completed from a job's folder; how many."""
     folders = (job, *(job / name for name in _FOLDERS))
     return sum(disk.remove(folder, is_temporary) for folder in folders)
+
+
+def remove_some(disk: Disk, job: PurePosixPath) -> bool:
+    """Remove at most STEP of the files that we made for a job, at last its empty folders; False: none was left.
+
+    What tells of the files goes before them. What people put there stays, and keeps its folder.
+    """
+    if disk.remove(job, is_about_the_job, STEP):
+        return True
+    folders = [job / name for name in _FOLDERS]
+    if any(disk.remove(folder, lambda name: owner(name) is not None, STEP) for folder in folders):
+        return True
+    for folder in (*folders, job, job.parent):
+        disk.remove_folder(folder)
+    return False
 
 
 def _forget_in_job(disk: Disk, job: PurePosixPath, indexes: Set[int], known: Set[str]) -> int:

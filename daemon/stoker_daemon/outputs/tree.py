@@ -1,6 +1,7 @@
 """The output tree as the daemon uses it: saves, reads, sums up and tidies without ever blocking the event loop."""
 
 import errno
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from stoker_daemon.outputs.sheet_process import SheetError, drawn
 from stoker_daemon.outputs.summary import summary
 from stoker_daemon.ports import Clock
 from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.replies import DiskSpace
 
 log = structlog.get_logger()
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
@@ -93,10 +95,28 @@ class OutputTree:
         folder = layout.job_folder(job_id, created_ms)
         return await self._writer.do(partial(tidying.forget_temporaries, self._disk, folder))
 
+    def folder(self, job_id: str, created_ms: int) -> str:
+        """The folder of a job. Raises Refused: `bad_request`: the id can't be the name of a folder."""
+        return str(layout.job_folder(job_id, created_ms))
+
+    async def space(self) -> DiskSpace:
+        """The disk that the tree is on, which may be another one than that of the data folder. Raises OSError."""
+        return await self._reader.do(self._space)
+
+    async def remove_some(self, job_id: str, created_ms: int) -> bool:
+        """Remove some of a job's files; False: none of ours is left. What people put there stays. Raises OSError."""
+        folder = layout.job_folder(job_id, created_ms)
+        return await self._writer.do(partial(tidying.remove_some, self._disk, folder))
+
     async def close(self) -> None:
         """Finish what was begun and end the threads; one that hangs in the disk is left to the end of the process."""
         await self._writer.close()
         await self._reader.close()
+
+    def _space(self) -> DiskSpace:
+        tree = self._data_dir / layout.ROOT
+        usage = shutil.disk_usage(tree if tree.exists() else self._data_dir)
+        return DiskSpace(usage.total, usage.free)
 
     async def _show(self, page: Page, place: PurePosixPath) -> None:
         pictures = await self._reader.do(partial(read_pictures, self._disk, page.artifacts))

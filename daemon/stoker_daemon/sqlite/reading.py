@@ -44,7 +44,7 @@ def read_jobs(connection: sqlite3.Connection, request: ListJobs) -> JobsPage:
     rows = connection.execute(
         f"SELECT {JOB_COLUMNS}, job_key FROM jobs WHERE job_key < ?{_among('state', states)}"
         " ORDER BY job_key DESC LIMIT ?",
-        (_number(request.cursor, default=1 << 62), *states, request.limit),
+        (row_of(request.cursor, default=1 << 62), *states, request.limit),
     )
     page, cursor = _page(rows, request.limit, size_at=-2)
     return JobsPage(jobs=[to_job(row[:-1]) for row in page], cursor=cursor)
@@ -57,7 +57,7 @@ def read_items(connection: sqlite3.Connection, request: ListItems) -> ItemsPage:
     rows = connection.execute(
         f"SELECT {ITEM_COLUMNS}, idx FROM items WHERE job_key = ? AND idx > ?{_among('state', states)}"
         " ORDER BY idx LIMIT ?",
-        (job_key, _number(request.cursor, default=-1), *states, request.limit),
+        (job_key, row_of(request.cursor, default=-1), *states, request.limit),
     )
     page, cursor = _page(rows, request.limit, size_at=-2 if request.with_params else None)
     artifacts = _artifacts_of(connection, job_key, page)
@@ -72,7 +72,7 @@ def read_artifacts(connection: sqlite3.Connection, request: ListArtifacts) -> Ar
     rows = connection.execute(
         f"SELECT {ARTIFACT_COLUMNS}, idx || '.' || output FROM artifacts WHERE job_key = ? AND (idx, output) > (?, ?)"
         " ORDER BY idx, output LIMIT ?",
-        (job_key, _number(index, default=-1), _number(output, default=-1), request.limit),
+        (job_key, row_of(index, default=-1), row_of(output, default=-1), request.limit),
     )
     page, cursor = _page(rows, request.limit)
     return ArtifactsPage(artifacts=[to_artifact(row[:-1]) for row in page], cursor=cursor)
@@ -84,7 +84,8 @@ def read_artifact(connection: sqlite3.Connection, artifact_id: int) -> Artifact:
         f"SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE artifact_id = ?", (artifact_id,)
     ).fetchone()
     if row is None:
-        raise Refused(ErrorCode.NOT_FOUND, f"there is no artifact {artifact_id}", field="artifact_id")
+        hint = "`artifacts` lists those of a job; of an old job they may have been removed with `stoker outputs clean`"
+        raise Refused(ErrorCode.NOT_FOUND, f"there is no artifact {artifact_id}", field="artifact_id", hint=hint)
     return to_artifact(row)
 
 
@@ -95,7 +96,7 @@ def read_snapshot(connection: sqlite3.Connection, request: GetSnapshot) -> Store
     rows = connection.execute(
         f"SELECT {JOB_COLUMNS}, job_key FROM jobs WHERE job_key > ?{wanted}{_among('job_id', job_ids)}"
         " ORDER BY job_key LIMIT ?",
-        (_number(request.cursor, default=0), *job_ids, request.limit),
+        (row_of(request.cursor, default=0), *job_ids, request.limit),
     )
     page, cursor = _page(rows, request.limit, size_at=-2)
     return StoredSnapshot(head_seq(connection), _queue(connection), [to_job(row[:-1]) for row in page], cursor)
@@ -188,7 +189,7 @@ def _among(column: str, values: list[str]) -> str:
     return f" AND {column} IN ({', '.join('?' * len(values))})" if values else ""
 
 
-def _number(cursor: str, *, default: int) -> int:
+def row_of(cursor: str, *, default: int) -> int:
     """The row that a cursor names.
 
     Raises:

@@ -2,15 +2,29 @@
 
 import secrets
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from msgspec import structs
 
-from stoker_daemon.jobs.records import Commit, Interrupted, JobFolder, OpenJob, Recorded, Result, Run, Signature
+from stoker_daemon.jobs.records import (
+    Commit,
+    Files,
+    Interrupted,
+    JobFolder,
+    KeptFiles,
+    Leaving,
+    OpenJob,
+    Recorded,
+    Result,
+    Run,
+    Signature,
+)
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
-from stoker_daemon.sqlite import accepting, claiming, controlling, reading, recovering, sweeping
+from stoker_daemon.sqlite import accepting, claiming, controlling, pruning, reading, recovering, sweeping
 from stoker_daemon.sqlite.database import FILE_NAME, Lock, open_database
 from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import record
@@ -28,6 +42,7 @@ from stoker_protocol.replies import (
     JobReply,
     JobsPage,
     Moved,
+    OutputTotal,
     Paused,
     Resumed,
     Retried,
@@ -41,6 +56,7 @@ from stoker_protocol.requests import (
     ListArtifacts,
     ListItems,
     ListJobs,
+    ListOutputs,
     Move,
     PauseWork,
     ResumeWork,
@@ -134,7 +150,11 @@ class Store:
         return done
 
     async def retry(self, request: Retry, author: str) -> Retried:
-        reply, unfinished = await self._write(lambda tx: sweeping.retry(tx, request, author))
+        def work(tx: Transaction) -> tuple[Retried, int | None]:
+            pruning.keep_again(tx, request.job_id)
+            return sweeping.retry(tx, request, author)
+
+        reply, unfinished = await self._write(work)
         await self._sweep(unfinished, author)
         return reply
 
@@ -211,6 +231,38 @@ class Store:
 
     async def artifact(self, artifact_id: int) -> Artifact:
         return await self._read(lambda connection: reading.read_artifact(connection, artifact_id))
+
+    async def kept_files(self, request: ListOutputs) -> tuple[list[KeptFiles], str]:
+        return await self._read(lambda connection: pruning.read_kept(connection, request))
+
+    async def output_totals(self) -> list[OutputTotal]:
+        sums: defaultdict[pruning.Kind, Files] = defaultdict(Files)
+        start: int | None = 0
+        while start is not None:
+            some, start = await self._read(lambda connection, at=start: pruning.read_totals(connection, at))
+            for kind, files in some.items():
+                sums[kind] += files
+        totals = [OutputTotal(*kind, files.artifacts, files.bytes) for kind, files in sums.items()]
+        return sorted(totals, key=lambda total: (-total.bytes, total.engine, total.model, total.media_type))
+
+    # How files leave
+
+    async def cleanable(self, before_ms: int) -> tuple[int, Files]:
+        jobs, files = 0, Files()
+        start: int | None = 0
+        while start is not None:
+            query = partial(pruning.read_cleanable, before_ms=before_ms, start=start)
+            some_jobs, some_files, start = await self._read(query)
+            jobs, files = jobs + some_jobs, files + some_files
+        return jobs, files
+
+    async def begin_leaving(self, before_ms: int) -> Leaving | None:
+        return await self._write(lambda tx: pruning.begin_leaving(tx, before_ms))
+
+    async def forget_some_artifacts(self, leaving: Leaving) -> Files | None:
+        return await self._write(lambda tx: pruning.forget_some_artifacts(tx, leaving))
+
+    # What a late subscriber asks for
 
     async def snapshot(self, request: GetSnapshot) -> StoredSnapshot:
         return await self._read(lambda connection: reading.read_snapshot(connection, request))

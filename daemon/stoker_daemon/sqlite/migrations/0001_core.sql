@@ -64,15 +64,19 @@ CREATE TABLE jobs (
     error_kind TEXT,
     error_message TEXT,
     is_summed INTEGER NOT NULL DEFAULT 0 CHECK (is_summed IN (0, 1)),
+    outputs TEXT NOT NULL DEFAULT 'kept' CHECK (outputs IN ('kept', 'leaving', 'removed')),
     CHECK (total = pending + running + succeeded + failed + rejected + cancelled + skipped),
     CHECK ((finished_ms IS NOT NULL) = (state IN ('succeeded', 'failed', 'cancelled'))),
     CHECK ((pending + running = 0 AND is_open = 0) = (state IN ('succeeded', 'failed', 'cancelled'))),
+    CHECK (outputs != 'leaving' OR finished_ms IS NOT NULL),
     CHECK ((paused_ms IS NULL) = (paused_author IS NULL) AND (paused_ms IS NULL) = (paused_reason IS NULL))
 ) STRICT;
 CREATE INDEX jobs_active ON jobs (job_key) WHERE finished_ms IS NULL;
 CREATE INDEX jobs_unsummed ON jobs (job_key) WHERE finished_ms IS NOT NULL AND is_summed = 0;
 
 CREATE INDEX jobs_retrying ON jobs (job_key) WHERE retrying IS NOT NULL;
+CREATE INDEX jobs_kept ON jobs (finished_ms) WHERE finished_ms IS NOT NULL AND outputs = 'kept';
+CREATE INDEX jobs_leaving ON jobs (job_key) WHERE outputs = 'leaving';
 CREATE INDEX jobs_open ON jobs (appended_ms) WHERE is_open = 1;
 
 -- What waits and runs in all, so that nobody has to count: kept by the triggers below.
