@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from stoker_daemon.outputs.layout import is_about_the_job
 from stoker_daemon.sqlite.rows import read_job
 from stoker_protocol import codec
 from stoker_protocol.events import JobEvent, RunFinished, RunStarted
@@ -217,13 +218,12 @@ def _files_are_known(connection: sqlite3.Connection, data_dir: Path) -> Iterator
             " WHERE runs.finished_ms IS NULL"
         )
     }
-    begun |= {
-        f"{job_id}/{SUMMARY}.part" for (job_id,) in connection.execute("SELECT job_id FROM jobs WHERE is_summed = 0")
-    }
+    unsummed = {job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs WHERE is_summed = 0")}
     for file in (data_dir / OUTPUTS).rglob("*"):
-        job_id, name = file.relative_to(data_dir / OUTPUTS).parts[1:2], file.name.removeprefix(".").partition("_0")[0]
-        is_begun = f"{''.join(job_id)}/{name}" in begun
-        if file.is_file() and file not in known and file.name != SUMMARY and not is_begun:
+        job_id = "".join(file.relative_to(data_dir / OUTPUTS).parts[1:2])
+        is_begun = f"{job_id}/{file.name.removeprefix('.').partition('_0')[0]}" in begun
+        is_telling = is_about_the_job(file.name) and (not file.name.endswith(".part") or job_id in unsummed)
+        if file.is_file() and file not in known and not is_telling and not is_begun:
             yield f"nothing knows {file}"
 
 
