@@ -109,7 +109,7 @@ def test_a_daemon_that_goes_away(daemon: FakeDaemon, connect: Connect, tmp_path:
         with pytest.raises(DaemonUnavailable):
             list(client.fetch("a", tmp_path))
         assert _names(tmp_path) == []
-    with connect(daemon.control, timeout_s=0.6) as client:
+    with connect(daemon.control, timeout_s=1.0) as client:
         assert [path.read_bytes() for path in client.fetch("a", tmp_path)] == [LARGE]
     assert _names(tmp_path) == ["0.png"]
 
