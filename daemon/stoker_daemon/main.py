@@ -132,9 +132,10 @@ class StokerDaemon:
         summaries = Summaries(self._store, artifacts)
         for listener in (publisher.committed, lanes.committed, summaries.committed):
             self._store.subscribe(listener)
-        frontend = self._build_frontend(context, engines, artifacts, lanes, publisher)
+        cleaning = OutputCleaning(self._store, artifacts, self._clock)
+        frontend = self._build_frontend(context, engines, artifacts, cleaning, lanes, publisher)
         stack.push_async_callback(frontend.close)
-        return _House(artifacts, publisher, engines, lanes, summaries, frontend)
+        return _House(artifacts, cleaning, publisher, engines, lanes, summaries, frontend)
 
     async def _settle(self, house: "_House") -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
@@ -148,7 +149,7 @@ class StokerDaemon:
 
     def _open_doors(self, house: "_House", stack: AsyncExitStack) -> "list[asyncio.Task[None]]":
         """Let work and requests in, and make the endpoints known."""
-        housekeeping = Housekeeping(self._store, self._config.execution.open_idle_s)
+        housekeeping = Housekeeping(self._store, house.cleaning, self._config.execution.open_idle_s)
         tasks = [
             *house.lanes.start(),
             asyncio.create_task(house.summaries.serve(), name="summaries"),
@@ -236,6 +237,7 @@ class StokerDaemon:
         context: "zmq.Context[zmq.Socket[bytes]]",
         engines: dict[str, Engine],
         artifacts: OutputTree,
+        cleaning: OutputCleaning,
         lanes: Lanes,
         publisher: Publisher,
     ) -> Frontend:
@@ -243,7 +245,7 @@ class StokerDaemon:
             clock=self._clock,
             store=self._store,
             artifacts=artifacts,
-            cleaning=OutputCleaning(self._store, artifacts, self._clock),
+            cleaning=cleaning,
             engines=engines,
             default_engine=next(iter(engines)),
             lanes=lanes,
@@ -269,6 +271,7 @@ class _House:
     """The parts of a running daemon."""
 
     artifacts: OutputTree
+    cleaning: OutputCleaning
     publisher: Publisher
     engines: dict[str, Engine]
     lanes: Lanes

@@ -59,7 +59,7 @@ def audit_settled(data_dir: Path, *, outputs: int = 1) -> Audit:
     }
     with closing(connect(data_dir)) as connection:
         counts = {what: connection.execute(query).fetchone()[0] for what, query in queries.items()}
-        jobs = [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs")]
+        jobs = [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs WHERE outputs = 'kept'")]
     problems = [f"{count} {what}" for what, count in counts.items() if count]
     problems += [f"{job} has no {SUMMARY}" for job in jobs if not list((data_dir / OUTPUTS).glob(f"*/{job}/{SUMMARY}"))]
     assert not problems, "\n".join(problems)
@@ -91,7 +91,8 @@ def _items_have_one_outcome(connection: sqlite3.Connection) -> Iterator[str]:
             at_work[job_key, index] += 1
             if outcome is not None:
                 yield f"item {index} of job {job_key} has an outcome of a run that has not ended"
-    for job_key, index, state in connection.execute("SELECT job_key, idx, state FROM items"):
+    query = "SELECT job_key, idx, items.state FROM items JOIN jobs USING (job_key) WHERE outputs = 'kept'"
+    for job_key, index, state in connection.execute(query):
         where, outcomes = f"item {index} of job {job_key}, {state}", ended[job_key, index]
         if None in outcomes:
             yield f"{where}: a run ended without its outcome"
@@ -192,7 +193,10 @@ def _events_tell_the_state(connection: sqlite3.Connection) -> Iterator[str]:
 def _artifacts_are_files(connection: sqlite3.Connection, data_dir: Path, outputs: int) -> Iterator[str]:
     """Each succeeded item has its outputs and no other item has any; each is a file of these bytes with its record."""
     of_item: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    query = "SELECT job_key, idx, output, path, sha256, bytes FROM artifacts ORDER BY job_key, idx, output"
+    query = (
+        "SELECT job_key, idx, output, path, sha256, bytes FROM artifacts JOIN jobs USING (job_key)"
+        " WHERE outputs = 'kept' ORDER BY job_key, idx, output"
+    )
     for job_key, index, output, path, sha256, size in connection.execute(query):
         of_item[job_key, index].append(output)
         file = data_dir / path
@@ -218,11 +222,13 @@ def _files_are_known(connection: sqlite3.Connection, data_dir: Path) -> Iterator
             " WHERE runs.finished_ms IS NULL"
         )
     }
+    with_outputs = {job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs WHERE outputs != 'removed'")}
     unsummed = {job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs WHERE is_summed = 0")}
     for file in (data_dir / OUTPUTS).rglob("*"):
         job_id = "".join(file.relative_to(data_dir / OUTPUTS).parts[1:2])
         is_begun = f"{job_id}/{file.name.removeprefix('.').partition('_0')[0]}" in begun
-        is_telling = is_about_the_job(file.name) and (not file.name.endswith(".part") or job_id in unsummed)
+        is_told = job_id in (unsummed if file.name.endswith(".part") else with_outputs)
+        is_telling = is_about_the_job(file.name) and is_told
         if file.is_file() and file not in known and not is_telling and not is_begun:
             yield f"nothing knows {file}"
 

@@ -10,6 +10,7 @@ from stoker_protocol.requests import CleanOutputs
 
 MOMENT_S = 0.5
 """How long one request may take: well within the time after which a client asks again."""
+NOTHING_ENDED_MS = -1
 
 
 class OutputCleaning:
@@ -31,9 +32,16 @@ class OutputCleaning:
         if request.dry_run:
             jobs, files = await self._store.cleanable(before_ms)
             return OutputsCleaned(jobs=jobs, artifacts=files.artifacts, bytes=files.bytes, dry_run=True)
+        return await self._clean(before_ms)
+
+    async def finish(self) -> None:
+        """Go a moment on with what is half done. Raises Refused: as `clean`."""
+        await self._clean(NOTHING_ENDED_MS)
+
+    async def _clean(self, before_ms: int) -> OutputsCleaned:
         async with self._turn:
             try:
-                return await self._clean(before_ms)
+                return await self._clean_in_turn(before_ms, self._clock.monotonic_s() + MOMENT_S)
             except OSError as error:
                 raise Refused(
                     ErrorCode.INTERNAL,
@@ -41,8 +49,7 @@ class OutputCleaning:
                     hint="see that stokerd may write there, then clean again: it goes on where it stopped",
                 ) from None
 
-    async def _clean(self, before_ms: int) -> OutputsCleaned:
-        until_s = self._clock.monotonic_s() + MOMENT_S
+    async def _clean_in_turn(self, before_ms: int, until_s: float) -> OutputsCleaned:
         jobs, files = 0, Files()
         while leaving := await self._store.begin_leaving(before_ms):
             while (some := await self._step(leaving)) is not None:
