@@ -20,6 +20,7 @@ import structlog
 import zmq
 
 from stoker_daemon import handlers, log
+from stoker_daemon.admin import commands
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.engines.python import PythonEngine, end_leftover
@@ -297,6 +298,7 @@ Examples:
   stokerd
   stokerd --data-dir /srv/stoker --config /etc/stoker.toml
   stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+  stokerd backup queue-today.sqlite3
 
 \b
 Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
@@ -304,7 +306,7 @@ Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
 """
 
 
-@click.command(epilog=EXAMPLES, context_settings={"max_content_width": 100})
+@click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"max_content_width": 100})
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Queue and outputs.")
 @click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
 @click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
@@ -312,7 +314,9 @@ Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
 @click.option("--insecure", is_flag=True, help="Bind addresses beyond loopback without keys: anyone may do anything.")
 @click.option("--log-level", default="info", type=click.Choice(log.LEVELS))
 @click.version_option(package_name="stoker")
+@click.pass_context
 def stokerd(
+    context: click.Context,
     data_dir: Path | None,
     control: tuple[str, ...],
     events: tuple[str, ...],
@@ -320,9 +324,14 @@ def stokerd(
     insecure: bool,
     log_level: str,
 ) -> None:
-    """Keep one GPU fed: own the durable queue and run its work, reachable over ZeroMQ."""
+    """Keep one GPU fed: own the durable queue and run its work, reachable over ZeroMQ.
+
+    Without a command this is the daemon itself.
+    """
     log.configure(log_level)
-    data_dir = data_dir or default_data_dir()
+    data_dir = context.obj = data_dir or default_data_dir()
+    if context.invoked_subcommand is not None:
+        return
     options = Options(data_dir, control or (DEFAULT_CONTROL,), events or (DEFAULT_EVENTS,), insecure)
     try:
         check_endpoints([*options.control, *options.events], insecure)
@@ -331,10 +340,14 @@ def stokerd(
         asyncio.run(StokerDaemon(options, loaded).run())
     except ConfigError as error:
         _fail(2, str(error))
-    except (StoreError, OSError) as error:
+    except (StoreError, OSError, Refused) as error:
         _fail(4, str(error))
     except EndpointError as error:
         _fail(5, str(error))
+
+
+for command in (commands.backup, commands.restore, commands.check):
+    stokerd.add_command(command)
 
 
 def _fail(exit_code: int, message: str) -> None:

@@ -1,9 +1,8 @@
-"""Opens the database file: one owner, the right settings, the newest schema, or an error that says what to do."""
+"""The database file: one owner, the right settings, and errors that say what to do."""
 
 import fcntl
 import os
 import sqlite3
-from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
@@ -84,21 +83,6 @@ def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def open_database(data_dir: Path) -> sqlite3.Connection:
-    """The connection of the one writer, with the schema up to date.
-
-    Raises:
-        StoreError: The file is no database of ours, damaged, newer than this program, or can't be written.
-    """
-    path = data_dir / FILE_NAME
-    try:
-        connection = connect(path)
-        _migrate(connection, path)
-    except sqlite3.DatabaseError as error:
-        raise StoreError(explain(path, error)) from error
-    return connection
-
-
 def refusal(path: Path, error: sqlite3.Error) -> Refused:
     """The same for a client: what may pass by itself, or a fault."""
     primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -125,29 +109,9 @@ def explain(path: Path, error: sqlite3.Error) -> str:
     return f"{path}: {text}"
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Apply the migrations that this database lacks, each with its number in one transaction."""
-    _refuse_strangers(connection, path)
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    migrations = _migrations()
-    if version > len(migrations):
-        raise StoreError(
-            f"{path}: the database has schema {version}, this stokerd knows up to {len(migrations)}; install the newer"
-            " version again, or restore a backup made before the upgrade"
-        )
-    for number, script in enumerate(migrations[version:], start=version + 1):
-        marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
-        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{marks}\nCOMMIT;")
-
-
-def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
+def refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave other programs' databases alone; an empty one may become ours. Raises StoreError."""
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if application != APPLICATION_ID and tables:
         raise StoreError(f"{path}: this is another program's database; choose another directory with --data-dir")
-
-
-def _migrations() -> list[str]:
-    folder = files("stoker_daemon.sqlite") / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [(folder / name).read_text() for name in names]

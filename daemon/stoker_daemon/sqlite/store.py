@@ -25,7 +25,8 @@ from stoker_daemon.jobs.records import (
 )
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
 from stoker_daemon.sqlite import accepting, claiming, controlling, pruning, reading, recovering, sweeping
-from stoker_daemon.sqlite.database import FILE_NAME, Lock, open_database
+from stoker_daemon.sqlite.database import FILE_NAME, Lock
+from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer

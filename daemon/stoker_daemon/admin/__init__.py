@@ -1,0 +1,1 @@
+"""What an operator runs on the daemon's host: back up, restore, check."""

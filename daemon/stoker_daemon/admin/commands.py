@@ -1,0 +1,95 @@
+"""The commands of `stokerd` beside the daemon itself: backup, restore, check."""
+
+import json
+import sqlite3
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+import msgspec
+
+from stoker_daemon.admin.check import check as run_check
+from stoker_daemon.admin.restore import restore as run_restore
+from stoker_daemon.sqlite.copying import Counts, copy_database
+from stoker_daemon.sqlite.database import FILE_NAME, StoreError, explain
+
+UNUSABLE = 4
+"""Exit code: the data directory or the backup can't be used."""
+
+P = ParamSpec("P")
+
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    callback=lambda context, _, value: value or context.obj,
+    help="Where queue and outputs are  [default: that of the daemon].",
+)
+
+
+def _told(command: Callable[P, None]) -> Callable[P, None]:
+    """Tell what goes wrong in one line, with the exit code for it."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (StoreError, OSError, sqlite3.Error) as error:
+            click.echo(f"stokerd: {error}", err=True)
+            sys.exit(UNUSABLE)
+
+    return run
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_data_dir
+@_told
+def backup(file: Path, data_dir: Path) -> None:
+    """Copy the queue to FILE, also while the daemon works.
+
+    The copy is checked before it gets its name, and only you may read it. Outputs are plain files and not in it.
+    """
+    database = data_dir / FILE_NAME
+    try:
+        counts = copy_database(database, file)
+    except sqlite3.Error as error:
+        raise StoreError(f"no backup was made: {explain(database, error)}") from error
+    click.echo(f"{file}: {_said(counts)}, {file.stat().st_size >> 10} KiB, checked")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@_data_dir
+@_told
+def restore(file: Path, data_dir: Path) -> None:
+    """Begin anew from a backup FILE; the queue as it is now is kept beside it.
+
+    No daemon may run meanwhile. Jobs accepted since the backup are only in what is kept.
+    """
+    counts, aside = run_restore(file, data_dir, datetime.now(UTC))
+    click.echo(f"{data_dir / FILE_NAME}: {_said(counts)} from {file}")
+    if aside is not None:
+        click.echo(f"The queue as it was: {aside}")
+
+
+@click.command()
+@click.option("--checksums", is_flag=True, help="Read every byte of every output too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@_data_dir
+@_told
+def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
+    """Find out whether queue and outputs are sound, also while the daemon works; exits with 1 if not."""
+    findings = list(run_check(data_dir, checksums=checksums))
+    if as_json:
+        click.echo(json.dumps({"findings": msgspec.to_builtins(findings)}, indent=2))
+    for finding in [] if as_json else findings:
+        click.echo(f"{'ok' if finding.ok else '!!'}  {finding.part:<12}{finding.detail}")
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _said(counts: Counts) -> str:
+    return ", ".join(f"{counts.get(table, 0)} {table}" for table in ("jobs", "items", "artifacts"))

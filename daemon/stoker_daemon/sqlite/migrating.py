@@ -1,0 +1,51 @@
+"""Brings a database to the newest schema, with a verified copy of what it was beside it."""
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+from stoker_daemon.sqlite.copying import copy_database
+from stoker_daemon.sqlite.database import APPLICATION_ID, FILE_NAME, StoreError, connect, explain, refuse_strangers
+
+
+def open_database(data_dir: Path) -> sqlite3.Connection:
+    """The connection of the one writer, with the schema up to date.
+
+    Raises:
+        StoreError: The file is no database of ours, damaged, newer than this program, or can't be written.
+    """
+    path = data_dir / FILE_NAME
+    try:
+        connection = connect(path)
+        _migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise StoreError(explain(path, error)) from error
+    return connection
+
+
+def newest_schema() -> int:
+    """The schema that this program works with."""
+    return len(_migrations())
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply the migrations that this database lacks, each with its number in one transaction."""
+    refuse_strangers(connection, path)
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    migrations = _migrations()
+    if version > len(migrations):
+        raise StoreError(
+            f"{path}: the database has schema {version}, this stokerd knows up to {len(migrations)}; install the newer"
+            " version again, or restore a backup made before the upgrade"
+        )
+    if 0 < version < len(migrations):
+        copy_database(path, path.with_name(f"{path.name}.before-schema-{version + 1}"))
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{marks}\nCOMMIT;")
+
+
+def _migrations() -> list[str]:
+    folder = files("stoker_daemon.sqlite") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text() for name in names]
