@@ -81,6 +81,10 @@ class AsyncClient:
         """Whether a job can make progress, and what is in its way."""
         return await self._run(verbs.health(self._caller))
 
+    async def check(self) -> list[re.Finding]:
+        """Whether what the daemon keeps on its disk is sound, and what to do if not."""
+        return await self._run(verbs.check(self._caller))
+
     async def submit(
         self, items: Sequence[ItemLike], *, job_id: str | None = None, **options: Unpack[SubmitOptions]
     ) -> re.Submitted:

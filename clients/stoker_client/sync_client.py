@@ -78,6 +78,10 @@ class Client:
         """Whether a job can make progress, and what is in its way."""
         return self._run(verbs.health(self._caller))
 
+    def check(self) -> list[re.Finding]:
+        """Whether what the daemon keeps on its disk is sound, and what to do if not."""
+        return self._run(verbs.check(self._caller))
+
     def submit(
         self, items: Sequence[ItemLike], *, job_id: str | None = None, **options: Unpack[SubmitOptions]
     ) -> re.Submitted:

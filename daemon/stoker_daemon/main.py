@@ -21,6 +21,7 @@ import zmq
 
 from stoker_daemon import handlers, log
 from stoker_daemon.admin import commands
+from stoker_daemon.admin.check import glance
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.engines.python import PythonEngine, end_leftover
@@ -42,7 +43,7 @@ from stoker_daemon.zmq.security import EndpointError, check_endpoints
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import Refused
 from stoker_protocol.events import DAEMON_TOPIC, DaemonStarted, DaemonStopping
-from stoker_protocol.replies import AnyReply
+from stoker_protocol.replies import AnyReply, Finding
 from stoker_protocol.requests import AnyRequest, Role
 
 DEFAULT_CONTROL = "tcp://127.0.0.1:5577"
@@ -87,6 +88,7 @@ class StokerDaemon:
         self._config = config
         self._clock = SystemClock()
         self._boot = secrets.token_hex(4)
+        self._checking = asyncio.Lock()
         self._store = Store(options.data_dir, self._clock, self._boot)
         self._stop_reason: asyncio.Future[str] | None = None
 
@@ -188,6 +190,11 @@ class StokerDaemon:
         with suppress(Refused):
             await self._store.tell(DAEMON_TOPIC, DaemonStopping(boot=self._boot, reason=reason))
 
+    async def _check(self) -> list[Finding]:
+        """Look through what is on disk, once at a time: each look reads a lot."""
+        async with self._checking:
+            return await asyncio.to_thread(glance, self._options.data_dir)
+
     def _build_engines(self) -> dict[str, Engine]:
         """The engines of the config, after ending what an earlier daemon's engines left on the GPU."""
         folder = self._options.data_dir / "workers"
@@ -258,6 +265,7 @@ class StokerDaemon:
                 pid=os.getpid(),
             ),
             event_endpoints=lambda: publisher.endpoints,
+            check=self._check,
             shut_down=self.stop,
         )
 

@@ -1,6 +1,6 @@
 """What the core needs from the world, as protocols: the rooms above implement them, `main` brings them together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -341,7 +341,7 @@ class Announce(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a handler has at hand. `shut_down` begins a graceful stop and returns at once."""
+    """What a handler has at hand. `check` looks through the disk, `shut_down` begins a graceful stop, at once."""
 
     clock: Clock
     store: JobStore
@@ -352,6 +352,7 @@ class Services:
     lanes: LaneStatus
     daemon: words.Daemon
     event_endpoints: Callable[[], list[str]]
+    check: Callable[[], Awaitable[list[Finding]]]
     shut_down: Callable[[str], None]
 
 

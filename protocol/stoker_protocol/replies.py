@@ -63,6 +63,12 @@ class HealthReport(Reply, frozen=True, tag="health", kw_only=True):
     findings: list[Finding]
 
 
+class Checked(Reply, frozen=True, tag="checked", kw_only=True):
+    """Answers `check`; what is not `ok` says what to do."""
+
+    findings: list[Finding]
+
+
 class Submitted(Reply, frozen=True, tag="submitted", kw_only=True):
     """Answers `submit`: the job is on disk, or with `dry_run` would be accepted so."""
 
@@ -278,6 +284,7 @@ AnyReply = (
     | Welcome
     | Pong
     | HealthReport
+    | Checked
     | Submitted
     | Appended
     | Sealed

@@ -53,6 +53,10 @@ class Health(Request, frozen=True, tag="health", kw_only=True):
     role = Role.ANY
 
 
+class Check(Request, frozen=True, tag="check", kw_only=True):
+    """Is what the daemon keeps on its disk sound? Looks deeper than `health`, and takes longer."""
+
+
 class ItemSpec(Struct, frozen=True, omit_defaults=True):
     """One item of a submitted job; `params` are laid over the job's."""
 
@@ -257,6 +261,7 @@ AnyRequest = (
     Hello
     | Ping
     | Health
+    | Check
     | Submit
     | Append
     | Seal

@@ -73,6 +73,12 @@ def test_health(bench: Bench) -> None:
 
 
 @both
+def test_check(bench: Bench) -> None:
+    """We expect that each part of what is on the daemon's disk is named with how it is."""
+    assert "database" in {finding.part for finding in bench.client.check()}
+
+
+@both
 def test_submit(bench: Bench) -> None:
     """We expect that a job is there as it was submitted."""
     reply = bench.client.submit(

@@ -174,6 +174,8 @@ class World:
                 )
             case ask.Ping():
                 return re.Pong(server_time_ms=NOW_MS)
+            case ask.Check():
+                return re.Checked(findings=[re.Finding("database", ok=True, detail="sound")])
             case ask.Health():
                 return re.HealthReport(ready=True, findings=[re.Finding("store", ok=True)])
             case ask.ListEngines():

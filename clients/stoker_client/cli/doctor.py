@@ -58,7 +58,7 @@ def _checks(client: Client) -> Iterator[Check]:
     yield Check("daemon", True, f"{client.endpoint} answers, round trip {client.ping() * 1000:.1f} ms")
     yield from _about(welcome)
     yield _events(client, welcome)
-    for finding in client.health().findings:
+    for finding in [*client.health().findings, *client.check()]:
         yield Check(finding.part, finding.ok, finding.detail)
 
 

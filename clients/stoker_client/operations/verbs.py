@@ -60,6 +60,11 @@ def health(caller: Caller) -> Operation[re.HealthReport]:
     return caller.call(ask.Health(id=caller.next_id()), re.HealthReport)
 
 
+def check(caller: Caller) -> Operation[list[re.Finding]]:
+    """Whether what the daemon keeps on its disk is sound."""
+    return (yield from caller.call(ask.Check(id=caller.next_id()), re.Checked)).findings
+
+
 def submit(caller: Caller, job_id: str, items: Sequence[ItemLike], options: SubmitOptions) -> Operation[re.Submitted]:
     """Submit a job."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}

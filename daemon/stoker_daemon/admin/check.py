@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from stoker_daemon.sqlite.checking import check_database, known_files
@@ -12,15 +13,26 @@ from stoker_protocol.replies import Finding
 
 LITTLE_ROOM = 256 << 20
 """Bytes that should be free at least: some thousand images, and a database that may grow."""
+GLANCE_BYTES = 64 << 20
+GLANCE_FILES = 5_000
 REMAKE = "submit their items again to have them made anew, or bring the files back from a backup of the directory"
 
 
-def check(data_dir: Path, *, checksums: bool = False, files: int | None = None) -> Iterator[Finding]:
-    """Look through database and outputs; with `checksums` every byte, with `files` only so many of the newest files."""
+def glance(data_dir: Path) -> list[Finding]:
+    """What a second shows: a small database, the newest files, the room that is left."""
+    return list(_look(data_dir, largest=GLANCE_BYTES, limit=GLANCE_FILES, checksums=False))
+
+
+def check(data_dir: Path, *, checksums: bool = False) -> list[Finding]:
+    """Look through the whole database and all outputs, with `checksums` at every byte."""
+    return list(_look(data_dir, largest=None, limit=None, checksums=checksums))
+
+
+def _look(data_dir: Path, *, largest: int | None, limit: int | None, checksums: bool) -> Iterator[Finding]:
     path = data_dir / FILE_NAME
     try:
-        yield from check_database(data_dir)
-        yield _artifacts(data_dir, checksums=checksums, limit=files)
+        yield from check_database(data_dir, largest)
+        yield _artifacts(data_dir, checksums=checksums, limit=limit)
     except StoreError as error:
         yield Finding("database", ok=False, detail=str(error))
     except sqlite3.Error as error:
@@ -32,9 +44,8 @@ def _artifacts(data_dir: Path, *, checksums: bool, limit: int | None) -> Finding
     missing: list[str] = []
     changed: list[str] = []
     count = 0
-    for count, known in enumerate(known_files(data_dir), start=1):
-        if limit is not None and count > limit:
-            break
+    for known in islice(known_files(data_dir), limit):
+        count += 1
         file = data_dir / known.path
         if not file.is_file():
             missing.append(known.path)

@@ -22,10 +22,15 @@ UNUSABLE = 4
 
 P = ParamSpec("P")
 
+
+def _or_that_of_the_daemon(context: click.Context, _: click.Parameter, value: Path | None) -> Path:
+    return value or context.obj
+
+
 _data_dir = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    callback=lambda context, _, value: value or context.obj,
+    callback=_or_that_of_the_daemon,
     help="Where queue and outputs are  [default: that of the daemon].",
 )
 
@@ -83,7 +88,7 @@ def restore(file: Path, data_dir: Path) -> None:
 @_told
 def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
     """Find out whether queue and outputs are sound, also while the daemon works; exits with 1 if not."""
-    findings = list(run_check(data_dir, checksums=checksums))
+    findings = run_check(data_dir, checksums=checksums)
     if as_json:
         click.echo(json.dumps({"findings": msgspec.to_builtins(findings)}, indent=2))
     for finding in [] if as_json else findings:

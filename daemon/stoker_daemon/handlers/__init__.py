@@ -6,6 +6,7 @@ from stoker_daemon.handlers import (
     append,
     artifacts,
     cancel,
+    check,
     clean_outputs,
     describe,
     engines,
@@ -33,6 +34,7 @@ from stoker_protocol.requests import (
     AnyRequest,
     Append,
     Cancel,
+    Check,
     CleanOutputs,
     Describe,
     EventsSince,
@@ -70,6 +72,8 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return ping.handle(services)
         case Health():
             return health.handle(services)
+        case Check():
+            return await check.handle(services)
         case Submit():
             return await submit.handle(request, body, caller, services)
         case Append():

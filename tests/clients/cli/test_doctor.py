@@ -20,7 +20,7 @@ def test_all_is_well(stoker: Stoker) -> None:
     """We expect exit code 0 and each part looked at: the way there, versions, events, the daemon's own findings."""
     ran = stoker("doctor", "--json")
     assert ran.code == 0
-    assert parts(ran.json) == dict.fromkeys(["daemon", "version", "you", "clock", "events", "store"], True)
+    assert parts(ran.json) == dict.fromkeys(["daemon", "version", "you", "clock", "events", "store", "database"], True)
     assert "All is well" in stoker("doctor").out
 
 

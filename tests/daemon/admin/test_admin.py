@@ -155,6 +155,18 @@ def test_a_check_finds_lost_and_changed_outputs(tmp_path: Path) -> None:
         second.write_bytes(kept)
 
 
+def test_a_client_may_ask_for_a_glance(tmp_path: Path) -> None:
+    """We expect that a client, and so `stoker doctor`, hears of a lost output from a daemon at work."""
+    with a_rig(tmp_path) as rig:
+        job_id = rig.run("a").job_id
+        assert [finding.part for finding in rig.client.check() if not finding.ok and finding.part != "disk"] == []
+        (file,) = rig.data_dir.glob(f"outputs/*/{job_id}/files/*")
+        kept = file.read_bytes()
+        file.unlink()
+        assert file.name in next(finding.detail for finding in rig.client.check() if finding.part == "outputs")
+        file.write_bytes(kept)
+
+
 def test_a_check_of_nothing_says_so(tmp_path: Path) -> None:
     """We expect exit code 4 and the option to use where there is no database."""
     done = stokerd("check", "--data-dir", tmp_path)
