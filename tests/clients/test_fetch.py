@@ -127,13 +127,12 @@ def test_a_folder_that_is_a_file(daemon: FakeDaemon, connect: Connect, tmp_path:
 def test_two_at_once_into_one_folder(tmp_path: Path) -> None:
     """We expect that two who fetch the same file at once don't write into each other's."""
     first, second = Folder(tmp_path), Folder(tmp_path)
-    sha256 = hashlib.sha256(b"halfhalf").hexdigest()
-    for folder in (first, second):
-        assert folder.begin("0.png", sha256)
-        folder.append(b"half")
-    first.append(b"half")
+    sha256 = hashlib.sha256(LARGE).hexdigest()
+    assert first.begin("0.png", sha256)
+    first.append(LARGE)
+    assert second.begin("0.png", sha256)
     assert first.finish() == tmp_path / "0.png"
-    assert (tmp_path / "0.png").read_bytes() == b"halfhalf"
+    assert (tmp_path / "0.png").read_bytes() == LARGE
     second.close()
     assert _names(tmp_path) == ["0.png"]
 

@@ -113,7 +113,7 @@ def test_closing_under_a_question(daemon: FakeDaemon) -> None:
         waiting = asyncio.create_task(client.health())
         await _until_async(lambda: bool(daemon.asked("health")))
         await client.close()
-        with pytest.raises(InvalidState, match="closed"):
+        with pytest.raises(InvalidState, match="closed before the answer came"):
             await waiting
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
