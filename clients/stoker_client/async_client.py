@@ -151,6 +151,18 @@ class AsyncClient:
         """Bring the files that a job made into a directory, checked; those that are there already are left."""
         return self._stream(verbs.fetch(self._caller, job_id), Folder(directory))
 
+    def outputs(self, job_id: str | None = None) -> AsyncIterator[re.JobOutputs]:
+        """What each job has on disk, newest job first, or the one named."""
+        return self._stream(verbs.outputs(self._caller, job_id))
+
+    async def output_totals(self) -> re.OutputsPage:
+        """What all files amount to, in its `totals`, and the disk that they are on."""
+        return await self._run(verbs.output_totals(self._caller))
+
+    async def clean_outputs(self, older_than_s: float, *, dry_run: bool = False) -> re.OutputsCleaned:
+        """Remove the files of jobs that ended so long ago; with `dry_run` only say what that would be."""
+        return await self._run(verbs.clean_outputs(self._caller, older_than_s, dry_run=dry_run))
+
     async def engines(self) -> list[Engine]:
         """The engines with their models and parameters."""
         return await self._run(verbs.engines(self._caller))

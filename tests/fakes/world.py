@@ -181,6 +181,8 @@ class World:
             case ask.ListEngines():
                 models = [ModelFacts("plain")]
                 return re.EnginesReply(engines=[Engine("sprites", "python", "ready", "gpu", "plain", models, [], 8)])
+            case ask.ListOutputs() | ask.CleanOutputs():
+                return self._outputs(request)
             case ask.Describe():
                 return describe()
             case ask.Shutdown():
@@ -236,6 +238,30 @@ class World:
         through = after[PAGE - 1][0] if len(after) > PAGE else head
         events = [event for _, event in after[:PAGE]]
         return re.EventsPage(events=events, through=through, head=head, instance_id=self.instance_id)
+
+    def _outputs(self, request: ask.ListOutputs | ask.CleanOutputs) -> re.AnyReply:
+        """All jobs with files; a clean takes one job at a time, whatever its age."""
+        sizes: dict[str, list[int]] = {}
+        for artifact, _, owner in self.files.values():
+            sizes.setdefault(owner, []).append(artifact.bytes)
+        if isinstance(request, ask.CleanOutputs):
+            first = [next(iter(sizes))] if sizes else []
+            taken = [size for job_id in (sizes if request.dry_run else first) for size in sizes[job_id]]
+            if not request.dry_run:
+                self.files = {number: file for number, file in self.files.items() if file[2] not in first}
+            jobs = len(sizes) if request.dry_run else len(first)
+            more = len(sizes) > 1 and not request.dry_run
+            return re.OutputsCleaned(
+                jobs=jobs, artifacts=len(taken), bytes=sum(taken), more=more, dry_run=request.dry_run
+            )
+        kept = [
+            re.JobOutputs(job_id, "", JobState.SUCCEEDED, f"outputs/{job_id}", len(mine), sum(mine), NOW_MS)
+            for job_id, mine in sizes.items()
+            if request.job_id in (None, job_id)
+        ]
+        total = re.OutputTotal("sprites", "plain", "image/png", len(self.files), sum(map(sum, sizes.values())))
+        totals = [total] if request.with_totals else None
+        return re.OutputsPage(disk=re.DiskSpace(1000, 400), totals=totals, **_page("jobs", kept, request.cursor))
 
     def _submit(self, request: ask.Submit, body: bytes) -> re.Submitted:
         reply = re.Submitted(job_id=request.job_id, items=len(request.items), model="plain", dry_run=request.dry_run)

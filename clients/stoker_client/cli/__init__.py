@@ -12,8 +12,8 @@ from stoker_client.cli.failure import FAILURES, tell_failure
 from stoker_client.cli.render import wants_colour
 
 VERBS = {
-    "Make": ("generate", "submit", "fetch", "demo"),
-    "Look": ("status", "watch", "items", "engines"),
+    "Make": ("generate", "submit", "rerun", "fetch", "demo"),
+    "Look": ("status", "watch", "items", "outputs", "engines"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("ping", "doctor", "shutdown"),
     "This shell": ("completion",),

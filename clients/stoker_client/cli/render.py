@@ -122,6 +122,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
+def size(count: int) -> str:
+    """Bytes for people: `900 B`, `12 KiB`, `3.4 MiB`, `1.2 GiB`."""
+    if count < 1 << 10:
+        return f"{count} B"
+    if count < 1 << 20:
+        return f"{count / (1 << 10):.0f} KiB"
+    return f"{count / (1 << 20):.1f} MiB" if count < 1 << 30 else f"{count / (1 << 30):.1f} GiB"
+
+
 def _line(cells: Sequence[Cell], widths: Sequence[int], to_right: Sequence[bool]) -> str:
     parts: list[str] = []
     for cell, width, right in zip(cells, widths, to_right, strict=True):

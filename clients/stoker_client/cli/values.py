@@ -10,6 +10,8 @@ Value = int | float | bool | str
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SIZE = re.compile(r"(\d{1,9})(?:[xX](\d{1,9}))?")
+_AGE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([smhdw])")
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _WORDS = {"true": True, "false": False}
 
 
@@ -33,6 +35,14 @@ def size(text: str) -> tuple[int, int]:
     if match is None:
         raise click.BadParameter(f"{text!r} is no size; 64x32 or 64 is one")
     return int(match[1]), int(match[2] or match[1])
+
+
+def age(text: str) -> float:
+    """`90s`, `30m`, `12h`, `30d` or `8w`, in seconds."""
+    match = _AGE.fullmatch(text.lower())
+    if not match:
+        raise click.BadParameter(f"{text!r} is no age; 30d, 12h, 90m or 8w is one")
+    return float(match[1]) * _UNITS_S[match[2]]
 
 
 def batch_size(text: str) -> int:

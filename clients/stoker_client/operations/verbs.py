@@ -15,7 +15,7 @@ from stoker_protocol import requests as ask
 from stoker_protocol.jobs import Artifact, Engine, ItemState, Job, JobState, OnInterrupt, Priority
 
 E = TypeVar("E", bound=StrEnum)
-P = TypeVar("P", re.JobsPage, re.ItemsPage, re.ArtifactsPage)
+P = TypeVar("P", re.JobsPage, re.ItemsPage, re.ArtifactsPage, re.OutputsPage)
 T = TypeVar("T")
 
 ItemLike = str | Mapping[str, Any]
@@ -178,6 +178,28 @@ def fetch(caller: Caller, job_id: str) -> Operation[None]:
     )
 
 
+def outputs(caller: Caller, job_id: str | None) -> Operation[None]:
+    """Emit what each job has on disk, or the one named."""
+    request = ask.ListOutputs(id=caller.next_id(), job_id=job_id)
+    return _page_by_page(caller, request, re.OutputsPage, lambda page: page.jobs)
+
+
+def output_totals(caller: Caller) -> Operation[re.OutputsPage]:
+    """What all files amount to, and the disk they are on."""
+    return caller.call(ask.ListOutputs(id=caller.next_id(), with_totals=True, limit=1), re.OutputsPage)
+
+
+def clean_outputs(caller: Caller, older_than_s: float, *, dry_run: bool) -> Operation[re.OutputsCleaned]:
+    """Remove the files of old jobs, moment by moment."""
+    jobs = artifacts = size = 0
+    while True:
+        request = ask.CleanOutputs(id=caller.next_id(), older_than_ms=round(older_than_s * 1000), dry_run=dry_run)
+        some = yield from caller.call(request, re.OutputsCleaned)
+        jobs, artifacts, size = jobs + some.jobs, artifacts + some.artifacts, size + some.bytes
+        if not some.more:
+            return structs.replace(some, jobs=jobs, artifacts=artifacts, bytes=size)
+
+
 def engines(caller: Caller) -> Operation[list[Engine]]:
     """The engines."""
     reply = yield from caller.call(ask.ListEngines(id=caller.next_id()), re.EnginesReply)
@@ -200,7 +222,7 @@ def _emit(value: Any) -> Operation[None]:
 
 def _page_by_page(
     caller: Caller,
-    request: ask.ListJobs | ask.ListItems | ask.ListArtifacts,
+    request: ask.ListJobs | ask.ListItems | ask.ListArtifacts | ask.ListOutputs,
     expected: type[P],
     entries: Callable[[P], Sequence[T]],
     use: Callable[[T], Operation[None]] = _emit,
