@@ -43,7 +43,7 @@ class Conflict(StokerError):
 
 
 class InvalidState(StokerError):
-    """The job is not in a state for that."""
+    """The job, or the client itself, is not in a state for that."""
 
 
 class Forbidden(StokerError):
