@@ -15,7 +15,7 @@ VERBS = {
     "Make": ("generate", "submit", "rerun", "fetch", "demo"),
     "Look": ("status", "watch", "items", "outputs", "engines"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
-    "The daemon": ("ping", "doctor", "shutdown"),
+    "The daemon": ("ping", "doctor", "selftest", "shutdown"),
     "This shell": ("completion",),
 }
 
