@@ -167,6 +167,10 @@ class AsyncClient:
         """The engines with their models and parameters."""
         return await self._run(verbs.engines(self._caller))
 
+    async def stats(self, job_id: str | None = None, *, window_s: float | None = None) -> re.Stats:
+        """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""
+        return await self._run(verbs.stats(self._caller, job_id, window_s))
+
     async def describe(self) -> re.Description:
         """JSON Schema of all that can be said."""
         return await self._run(verbs.describe(self._caller))

@@ -164,6 +164,10 @@ class Client:
         """The engines with their models and parameters."""
         return self._run(verbs.engines(self._caller))
 
+    def stats(self, job_id: str | None = None, *, window_s: float | None = None) -> re.Stats:
+        """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""
+        return self._run(verbs.stats(self._caller, job_id, window_s))
+
     def describe(self) -> re.Description:
         """JSON Schema of all that can be said."""
         return self._run(verbs.describe(self._caller))

@@ -60,6 +60,8 @@ class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Seconds that a stopping daemon gives the runs at work."""
     open_idle_s: Seconds = 3600.0
     """Seconds without new items after which an open job is held back."""
+    max_pending: Annotated[int, Meta(ge=1, le=100_000_000)] = 5_000_000
+    """Items that may wait in all before no more are taken; 5 million are some 3 GB of database."""
     backoff_base_s: Seconds = 1.0
     """Seconds before the first retry of an item."""
     backoff_factor: Annotated[float, Meta(ge=1, le=100)] = 2.0

@@ -89,7 +89,7 @@ class StokerDaemon:
         self._clock = SystemClock()
         self._boot = secrets.token_hex(4)
         self._checking = asyncio.Lock()
-        self._store = Store(options.data_dir, self._clock, self._boot)
+        self._store = Store(options.data_dir, self._clock, self._boot, max_pending=config.execution.max_pending)
         self._stop_reason: asyncio.Future[str] | None = None
 
     async def run(self) -> None:

@@ -41,6 +41,7 @@ from stoker_protocol.replies import (
     Resumed,
     Retried,
     Sealed,
+    Stats,
 )
 from stoker_protocol.requests import (
     Append,
@@ -48,6 +49,7 @@ from stoker_protocol.requests import (
     CleanOutputs,
     EventsSince,
     GetSnapshot,
+    GetStats,
     ListArtifacts,
     ListItems,
     ListJobs,
@@ -112,7 +114,7 @@ class JobStore(Protocol):
     """The durable queue. Every write returns after its commit is on disk; a refusal changes nothing."""
 
     async def accept(self, request: Submit, body: bytes, client: str, model: str, signature: Signature) -> None:
-        """Store a job, or find that it is stored already. Raises Refused: `conflict`."""
+        """Store a job, or find that it is stored already. Raises Refused: `conflict`, `queue_full`."""
         ...
 
     async def check_new(self, request: Submit, body: bytes) -> None:
@@ -152,6 +154,8 @@ class JobStore(Protocol):
     async def artifact(self, artifact_id: int) -> words.Artifact: ...
 
     async def snapshot(self, request: GetSnapshot) -> StoredSnapshot: ...
+
+    async def stats(self, request: GetStats) -> Stats: ...
 
     async def events_since(self, request: EventsSince) -> EventsPage: ...
 

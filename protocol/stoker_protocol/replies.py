@@ -264,6 +264,42 @@ class EnginesReply(Reply, frozen=True, tag="engines", kw_only=True):
     engines: list[Engine]
 
 
+class Percentiles(Struct, frozen=True):
+    """How seconds are spread: half are at most p50, nine in ten at most p90; `count` were looked at."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+
+
+class Stats(Reply, frozen=True, tag="stats", kw_only=True):
+    """Answers `stats`: attempts that ended from `since_ms` until `until_ms`, of one job or of all.
+
+    `outcomes` by the state that attempts left their items in (`pending`: to be tried again), `failures` by kind.
+    `wait_s`: from an item's coming to its first claim; `run_s`: from the claim of a run to its recorded end.
+    `items_per_s`: outcomes other than `pending`. `busy`: the part of the time, over all lanes, that runs were at work.
+    `loads` of models took `load_s` seconds; both are of the whole daemon, and none where one job is asked for.
+    Only the newest `bound` attempts are looked at; `is_cut`: there were more, and the time begins with the oldest.
+    """
+
+    since_ms: int
+    until_ms: int
+    attempts: int
+    runs: int
+    outcomes: dict[str, int]
+    failures: dict[str, int]
+    items_per_s: float
+    busy: float
+    wait_s: Percentiles | None
+    run_s: Percentiles | None
+    bound: int
+    is_cut: bool
+    loads: int | None = None
+    load_s: float | None = None
+    job_id: str | None = None
+
+
 class Description(Reply, frozen=True, tag="description", kw_only=True):
     """Answers `describe`: JSON Schemas by name in `requests`, `replies` and `events`, sharing `definitions`."""
 
@@ -303,6 +339,7 @@ AnyReply = (
     | OutputsPage
     | OutputsCleaned
     | EnginesReply
+    | Stats
     | Description
     | ShuttingDown
 )

@@ -244,6 +244,16 @@ class ListEngines(Request, frozen=True, tag="engines", kw_only=True):
     """The engines with their models, parameters and state."""
 
 
+class GetStats(Request, frozen=True, tag="stats", kw_only=True):
+    """What was done, how fast, and how long it waited: in the last `window_s` seconds, by default an hour.
+
+    Of one job, if one is named, and then by default in its whole life.
+    """
+
+    job_id: JobId | None = None
+    window_s: Seconds | None = None
+
+
 class Describe(Request, frozen=True, tag="describe", kw_only=True):
     """JSON Schema of every request, reply and event."""
 
@@ -280,6 +290,7 @@ AnyRequest = (
     | ListOutputs
     | CleanOutputs
     | ListEngines
+    | GetStats
     | Describe
     | Shutdown
 )

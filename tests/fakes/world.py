@@ -183,6 +183,8 @@ class World:
                 return re.EnginesReply(engines=[Engine("sprites", "python", "ready", "gpu", "plain", models, [], 8)])
             case ask.ListOutputs() | ask.CleanOutputs():
                 return self._outputs(request)
+            case ask.GetStats(job_id=job_id):
+                return _stats(job_id)
             case ask.Describe():
                 return describe()
             case ask.Shutdown():
@@ -374,3 +376,22 @@ def _page(name: str, entries: list[Any], cursor: str) -> dict[str, Any]:
     begin = int(cursor or 0)
     end = begin + PAGE
     return {name: entries[begin:end], "cursor": str(end) if end < len(entries) else ""}
+
+
+def _stats(job_id: str | None) -> re.Stats:
+    """What a daemon says that has done nothing yet."""
+    return re.Stats(
+        job_id=job_id,
+        since_ms=NOW_MS,
+        until_ms=NOW_MS,
+        attempts=0,
+        runs=0,
+        outcomes={},
+        failures={},
+        items_per_s=0.0,
+        busy=0.0,
+        wait_s=None,
+        run_s=None,
+        bound=1,
+        is_cut=False,
+    )

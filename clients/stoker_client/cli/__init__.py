@@ -13,7 +13,7 @@ from stoker_client.cli.render import wants_colour
 
 VERBS = {
     "Make": ("generate", "submit", "rerun", "fetch", "demo"),
-    "Look": ("status", "watch", "items", "outputs", "engines"),
+    "Look": ("status", "watch", "items", "outputs", "stats", "engines"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("ping", "doctor", "selftest", "shutdown"),
     "This shell": ("completion",),

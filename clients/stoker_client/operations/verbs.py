@@ -206,6 +206,11 @@ def engines(caller: Caller) -> Operation[list[Engine]]:
     return reply.engines
 
 
+def stats(caller: Caller, job_id: str | None, window_s: float | None) -> Operation[re.Stats]:
+    """What was done, how fast, and how long it waited."""
+    return caller.call(ask.GetStats(id=caller.next_id(), job_id=job_id, window_s=window_s), re.Stats)
+
+
 def describe(caller: Caller) -> Operation[re.Description]:
     """The wire as JSON Schema."""
     return caller.call(ask.Describe(id=caller.next_id()), re.Description)

@@ -26,6 +26,7 @@ from stoker_daemon.handlers import (
     seal,
     shutdown,
     snapshot,
+    stats,
     submit,
 )
 from stoker_daemon.ports import Caller, Services
@@ -40,6 +41,7 @@ from stoker_protocol.requests import (
     EventsSince,
     GetJob,
     GetSnapshot,
+    GetStats,
     Health,
     Hello,
     ListArtifacts,
@@ -110,6 +112,8 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await clean_outputs.handle(request, services)
         case ListEngines():
             return engines.handle(services)
+        case GetStats():
+            return await stats.handle(request, services)
         case Describe():
             return describe.handle()
         case Shutdown():

@@ -13,7 +13,8 @@ async def handle(request: Submit, body: bytes, caller: Caller, services: Service
     """Answer `submit` after the job is on disk.
 
     Raises:
-        Refused: `bad_request`: no such engine, model or parameter; `conflict`: the id belongs to another job.
+        Refused: `bad_request`: no such engine, model or parameter; `conflict`: the id belongs to another job;
+            `queue_full`.
     """
     engine = _engine(request, services)
     model, signature = engine.place(request)

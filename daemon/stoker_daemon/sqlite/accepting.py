@@ -3,6 +3,7 @@
 from msgspec import UNSET, Raw, UnsetType
 
 from stoker_daemon.jobs.records import OpenJob, Signature
+from stoker_daemon.sqlite.controlling import wake_idle
 from stoker_daemon.sqlite.rows import EMPTY_MAP, job_key_of, move_items, move_ready, read_job
 from stoker_daemon.sqlite.writer import Execute, Transaction
 from stoker_protocol import codec
@@ -17,16 +18,23 @@ QUEUE_FULL_RETRY_S = 2.0
 
 
 def accept(
-    transaction: Transaction, request: Submit, body: bytes, client: str, model: str, signature: Signature
+    transaction: Transaction,
+    request: Submit,
+    body: bytes,
+    client: str,
+    model: str,
+    signature: Signature,
+    max_pending: int,
 ) -> None:
     """Store a job with its items, or find that the very same was stored before.
 
     Raises:
-        Refused: `conflict`: another job has this id, or had it.
+        Refused: `conflict`: another job has this id, or had it; `queue_full`: more than `max_pending` items wait.
     """
     fingerprint = codec.fingerprint(body)
     if is_known(transaction.execute, request.job_id, fingerprint):
         return
+    _check_room(transaction, len(request.items), max_pending)
     job_key = _insert_job(transaction, request, fingerprint, client, model)
     _insert_items(transaction, job_key, 0, request.items)
     transaction.execute(
@@ -49,10 +57,12 @@ def append(transaction: Transaction, request: Append, max_pending: int) -> Appen
     job = read_job(transaction.execute, job_key)
     if request.at < job.items.total and _are_there(transaction, job_key, request):
         return Appended(job_id=job.job_id, total=job.items.total)
-    _check_append(transaction, request, job, max_pending)
+    _check_append(request, job)
+    _check_room(transaction, len(request.items), max_pending)
     _insert_items(transaction, job_key, request.at, request.items)
     move_ready(transaction, job_key, len(request.items))
     transaction.execute("UPDATE jobs SET appended_ms = ? WHERE job_key = ?", (transaction.now_ms, job_key))
+    wake_idle(transaction, job_key)
     job = move_items(transaction, job_key, {}, added=len(request.items))
     transaction.tell(topic_of_job(job.job_id), JobAppended(job=job, at=request.at, count=len(request.items)))
     return Appended(job_id=job.job_id, total=job.items.total)
@@ -67,6 +77,7 @@ def seal(transaction: Transaction, job_id: str) -> Sealed:
     job_key = job_key_of(transaction.execute, job_id)
     job = read_job(transaction.execute, job_key)
     if job.is_open:
+        wake_idle(transaction, job_key)
         job = move_items(transaction, job_key, {}, seal=True)
         transaction.tell(topic_of_job(job_id), JobSealed(job=job))
     return Sealed(job_id=job_id, total=job.items.total)
@@ -100,7 +111,7 @@ def is_known(execute: Execute, job_id: str, fingerprint: bytes) -> bool:
     return row is not None
 
 
-def _check_append(transaction: Transaction, request: Append, job: Job, max_pending: int) -> None:
+def _check_append(request: Append, job: Job) -> None:
     if request.at != job.items.total:
         raise Refused(
             ErrorCode.CONFLICT,
@@ -112,8 +123,11 @@ def _check_append(transaction: Transaction, request: Append, job: Job, max_pendi
         raise Refused(
             ErrorCode.INVALID_STATE, f"job {job.job_id} takes no more items", field="job_id", hint="submit another job"
         )
+
+
+def _check_room(transaction: Transaction, number: int, max_pending: int) -> None:
     (pending,) = transaction.execute("SELECT pending FROM totals").fetchone()
-    if pending + len(request.items) > max_pending:
+    if pending + number > max_pending:
         raise Refused(
             ErrorCode.QUEUE_FULL,
             f"{pending} items wait already",

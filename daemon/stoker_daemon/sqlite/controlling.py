@@ -58,6 +58,13 @@ def pause_idle(transaction: Transaction, idle_ms: int) -> int:
     return len(rows)
 
 
+def wake_idle(transaction: Transaction, job_key: int) -> None:
+    """Let a job go on that was held back for being idle."""
+    job = read_job(transaction.execute, job_key)
+    if job.paused is not None and job.paused.reason == IDLE_REASON:
+        resume_job(transaction, job.job_id, "stokerd")
+
+
 def pause_job(transaction: Transaction, job_id: str, pause: Pause, *, interrupt: bool) -> Paused:
     """Hold a job back; an earlier pause stays in force.
 

@@ -24,7 +24,7 @@ from stoker_daemon.jobs.records import (
     Signature,
 )
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
-from stoker_daemon.sqlite import accepting, claiming, controlling, pruning, reading, recovering, sweeping
+from stoker_daemon.sqlite import accepting, claiming, controlling, pruning, reading, recovering, statistics, sweeping
 from stoker_daemon.sqlite.database import FILE_NAME, Lock
 from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
@@ -48,12 +48,14 @@ from stoker_protocol.replies import (
     Resumed,
     Retried,
     Sealed,
+    Stats,
 )
 from stoker_protocol.requests import (
     Append,
     Cancel,
     EventsSince,
     GetSnapshot,
+    GetStats,
     ListArtifacts,
     ListItems,
     ListJobs,
@@ -66,8 +68,6 @@ from stoker_protocol.requests import (
     Submit,
 )
 
-MAX_PENDING = 5_000_000
-"""Items that may wait in all: some 3 GB of database."""
 CANCELS_AT_ONCE = 50
 """Jobs cancelled in one transaction when a selection is."""
 SUMMARIES_AT_ONCE = 20
@@ -76,8 +76,8 @@ SUMMARIES_AT_ONCE = 20
 class Store:
     """Implements `ports.JobStore`. Opened by its constructor, started on the loop, ended by `close`."""
 
-    def __init__(self, data_dir: Path, clock: Clock, boot: str, *, max_pending: int = MAX_PENDING) -> None:
-        """Take the directory and open its database; beyond `max_pending` waiting items `append` is refused.
+    def __init__(self, data_dir: Path, clock: Clock, boot: str, *, max_pending: int) -> None:
+        """Take the directory and open its database; beyond `max_pending` waiting items no more are taken.
 
         Raises:
             StoreError: Another daemon has the directory, or the database can't be used.
@@ -91,6 +91,7 @@ class Store:
             raise
         self.instance_id = _instance_id(connection)
         self._boot = boot
+        self._clock = clock
         self._max_pending = max_pending
         self._run_numbers = count(1)
         self._swept: set[int] = set()
@@ -121,7 +122,8 @@ class Store:
     # What comes in
 
     async def accept(self, request: Submit, body: bytes, client: str, model: str, signature: Signature) -> None:
-        await self._write(lambda tx: accepting.accept(tx, request, body, client, model, signature))
+        room = self._max_pending
+        await self._write(lambda tx: accepting.accept(tx, request, body, client, model, signature, room))
 
     async def check_new(self, request: Submit, body: bytes) -> None:
         await self._read(lambda c: accepting.is_known(c.execute, request.job_id, codec.fingerprint(body)))
@@ -267,6 +269,10 @@ class Store:
 
     async def snapshot(self, request: GetSnapshot) -> StoredSnapshot:
         return await self._read(lambda connection: reading.read_snapshot(connection, request))
+
+    async def stats(self, request: GetStats) -> Stats:
+        now_ms = self._clock.now_ms()
+        return await self._read(lambda connection: statistics.read_stats(connection, request, now_ms))
 
     async def events_since(self, request: EventsSince) -> EventsPage:
         return await self._read(lambda connection: reading.read_events(connection, request, self.instance_id))

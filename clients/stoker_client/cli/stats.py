@@ -1,0 +1,56 @@
+"""`stoker stats`: how fast work goes, how long it waits, and how it ends."""
+
+import click
+
+from stoker_client.cli.complete import jobs
+from stoker_client.cli.render import Cell, clock, coloured, duration, paint, table
+from stoker_client.cli.values import age
+from stoker_client.cli.verb import Shared, verb
+from stoker_protocol.replies import Percentiles, Stats
+
+
+@verb(
+    "stoker stats               # the last hour",
+    "stoker stats --window 10m",
+    "stoker stats JOB           # its whole life",
+)
+@click.argument("job_id", metavar="[JOB]", required=False, shell_complete=jobs)
+@click.option("--window", "window_s", type=age, metavar="AGE", help="How far back: 90s, 10m, 2h, 3d.")
+def stats(shared: Shared, job_id: str | None, window_s: float | None) -> None:
+    """Tell throughput, waiting, run times and outcomes, of JOB or of all work."""
+    with shared.client() as client:
+        reply = client.stats(job_id, window_s=window_s)
+    shared.answer(_shape(reply), _text(reply))
+
+
+def _shape(reply: Stats) -> dict[str, object]:
+    return {name: getattr(reply, name) for name in reply.__struct_fields__ if name not in ("v", "id")}
+
+
+def _text(reply: Stats) -> str:
+    if not reply.attempts:
+        return "Nothing ended in that time."
+    seconds = (reply.until_ms - reply.since_ms) / 1000
+    lines = [
+        f"{clock(reply.since_ms)} to {clock(reply.until_ms)} ({duration(seconds)}):"
+        f" {reply.items_per_s:g} items/s in {reply.runs} runs, at work {reply.busy:.0%} of the time"
+    ]
+    if reply.loads:
+        lines.append(f"{reply.loads} model loads took {duration(reply.load_s or 0)}")
+    if reply.is_cut:
+        lines.append(f"Only the newest {reply.bound} attempts are counted.")
+    ended = [_count(state, number) for state, number in reply.outcomes.items()]
+    ended += [_count(f"failed: {kind}", number) for kind, number in reply.failures.items()]
+    spreads = [_spread("wait", reply.wait_s), _spread("run", reply.run_s)]
+    return "\n".join([*lines, "", ", ".join(ended), "", table(["seconds", "p50>", "p90>", "p99>", "of>"], spreads)])
+
+
+def _count(what: str, number: int) -> str:
+    word = "to be tried again" if what == "pending" else what
+    return f"{number} {paint(coloured(word) if ':' not in word else Cell(word, 'red'))}"
+
+
+def _spread(name: str, spread: Percentiles | None) -> list[str]:
+    if spread is None:
+        return [name, "-", "-", "-", "0"]
+    return [name, f"{spread.p50:.2f}", f"{spread.p90:.2f}", f"{spread.p99:.2f}", str(spread.count)]
