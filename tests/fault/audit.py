@@ -91,8 +91,7 @@ def _items_have_one_outcome(connection: sqlite3.Connection) -> Iterator[str]:
             at_work[job_key, index] += 1
             if outcome is not None:
                 yield f"item {index} of job {job_key} has an outcome of a run that has not ended"
-    query = "SELECT job_key, idx, items.state FROM items JOIN jobs USING (job_key) WHERE outputs = 'kept'"
-    for job_key, index, state in connection.execute(query):
+    for job_key, index, state in connection.execute("SELECT job_key, idx, state FROM items"):
         where, outcomes = f"item {index} of job {job_key}, {state}", ended[job_key, index]
         if None in outcomes:
             yield f"{where}: a run ended without its outcome"
@@ -206,7 +205,8 @@ def _artifacts_are_files(connection: sqlite3.Connection, data_dir: Path, outputs
         record = _record_of(file)
         if not record.is_file() or json.loads(record.read_bytes())["sha256"] != sha256:
             yield f"{path} has no record, or that of other bytes"
-    for job_key, index, state in connection.execute("SELECT job_key, idx, state FROM items"):
+    query = "SELECT job_key, idx, items.state FROM items JOIN jobs USING (job_key) WHERE outputs = 'kept'"
+    for job_key, index, state in connection.execute(query):
         if of_item[job_key, index] != list(range(outputs if state == "succeeded" else 0)):
             yield f"item {index} of job {job_key}, {state}, has the outputs {of_item[job_key, index]}"
 

@@ -35,8 +35,9 @@ class OutputCleaning:
         return await self._clean(before_ms)
 
     async def finish(self) -> None:
-        """Go a moment on with what is half done. Raises Refused: as `clean`."""
-        await self._clean(NOTHING_ENDED_MS)
+        """Bring what is half done to its end. Raises Refused: as `clean`."""
+        while (await self._clean(NOTHING_ENDED_MS)).more:
+            pass
 
     async def _clean(self, before_ms: int) -> OutputsCleaned:
         async with self._turn:
