@@ -73,7 +73,8 @@ Choose = Callable[[Sequence[Head]], Head | None]
 class ClaimOrder:
     """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(engine)` in one run.
 
-    `timeout_s` and `no_progress_s` hold for jobs that set none of their own.
+    `timeout_s` and `no_progress_s` hold for jobs that set none of their own. Nothing waits longer than `max_delay_s`
+    after a failure: an item that would was delayed by a clock that has been put back since.
     """
 
     lane: str
@@ -82,6 +83,7 @@ class ClaimOrder:
     max_batch: Callable[[str], int]
     timeout_s: float
     no_progress_s: float
+    max_delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +308,6 @@ class Artifacts(Protocol):
     async def forget_unknown(self, members: Sequence[Member], known: frozenset[str]) -> int:
         """Remove files of these items that are not `known` paths; how many."""
         ...
-
 
     def folder(self, job_id: str, created_ms: int) -> str:
         """The folder of a job, relative to the data directory."""

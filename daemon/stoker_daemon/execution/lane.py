@@ -87,7 +87,8 @@ class Lane:
         for stop in commit.stops:
             if stop.lane == self.name:
                 self._stop_run(stop.run_id, stop.reason)
-        self._wake.set()
+        if commit.has_work:
+            self._wake.set()
 
     def status(self) -> words.Lane:
         """What it holds and does."""
@@ -297,6 +298,7 @@ class Lane:
             max_batch=lambda name: self._engines[name].facts().max_batch,
             timeout_s=self._settings.timeout_s,
             no_progress_s=self._settings.no_progress_s,
+            max_delay_s=self._settings.retries.max_s,
         )
 
     def _stop_run(self, run_id: str, reason: str) -> None:

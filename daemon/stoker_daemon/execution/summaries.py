@@ -24,7 +24,7 @@ class Summaries:
 
     def committed(self, commit: Commit) -> None:
         """Hear of a commit: a job may have ended."""
-        if commit.events:
+        if commit.has_ended:
             self._wake.set()
 
     async def serve(self) -> None:

@@ -162,10 +162,15 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a commit tells the rooms that wait for it: events in their order, and runs that are to stop."""
+    """What a commit tells the rooms that wait for it: events in their order, and runs that are to stop.
+
+    `has_work`: items may be ready that were not before. `has_ended`: a job became final.
+    """
 
     events: tuple[CommittedEvent, ...] = ()
     stops: tuple[Stop, ...] = ()
+    has_work: bool = False
+    has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

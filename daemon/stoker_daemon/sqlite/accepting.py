@@ -41,6 +41,7 @@ def accept(
         "INSERT INTO lots (job_key, signature_id, priority, place, ready) VALUES (?, ?, ?, ?, ?)",
         (job_key, _signature_id(transaction, signature), request.priority.rank, job_key, len(request.items)),
     )
+    transaction.has_work = True
     transaction.tell(
         topic_of_job(request.job_id), JobSubmitted(job=read_job(transaction.execute, job_key, with_metadata=True))
     )

@@ -19,7 +19,7 @@ MAX_DUE = 1_000
 
 def claim(transaction: Transaction, order: ClaimOrder, run_id: str) -> Run | None:
     """Commit a run over the first items of the chosen head, or None: nothing is ready or all is paused."""
-    end_back_off(transaction)
+    end_back_off(transaction, order.max_delay_s)
     head = _choose(transaction, order)
     if head is None:
         return None
@@ -28,11 +28,11 @@ def claim(transaction: Transaction, order: ClaimOrder, run_id: str) -> Run | Non
     return replace(run, jobs=(job,))
 
 
-def end_back_off(transaction: Transaction) -> None:
+def end_back_off(transaction: Transaction, max_delay_s: float) -> None:
     """Make items ready whose time to wait after a failure is over."""
     due = transaction.execute(
-        "SELECT job_key, idx FROM items WHERE not_before_ms <= ? ORDER BY not_before_ms LIMIT ?",
-        (transaction.now_ms, MAX_DUE),
+        "SELECT job_key, idx FROM items WHERE not_before_ms <= ? OR not_before_ms > ? ORDER BY not_before_ms LIMIT ?",
+        (transaction.now_ms, transaction.now_ms + round(max_delay_s * 1000), MAX_DUE),
     ).fetchall()
     if not due:
         return

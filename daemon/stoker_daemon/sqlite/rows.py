@@ -123,6 +123,7 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: i
     state = job_state(items, job.state, is_open=is_open)
     started_ms = job.started_at_ms or (transaction.now_ms if items.running else None)
     finished_ms = (job.finished_at_ms or transaction.now_ms) if state.is_final else None
+    transaction.has_ended = transaction.has_ended or state.is_final
     error = _first_error(transaction, job_key) if state is JobState.FAILED else None
     if job.paused and (state.is_final or state is JobState.CANCELLING):
         release_job(transaction, job_key)
@@ -154,12 +155,15 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: i
 
 def move_ready(transaction: Transaction, job_key: int, number: int) -> None:
     """So many more (or fewer) items of a job wait to be claimed."""
+    if number > 0:
+        transaction.has_work = True
     if number:
         transaction.execute("UPDATE lots SET ready = ready + ? WHERE job_key = ?", (number, job_key))
 
 
 def release_job(transaction: Transaction, job_key: int) -> None:
     """Let a job's items be claimed again."""
+    transaction.has_work = True
     transaction.execute("UPDATE lots SET is_held = 0 WHERE job_key = ?", (job_key,))
     transaction.execute(
         "UPDATE jobs SET paused_reason = NULL, paused_author = NULL, paused_ms = NULL WHERE job_key = ?", (job_key,)

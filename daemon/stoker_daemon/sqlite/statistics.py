@@ -18,7 +18,7 @@ USUAL_WINDOW_S = 3600.0
 
 _COLUMNS = "run_id, lane, claimed_ms, finished_ms, job_key, idx, outcome, error_kind"
 _FIRST_WAIT = """
-    SELECT run_id, lane, claimed_ms, finished_ms, outcome, error_kind, CASE WHEN NOT EXISTS (
+    SELECT run_id, lane, claimed_ms, finished_ms, outcome, newest.error_kind, CASE WHEN NOT EXISTS (
         SELECT 1 FROM attempts AS earlier JOIN runs AS before USING (run_id)
         WHERE earlier.job_key = newest.job_key AND earlier.idx = newest.idx AND before.claimed_ms < newest.claimed_ms
     ) THEN claimed_ms - added_ms END

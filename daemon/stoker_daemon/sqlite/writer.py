@@ -139,15 +139,15 @@ class Writer:
                 self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('trouble_ms', ?)", (transaction.now_ms,))
             for write in group:
                 self._attempt(write, transaction)
+            if transaction.has_work and self._connection.execute("SELECT 1 FROM queue_pause").fetchone():
+                transaction.has_work = False  # nobody need look: the end of the pause will say so again
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(group, error)
             return Commit()
         self.trouble = ""
         self.head = transaction.head
-        return Commit(
-            tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended
-        )
+        return Commit(tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended)
 
     def _attempt(self, write: _Write, transaction: Transaction) -> None:
         """Do one write of a group so that its failure leaves the others as they are."""
@@ -180,6 +180,6 @@ class Writer:
                 write.future.set_exception(write.error)
             else:
                 write.future.set_result(write.result)
-        if commit.events or commit.stops:
+        if commit.events or commit.stops or commit.has_work:
             for listener in self._listeners:
                 listener(commit)
