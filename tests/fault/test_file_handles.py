@@ -8,6 +8,7 @@ from tests.system.daemons import a_rig
 from tests.worker.processes import wait_for
 
 from stoker_client import Client
+from stoker_protocol.events import EngineDown
 
 
 def test_a_daemon_without_file_handles_waits_for_some(tmp_path: Path) -> None:
@@ -39,8 +40,9 @@ def test_a_model_process_that_cannot_be_started_costs_nothing(tmp_path: Path) ->
         job_id = rig.submit("meanwhile")
         resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, (3, hard))
         os.kill(rig.worker_pid, 9)
+        wait_for(lambda: rig.client.engines()[0].state == "down")
         rig.client.resume()
-        wait_for(lambda: [finding for finding in rig.client.health().findings if not finding.ok])
+        wait_for(lambda: rig.events(EngineDown))
         resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, limits)
         assert rig.wait(job_id).state == "succeeded"
         assert rig.items(job_id)[0].attempts == 1

@@ -35,6 +35,12 @@ def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}
 
 
+def schema(path: Path) -> set[tuple[str, str]]:
+    """What a database is made of."""
+    with closing(sqlite3.connect(path)) as connection:
+        return set(connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_schema"))
+
+
 def test_an_old_database_is_copied_before_it_changes(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """We expect a sound copy of the old rows beside the database before its first pending migration; both open."""
     migrating.open_database(data_dir).close()
@@ -61,6 +67,14 @@ def test_a_migration_that_fails_changes_nothing(data_dir: Path, monkeypatch: pyt
     monkeypatch.undo()
     migrating.open_database(data_dir).close()
     assert rows(data_dir / FILE_NAME) == before
+
+
+def test_an_old_database_becomes_as_a_new_one(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """We expect the same tables, indexes and triggers in both: a migration that was released never changes."""
+    new = tmp_path_factory.mktemp("new")
+    for folder in (new, data_dir):
+        migrating.open_database(folder).close()
+    assert schema(data_dir / FILE_NAME) == schema(new / FILE_NAME)
 
 
 def test_a_new_database_needs_no_copy(tmp_path: Path) -> None:
