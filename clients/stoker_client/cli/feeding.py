@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from stoker_client.cli.lines import Chunk, bad_line
@@ -81,6 +82,14 @@ class Feed:
         """Say that this was all."""
         if not self._dry_run:
             self._patiently(lambda: self._client.seal(self.job_id))
+
+    def is_there(self) -> bool:
+        """Whether the job was begun: asks, since the last reply may not have come."""
+        if self._dry_run:
+            return False
+        with suppress(StokerError):
+            self.total = self._client.job(self.job_id).items.total
+        return self.total > 0
 
     def _send(self, chunk: Chunk, *, stays_open: bool) -> int:
         if self.total and not self._dry_run:

@@ -133,7 +133,7 @@ def _send_all(feed: Feed, lines: Lines, limit: int | None, file: str) -> None:
         if lines.is_at_end:
             feed.seal()
     except KeyboardInterrupt:
-        if not feed.total:
+        if not feed.is_there():
             raise click.Abort from None
         raise Unfinished(feed, file) from None
     except StokerError as error:
