@@ -89,6 +89,7 @@ class StokerDaemon:
         self._clock = SystemClock()
         self._boot = secrets.token_hex(4)
         self._checking = asyncio.Lock()
+        self._endpoints_file = options.data_dir / ENDPOINTS_FILE
         self._store = Store(options.data_dir, self._clock, self._boot, max_pending=config.execution.max_pending)
         self._stop_reason: asyncio.Future[str] | None = None
 
@@ -98,10 +99,13 @@ class StokerDaemon:
         Raises:
             EndpointError: A socket can't be bound.
         """
-        self._stop_reason = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._stop_reason = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop, f"told to by {number.name}")
         async with AsyncExitStack() as stack:
             house = self._build(stack)
-            await self._settle(house)
+            await self._settle(house, stack)
             tasks = self._open_doors(house, stack)
             await self._until_stopped(tasks)
             await house.lanes.stop(self._config.execution.stop_grace_s)
@@ -115,6 +119,7 @@ class StokerDaemon:
         """Make all parts; the stack takes them down in the opposite order."""
         stack.callback(self._store.close)
         self._store.start()
+        self._endpoints_file.unlink(missing_ok=True)  # that of a daemon which was killed would mislead
         artifacts = OutputTree(self._options.data_dir, self._clock)
         stack.push_async_callback(artifacts.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -140,7 +145,7 @@ class StokerDaemon:
         stack.push_async_callback(frontend.close)
         return _House(artifacts, cleaning, publisher, engines, lanes, summaries, frontend)
 
-    async def _settle(self, house: "_House") -> None:
+    async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
         interrupted = await settle_interrupted(self._store, house.artifacts)
         house.publisher.start()
@@ -148,6 +153,7 @@ class StokerDaemon:
             DAEMON_TOPIC, DaemonStarted(version=version("stoker"), boot=self._boot, interrupted=interrupted)
         )
         starts = [asyncio.create_task(engine.start()) for engine in house.engines.values()]
+        stack.push_async_callback(_end, starts)
         await asyncio.wait(starts, timeout=FACTS_WAIT_S)
 
     def _open_doors(self, house: "_House", stack: AsyncExitStack) -> "list[asyncio.Task[None]]":
@@ -160,12 +166,11 @@ class StokerDaemon:
         ]
         stack.push_async_callback(_end, tasks)
         house.frontend.start()
-        file = self._options.data_dir / ENDPOINTS_FILE
         text = json.dumps({"control": house.frontend.endpoints[0], "events": house.publisher.endpoints[0]})
-        fresh = file.with_suffix(".new")
+        fresh = self._endpoints_file.with_suffix(".new")
         fresh.write_text(text + "\n")
-        fresh.replace(file)
-        stack.callback(file.unlink, missing_ok=True)
+        fresh.replace(self._endpoints_file)
+        stack.callback(self._endpoints_file.unlink, missing_ok=True)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
         logger.info("ready", boot=self._boot, control=house.frontend.endpoints, events=house.publisher.endpoints)
@@ -178,9 +183,6 @@ class StokerDaemon:
             BaseException: What ended one of the tasks, which should never end by themselves.
         """
         assert self._stop_reason is not None  # set by run
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop, f"told to by {number.name}")
         await asyncio.wait({self._stop_reason, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             if task.done():
