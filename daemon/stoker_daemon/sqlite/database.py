@@ -75,11 +75,13 @@ def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
     WAL with `synchronous=FULL`: a commit has returned only when the log is on disk.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    connection.execute(f"PRAGMA query_only={int(query_only)}")
+    settings = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
+    try:
+        for setting in (*settings, f"query_only={int(query_only)}"):
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -1,11 +1,15 @@
 """Brings a database to the newest schema, with a verified copy of what it was beside it."""
 
 import sqlite3
+from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 
 from stoker_daemon.sqlite.copying import copy_database
 from stoker_daemon.sqlite.database import APPLICATION_ID, FILE_NAME, StoreError, connect, explain, refuse_strangers
+
+CHECKED_BYTES = 64 << 20
+"""Up to this size a database is checked whole at each start, which then takes some 0.2 s."""
 
 
 def open_database(data_dir: Path) -> sqlite3.Connection:
@@ -15,11 +19,16 @@ def open_database(data_dir: Path) -> sqlite3.Connection:
         StoreError: The file is no database of ours, damaged, newer than this program, or can't be written.
     """
     path = data_dir / FILE_NAME
-    try:
-        connection = connect(path)
-        _migrate(connection, path)
-    except sqlite3.DatabaseError as error:
-        raise StoreError(explain(path, error)) from error
+    with ExitStack() as undo:
+        try:
+            connection = connect(path)
+            undo.callback(connection.close)
+            refuse_strangers(connection, path)
+            _refuse_damaged(connection, path)
+            _migrate(connection, path)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(explain(path, error)) from error
+        undo.pop_all()
     return connection
 
 
@@ -28,9 +37,21 @@ def newest_schema() -> int:
     return len(_migrations())
 
 
+def _refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
+    """Look for damage where that is quick; a large file shows it when the damaged part is read, or to `stokerd check`.
+
+    Raises:
+        sqlite3.DatabaseError: There is some.
+    """
+    if path.stat().st_size > CHECKED_BYTES:
+        return
+    (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if problem != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {problem.splitlines()[-1]}")
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply the migrations that this database lacks, each with its number in one transaction."""
-    refuse_strangers(connection, path)
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     migrations = _migrations()
     if version > len(migrations):

@@ -24,6 +24,9 @@ MAX_GROUP = 256
 PROBE_S = 1.0
 """How often an idle writer looks whether the trouble with its disk has passed."""
 
+_OF_THE_FILE = (sqlite3.OperationalError, sqlite3.DatabaseError)
+"""Exactly these classes speak of the disk or the file, and concern the whole group; subclasses, of one write."""
+
 T = TypeVar("T")
 Execute = Callable[..., sqlite3.Cursor]
 """`Connection.execute`, whichever connection it is."""
@@ -155,9 +158,9 @@ class Writer:
         transaction.execute("SAVEPOINT one")
         try:
             write.result = write.work(transaction)
-        except sqlite3.OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked for the write
+        except Exception as error:
+            if type(error) in _OF_THE_FILE:
+                raise
             write.error = error
             transaction.execute("ROLLBACK TO one")
             transaction.head = head
