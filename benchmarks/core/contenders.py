@@ -1,0 +1,108 @@
+"""Who is measured: the bare limit and Stoker, each a process of its own that is asked over a socket."""
+
+import os
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from itertools import count
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.core.load import ask
+from stoker_client import Client
+from stoker_client.private_daemon import PrivateDaemon
+from stoker_protocol import codec
+from stoker_protocol.requests import ItemSpec, Submit
+
+PAYLOAD = "a red dragon with a small hat, sitting on a heap of gold coins, three quarter view"
+CONFIG = """
+[engines.noop]
+model = "benchmarks.core.noop:Noop"
+python_path = ["{root}"]
+"""
+
+
+class Contender(ABC):
+    """A durable queue in a directory of its own. Requests are answered when they are on disk."""
+
+    name: str
+    endpoint: str
+    pid: int
+
+    @abstractmethod
+    def start(self, folder: Path) -> None: ...
+
+    @abstractmethod
+    def stop(self) -> None: ...
+
+    @abstractmethod
+    def submit_request(self, items: int) -> bytes: ...
+
+    @abstractmethod
+    def begin_work(self) -> None: ...
+
+    @abstractmethod
+    def left(self) -> int: ...
+
+
+class Limit(Contender):
+    """The bare limit (`limit.py`)."""
+
+    name = "limit"
+
+    def start(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "benchmarks.core.limit", str(folder)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert self._process.stdout is not None
+        self.endpoint, self.pid = self._process.stdout.readline().strip(), self._process.pid
+
+    def stop(self) -> None:
+        os.killpg(self.pid, signal.SIGKILL)  # its worker too
+        self._process.wait(30)
+
+    def submit_request(self, items: int) -> bytes:
+        return msgspec.msgpack.encode({"op": "submit", "n": items, "p": PAYLOAD.encode()})
+
+    def begin_work(self) -> None:
+        self._ask({"op": "run"})
+
+    def left(self) -> int:
+        return msgspec.msgpack.decode(self._ask({"op": "left"}), type=int)
+
+    def _ask(self, request: dict[str, str]) -> bytes:
+        return ask(self.endpoint, msgspec.msgpack.encode(request))
+
+
+class Stoker(Contender):
+    """The real daemon with its defaults and a model that does nothing; its queue is held until work begins."""
+
+    name = "stoker"
+
+    def start(self, folder: Path) -> None:
+        config = folder / "stokerd.toml"
+        config.write_text(CONFIG.format(root=Path(__file__).parents[2]))
+        self._daemon = PrivateDaemon(folder / "data", args=["--config", str(config)])
+        self._daemon.start()
+        self.endpoint, self.pid = self._daemon.control, self._daemon.pid
+        self._client = Client(self.endpoint, timeout_s=30)
+        self._client.pause(reason="benchmark")
+        self._numbers = count()
+
+    def stop(self) -> None:
+        self._client.close()
+        self._daemon.stop()
+
+    def submit_request(self, items: int) -> bytes:
+        number = next(self._numbers)
+        specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
+        return codec.encode(Submit(id=str(number), job_id=f"bench-{number}", items=specs, batch_size=1))
+
+    def begin_work(self) -> None:
+        self._client.resume()
+
+    def left(self) -> int:
+        # One job is named so that not all of them come along: only the totals are wanted.
+        queue = self._client.snapshot(["bench-0"]).queue
+        return queue.pending + queue.running
