@@ -1,5 +1,6 @@
 """What jobs have on disk is listed, added up and, when it is old, removed: all of that and nothing else."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def test_jobs_with_files_are_listed(rig: Rig) -> None:
     assert page.totals is not None
     assert [(t.engine, t.media_type, t.artifacts, t.bytes) for t in page.totals] == [("faults", "text/plain", 3, 6)]
     assert 0 < page.disk.free <= page.disk.total
+
+
+def test_the_folder_tells_of_the_job(rig: Rig) -> None:
+    """We expect the summary beside the files to say of each item what was asked for and what became of it."""
+    job = rig.run("good", {"prompt": "bad", "do": "fail"}, params={"seed": 7}, max_attempts=1)
+    folder = rig.data_dir / folder_of(rig, job.job_id)
+    wait_for((folder / "index.html").exists)
+    told = json.loads((folder / "batch_info.json").read_bytes())
+    assert told["params"]["seed"] == 7
+    good, bad = told["artifacts"]["items"]
+    assert (good["state"], good["params"]["prompt"], len(good["files"])) == ("succeeded", "good", 1)
+    assert (bad["state"], bad["params"]["prompt"], bad["files"]) == ("failed", "bad", [])
+    assert bad["error"]["message"]
 
 
 def test_only_old_files_go(rig: Rig) -> None:

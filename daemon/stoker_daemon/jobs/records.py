@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Raw
 
 from stoker_protocol.errors import FailureKind
-from stoker_protocol.jobs import Artifact, Failure, ItemState, Job, Priority
+from stoker_protocol.jobs import Artifact, Failure, Item, ItemState, Job, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +174,6 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class JobFolder:
-    """A final job and all its artifacts in item order: what its summary file is written from."""
-
-    job: Job
-    artifacts: tuple[Artifact, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Files:
     """So many artifacts with so many bytes."""
 
@@ -198,6 +190,24 @@ class KeptFiles:
 
     job: Job
     files: Files
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """A final job as its folder tells of it: the parameters that its items share, and what its files amount to.
+
+    `items` are in order, with their parameters and artifacts; of a very large job they are the first ones.
+    """
+
+    job: Job
+    params: Raw
+    items: tuple[Item, ...]
+    files: Files
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """The artifacts of these items, in order."""
+        return [artifact for item in self.items for artifact in item.artifacts]
 
 
 @dataclass(frozen=True, slots=True)

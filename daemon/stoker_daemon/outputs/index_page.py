@@ -33,10 +33,13 @@ small { display: block; margin-top: .2rem; color: var(--faint) }
 """
 
 
-def index_page(job: Job, pictures: Sequence[Picture], page: int, pages: int, *, has_sheet: bool) -> bytes:
-    """One page of a final job's pictures and files, with links to them, to their records and to the other pages."""
+def index_page(job: Job, pictures: Sequence[Picture], page: int, pages: int, hidden: int, *, has_sheet: bool) -> bytes:
+    """One page of a final job's pictures and files, with links to them, to their records and to the other pages.
+
+    `hidden` files are on none of the pages.
+    """
     title = escape(job.name or job.job_id)
-    links = list(_links(page, pages, has_sheet=has_sheet))
+    links = list(_links(page, pages, hidden, has_sheet=has_sheet))
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -66,7 +69,7 @@ def _counts(items: ItemCounts) -> str:
     return ", ".join(told)
 
 
-def _links(page: int, pages: int, *, has_sheet: bool) -> Iterator[str]:
+def _links(page: int, pages: int, hidden: int, *, has_sheet: bool) -> Iterator[str]:
     if pages > 1:
         yield f"page {page + 1} of {pages}"
     if page > 0:
@@ -75,6 +78,8 @@ def _links(page: int, pages: int, *, has_sheet: bool) -> Iterator[str]:
         yield _link(page_name(INDEX, page + 1), "next page")
     if has_sheet:
         yield _link(page_name(CONTACT_SHEET, page), "contact sheet")
+    if hidden:
+        yield f"{hidden} files more are not shown"
     yield _link(SUMMARY, "all facts as JSON")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from stoker_daemon.jobs.records import JobFolder
 from stoker_daemon.outputs.index_page import facts, index_page
@@ -12,17 +11,18 @@ from stoker_protocol.jobs import Artifact, Job
 
 PER_PAGE = 256
 MAX_PAGES = 40
-"""Beyond some 10 000 files nobody looks at each; `batch_info.json` has them all."""
+"""Beyond some 10 000 files nobody looks at each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some artifacts of a job, in item order."""
+    """Some artifacts of a job, in item order; `hidden` files of it are on no page."""
 
     job: Job
     artifacts: Sequence[Artifact]
     number: int
     pages: int
+    hidden: int
 
     def sheet(self, pictures: Sequence[Picture]) -> Sheet | None:
         """What its contact sheet shows; a single picture needs none."""
@@ -34,16 +34,17 @@ class Page:
 
     def files(self, pictures: Sequence[Picture], sheet: bytes | None) -> dict[str, bytes]:
         """The files of this page by their names, with the sheet if there is one."""
-        html = index_page(self.job, pictures, self.number, self.pages, has_sheet=sheet is not None)
+        html = index_page(self.job, pictures, self.number, self.pages, self.hidden, has_sheet=sheet is not None)
         drawn = {} if sheet is None else {page_name(CONTACT_SHEET, self.number): sheet}
         return {**drawn, page_name(INDEX, self.number): html}
 
 
 def pages_of(folder: JobFolder) -> list[Page]:
     """The pages of a final job; none if it made nothing."""
-    artifacts = sorted(folder.artifacts, key=attrgetter("index", "output"))[: PER_PAGE * MAX_PAGES]
+    artifacts = folder.artifacts[: PER_PAGE * MAX_PAGES]
     starts = range(0, len(artifacts), PER_PAGE)
+    hidden = folder.files.artifacts - len(artifacts)
     return [
-        Page(folder.job, artifacts[start : start + PER_PAGE], number, len(starts))
+        Page(folder.job, artifacts[start : start + PER_PAGE], number, len(starts), hidden)
         for number, start in enumerate(starts)
     ]

@@ -1,7 +1,5 @@
-"""The summary file of a final job: what it was, how it ended, and every file that it made."""
+"""The summary file of a final job: what it was, how it ended, and what became of each item."""
 
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 from msgspec import to_builtins
@@ -10,21 +8,19 @@ from stoker_daemon.jobs.records import JobFolder
 from stoker_daemon.outputs.layout import rfc3339
 from stoker_daemon.outputs.plain_json import json_file
 from stoker_protocol import codec
-from stoker_protocol.jobs import Artifact, Job
+from stoker_protocol.jobs import Artifact, Item, Job
 
 
 def summary(folder: JobFolder) -> bytes:
     """The contents of the summary file; the same job gives the same bytes."""
-    artifacts = sorted(folder.artifacts, key=attrgetter("index", "output"))
     files = {
-        "count": len(artifacts),
-        "bytes": sum(artifact.bytes for artifact in artifacts),
-        "items": [
-            {"index": index, "files": [_file(artifact) for artifact in group]}
-            for index, group in groupby(artifacts, key=attrgetter("index"))
-        ],
+        "count": folder.files.artifacts,
+        "bytes": folder.files.bytes,
+        "items": [_item(item) for item in folder.items],
     }
-    return json_file({**_job(folder.job), "artifacts": files})
+    if len(folder.items) < folder.job.items.total:
+        files["items_not_listed"] = folder.job.items.total - len(folder.items)
+    return json_file({**_job(folder.job), "params": codec.unpack(folder.params), "artifacts": files})
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -42,6 +38,22 @@ def _job(job: Job) -> dict[str, Any]:
         "created_at": _time(job.created_at_ms),
         "started_at": _time(job.started_at_ms),
         "finished_at": _time(job.finished_at_ms),
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    """An item with the parameters of its own; those that all share are the job's."""
+    known = {
+        "custom_id": item.custom_id,
+        "params": codec.unpack(item.params) or None,
+        "error": to_builtins(item.error),
+    }
+    return {
+        "index": item.index,
+        "state": item.state.value,
+        "attempts": item.attempts,
+        "files": [_file(artifact) for artifact in item.artifacts],
+        **{name: value for name, value in known.items() if value is not None},
     }
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 
 from stoker_daemon.jobs.records import Files, KeptFiles, Leaving
-from stoker_daemon.sqlite.reading import row_of
+from stoker_daemon.sqlite.reading import files_of, row_of
 from stoker_daemon.sqlite.rows import JOB_COLUMNS, job_key_of, to_job
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol.errors import ErrorCode, Refused
@@ -19,7 +19,6 @@ Kind = tuple[str, str, str]
 """Engine, model and media type."""
 
 _OLD = "finished_ms <= ? AND outputs = 'kept' AND is_summed = 1 AND retrying IS NULL"
-_FILES = "SELECT count(*), coalesce(sum(bytes), 0) FROM artifacts WHERE job_key = ?"
 
 
 def read_kept(connection: sqlite3.Connection, request: ListOutputs) -> tuple[list[KeptFiles], str]:
@@ -33,7 +32,7 @@ def read_kept(connection: sqlite3.Connection, request: ListOutputs) -> tuple[lis
     page: list[KeptFiles] = []
     seen = 0
     for row in rows:
-        files = _files_of(connection, row[-1])
+        files = files_of(connection, row[-1])
         page.append(KeptFiles(to_job(row[:-1], with_metadata=False), files))
         seen += files.artifacts
         if len(page) == request.limit or seen >= SEEN_AT_ONCE:
@@ -63,7 +62,7 @@ def read_cleanable(connection: sqlite3.Connection, before_ms: int, start: int) -
     jobs, files = 0, Files()
     for (job_key,) in rows:
         jobs += 1
-        files += _files_of(connection, job_key)
+        files += files_of(connection, job_key)
         if jobs == JOBS_AT_ONCE or files.artifacts >= SEEN_AT_ONCE:
             return jobs, files, job_key + 1
     return jobs, files, None
@@ -112,7 +111,3 @@ def keep_again(transaction: Transaction, job_id: str) -> None:
             hint="`stoker outputs clean` brings that to its end; or submit the items as a new job",
         )
     transaction.execute("UPDATE jobs SET outputs = 'kept' WHERE job_id = ? AND outputs = 'removed'", (job_id,))
-
-
-def _files_of(connection: sqlite3.Connection, job_key: int) -> Files:
-    return Files(*connection.execute(_FILES, (job_key,)).fetchone())

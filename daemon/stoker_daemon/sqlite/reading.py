@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from stoker_daemon.jobs.records import JobFolder
+from stoker_daemon.jobs.records import Files, JobFolder
 from stoker_daemon.ports import StoredSnapshot
 from stoker_daemon.sqlite.rows import (
     ARTIFACT_COLUMNS,
@@ -22,12 +22,15 @@ from stoker_daemon.sqlite.rows import (
     to_pause,
 )
 from stoker_protocol.errors import ErrorCode, Refused
-from stoker_protocol.jobs import Artifact, Queue
+from stoker_protocol.jobs import Artifact, Item, Queue
 from stoker_protocol.replies import ArtifactsPage, EventsPage, ItemsPage, JobReply, JobsPage, PublishedEvent
 from stoker_protocol.requests import EventsSince, GetSnapshot, ListArtifacts, ListItems, ListJobs
 
 PAGE_BYTES = 4 << 20
 """A page ends before its free-form values or event bodies exceed this, so that a reply always fits its limit."""
+
+MAX_LISTED = 10_000
+"""Items in the summary of a job; whoever has more asks `items` for pages of them."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -128,11 +131,25 @@ def read_unsummed(connection: sqlite3.Connection, limit: int) -> list[JobFolder]
     folders: list[JobFolder] = []
     for (job_key,) in rows:
         job = read_job(connection.execute, job_key, with_metadata=True)
-        artifacts = connection.execute(
-            f"SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE job_key = ? ORDER BY idx, output", (job_key,)
-        )
-        folders.append(JobFolder(job, tuple(to_artifact(row) for row in artifacts)))
+        (params,) = connection.execute("SELECT params FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
+        folders.append(JobFolder(job, Raw(params), _first_items(connection, job_key), files_of(connection, job_key)))
     return folders
+
+
+def files_of(connection: sqlite3.Connection, job_key: int) -> Files:
+    """What the artifacts of a job amount to."""
+    query = "SELECT count(*), coalesce(sum(bytes), 0) FROM artifacts WHERE job_key = ?"
+    return Files(*connection.execute(query, (job_key,)).fetchone())
+
+
+def _first_items(connection: sqlite3.Connection, job_key: int) -> tuple[Item, ...]:
+    """The items that a summary lists."""
+    rows = connection.execute(
+        f"SELECT {ITEM_COLUMNS}, idx FROM items WHERE job_key = ? ORDER BY idx LIMIT ?", (job_key, MAX_LISTED)
+    )
+    page, _ = _page(rows, MAX_LISTED, size_at=-2)
+    artifacts = _artifacts_of(connection, job_key, page)
+    return tuple(to_item(row[:-1], artifacts[row[-1]], with_params=True) for row in page)
 
 
 def _events_query(request: EventsSince) -> tuple[str, tuple[Any, ...]]:

@@ -70,7 +70,7 @@ from stoker_protocol.requests import (
 
 CANCELS_AT_ONCE = 50
 """Jobs cancelled in one transaction when a selection is."""
-SUMMARIES_AT_ONCE = 20
+SUMMARIES_AT_ONCE = 4
 
 
 class Store:

@@ -4,17 +4,19 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from dataclasses import replace as replace_facts
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from stoker_daemon.jobs.records import Limits, Member, Output, Run, Signature
+from stoker_daemon.jobs.records import Files, JobFolder, Limits, Member, Output, Run, Signature
 from stoker_daemon.outputs.tree import OutputTree
-from stoker_protocol.jobs import ItemCounts, Job, JobState, Priority
+from stoker_protocol import codec
+from stoker_protocol.jobs import Artifact, Item, ItemCounts, ItemState, Job, JobState, Priority
 
 CREATED_MS = 1_767_225_599_999
 """The last millisecond of 2025 in UTC."""
@@ -81,6 +83,16 @@ def a_job(job_id: str = "job-1", **facts: Any) -> Job:
         created_at_ms=CREATED_MS,
     )
     return replace(job, **facts)
+
+
+def a_folder(job: Job, artifacts: Sequence[Artifact], **facts: Any) -> JobFolder:
+    """What is told of a final job: items that made these artifacts, or as `facts` have it."""
+    items = tuple(
+        Item(index, ItemState.SUCCEEDED, 1, artifacts=[a for a in artifacts if a.index == index])
+        for index in sorted({artifact.index for artifact in artifacts})
+    )
+    files = Files(len(artifacts), sum(artifact.bytes for artifact in artifacts))
+    return replace_facts(JobFolder(job, codec.pack({}), items, files), **facts)
 
 
 def an_image(data: bytes, position: int = 0) -> Output:

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.daemon.outputs.samples import FOLDER, a_job, a_member, a_png, a_run, a_tree, an_image, files_below
+from tests.daemon.outputs.samples import FOLDER, a_folder, a_job, a_member, a_png, a_run, a_tree, an_image, files_below
 
-from stoker_daemon.jobs.records import JobFolder, SavedArtifact
+from stoker_daemon.jobs.records import SavedArtifact
 from stoker_protocol.errors import ErrorCode, Refused
 
 
@@ -56,7 +56,7 @@ def test_a_summary_follows_no_link(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with a_tree(tmp_path) as tree:
-            await tree.sum_up(JobFolder(a_job(), ()))
+            await tree.sum_up(a_folder(a_job(), ()))
 
     with pytest.raises(OSError, match=r"batch_info\.json"):
         asyncio.run(run())

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from msgspec import UNSET
-from tests.daemon.outputs.samples import CREATED_MS, FOLDER, a_job, a_tree
+from tests.daemon.outputs.samples import CREATED_MS, FOLDER, a_folder, a_job, a_tree
 
-from stoker_daemon.jobs.records import JobFolder
+from stoker_daemon.jobs.records import Files, JobFolder
 from stoker_protocol import codec
-from stoker_protocol.jobs import Artifact, Failure, ItemCounts, JobState
+from stoker_protocol.jobs import Artifact, Failure, Item, ItemCounts, ItemState, JobState
 
 
 def _sum_up(data_dir: Path, *folders: JobFolder) -> bytes:
@@ -36,7 +38,11 @@ def _a_final_job(*artifacts: Artifact) -> JobFolder:
         error=Failure("oom", "no room"),
         metadata=codec.pack({"project": "Łódź", "tags": [1, {2: None}]}),
     )
-    return JobFolder(job, artifacts)
+    failed = Item(
+        1, ItemState.FAILED, 3, custom_id="mine", error=Failure("oom", "no room"), params=codec.pack({"seed": 7})
+    )
+    folder = a_folder(job, artifacts, params=codec.pack({"prompt": "a knight"}))
+    return replace(folder, items=tuple(sorted((*folder.items, failed), key=attrgetter("index"))))
 
 
 def test_a_summary_tells_how_a_job_ended(tmp_path: Path) -> None:
@@ -56,6 +62,7 @@ def test_a_summary_tells_how_a_job_ended(tmp_path: Path) -> None:
         "engine": "sprites",
         "model": "hero",
         "client": "local",
+        "params": {"prompt": "a knight"},
         "metadata": {"project": "Łódź", "tags": [1, {"2": None}]},
         "items": {
             "total": 3,
@@ -75,24 +82,35 @@ def test_a_summary_tells_how_a_job_ended(tmp_path: Path) -> None:
             "count": 3,
             "bytes": 22,
             "items": [
-                {"index": 0, "files": [file(0, 0, 10)]},
-                {"index": 2, "files": [file(2, 0, 5), file(2, 1, 7)]},
+                {"index": 0, "state": "succeeded", "attempts": 1, "files": [file(0, 0, 10)]},
+                {
+                    "index": 1,
+                    "state": "failed",
+                    "attempts": 3,
+                    "files": [],
+                    "custom_id": "mine",
+                    "params": {"seed": 7},
+                    "error": {"kind": "oom", "message": "no room"},
+                },
+                {"index": 2, "state": "succeeded", "attempts": 1, "files": [file(2, 0, 5), file(2, 1, 7)]},
             ],
         },
     }
     assert data.endswith(b"}\n")
 
 
-def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
-    """We expect that the same job gives the same bytes in whatever order its artifacts come."""
-    artifacts = [_an_artifact(2, 1, 7), _an_artifact(0, 0, 10), _an_artifact(2, 0, 5)]
-    first = _sum_up(tmp_path, _a_final_job(*artifacts))
-    assert _sum_up(tmp_path, _a_final_job(*reversed(artifacts))) == first
+def test_a_very_large_job_is_cut(tmp_path: Path) -> None:
+    """We expect a summary that does not list every item to say how many it leaves out, and to count all files."""
+    job = a_job(state=JobState.SUCCEEDED, items=ItemCounts(total=5_000, succeeded=5_000))
+    data = _sum_up(tmp_path, a_folder(job, [_an_artifact(0, 0, 10)], files=Files(5_000, 50_000)))
+    files = json.loads(data)["artifacts"]
+    assert (files["count"], files["bytes"], len(files["items"]), files["items_not_listed"]) == (5_000, 50_000, 1, 4_999)
 
 
 def test_a_later_summary_takes_the_place_of_the_first(tmp_path: Path) -> None:
     """We expect that summing up a job again, shorter than before, leaves the new summary alone."""
-    data = _sum_up(tmp_path, _a_final_job(_an_artifact(0, 0, 10)), JobFolder(a_job(metadata=UNSET), ()))
+    empty = a_folder(a_job(metadata=UNSET, items=ItemCounts()), (), params=UNSET)
+    data = _sum_up(tmp_path, _a_final_job(_an_artifact(0, 0, 10)), empty)
     summary = json.loads(data)
     assert summary["artifacts"] == {"count": 0, "bytes": 0, "items": []}
     assert (summary["metadata"], summary["error"], summary["finished_at"]) == ({}, None, None)
