@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from stoker_protocol.codec import nearest
 
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+Days = Annotated[float, Meta(ge=0, le=36_500)]
 
 
 class ConfigError(Exception):
@@ -72,6 +73,15 @@ class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """How often an item's own run may kill the engine's process before the item is failed."""
 
 
+class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[retention]`: when what is old is removed; 0: never."""
+
+    events_days: Days = 30.0
+    """Days that events are kept; who was away for longer takes a snapshot instead."""
+    jobs_days: Days = 0.0
+    """Days after their end that jobs are kept, with their files."""
+
+
 def _default_engines() -> dict[str, EngineConfig]:
     return {"sprites": EngineConfig(model="stoker_worker.models.sprites:Sprites")}
 
@@ -84,6 +94,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     engines: Annotated[dict[str, EngineConfig], Meta(min_length=1)] = msgspec.field(default_factory=_default_engines)
     """The engines by name; the first is meant where a job names none."""
     execution: ExecutionConfig = ExecutionConfig()
+    retention: RetentionConfig = RetentionConfig()
 
     def __post_init__(self) -> None:
         for name in self.engines:
@@ -128,6 +139,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
         for name, table in engines.items():  # pyright: ignore[reportUnknownVariableType]  # any TOML
             yield f"engines.{name}.", EngineConfig, table
     yield "execution.", ExecutionConfig, raw.get("execution", {})
+    yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "", Config, raw
 
 

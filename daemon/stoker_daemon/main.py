@@ -30,6 +30,7 @@ from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
 from stoker_daemon.execution.recovery import settle_interrupted
+from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
 from stoker_daemon.outputs.tree import OutputTree
@@ -162,6 +163,7 @@ class StokerDaemon:
         tasks = [
             *house.lanes.start(),
             asyncio.create_task(house.summaries.serve(), name="summaries"),
+            asyncio.create_task(self._retention(house).serve(), name="retention"),
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
         ]
         stack.push_async_callback(_end, tasks)
@@ -175,6 +177,12 @@ class StokerDaemon:
         sys.stdout.flush()
         logger.info("ready", boot=self._boot, control=house.frontend.endpoints, events=house.publisher.endpoints)
         return tasks
+
+    def _retention(self, house: "_House") -> Retention:
+        days = self._config.retention
+        return Retention(
+            self._store, house.cleaning, self._clock, events_days=days.events_days, jobs_days=days.jobs_days
+        )
 
     async def _until_stopped(self, tasks: "list[asyncio.Task[None]]") -> None:
         """Wait for a reason to stop.

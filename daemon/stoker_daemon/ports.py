@@ -213,6 +213,14 @@ class JobStore(Protocol):
         """A job whose files are to be removed: one that was begun with, or the first of those that ended until then."""
         ...
 
+    async def forget_some_events(self, before_ms: int) -> int:
+        """Remove the first events of the log as far as they are old; how many."""
+        ...
+
+    async def forget_some_of_a_job(self, before_ms: int) -> bool:
+        """Go one step on with the removal of an old job whose files are gone; False: there is none."""
+        ...
+
     async def forget_some_artifacts(self, leaving: Leaving) -> Files | None:
         """Remove rows of artifacts whose files are gone, or None: there were none left, and the job is done with."""
         ...

@@ -16,7 +16,7 @@ from tests.worker.processes import BOUND_S, wait_for
 from stoker_client import AsyncClient
 from stoker_daemon import main
 from stoker_daemon.config import load
-from stoker_daemon.execution import housekeeping, lane
+from stoker_daemon.execution import housekeeping, lane, retention
 from stoker_protocol import codec
 from stoker_protocol.events import DAEMON_TOPIC, Tick
 
@@ -43,14 +43,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> JumpingClock:
     monkeypatch.setattr(main, "SystemClock", lambda: clock)
     monkeypatch.setattr(lane, "IDLE_LOOK_S", 0.05)
     monkeypatch.setattr(housekeeping, "ROUND_S", 0.05)
+    monkeypatch.setattr(retention, "ROUND_S", 0.05)
     return clock
 
 
 @asynccontextmanager
-async def a_daemon(folder: Path, **execution: Any) -> AsyncGenerator[AsyncClient]:
+async def a_daemon(folder: Path, *, head: str = "", **execution: Any) -> AsyncGenerator[AsyncClient]:
     """A daemon in this process, and a client of it."""
     file = folder / "stokerd.toml"
-    file.write_text(config(**execution))
+    file.write_text(config(head=head, **execution))
     anywhere = ["tcp://127.0.0.1:0"]
     daemon = main.StokerDaemon(main.Options(folder, anywhere, anywhere, insecure=False), load(file))
     running = asyncio.create_task(daemon.run())
@@ -139,5 +140,28 @@ def test_idle_times_follow_the_clock(clock: JumpingClock, tmp_path: Path) -> Non
             await client.resume(job_id)
             assert (await client.seal(job_id)).total == 2
             assert (await client.wait(job_id, BOUND_S)).state == "succeeded"
+
+    asyncio.run(run())
+
+
+def test_a_wrong_clock_makes_nothing_old(
+    clock: JumpingClock, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """We expect that jobs and events are kept when the clock says that years have passed, and the log to say so."""
+
+    async def run() -> None:
+        async with a_daemon(tmp_path, head="[retention]\nevents_days = 1\njobs_days = 1") as client:
+            job_id = (await client.submit([{"params": {"prompt": "a"}}])).job_id
+            await client.wait(job_id, BOUND_S)
+            clock.ahead_ms = 24 * 365 * HOUR_MS
+            told = ""
+
+            async def is_told() -> bool:
+                nonlocal told
+                told += "".join(capfd.readouterr())
+                return told.count("nothing is removed") > 1
+
+            await until(is_told)
+            assert (await client.job(job_id)).state == "succeeded"
 
     asyncio.run(run())

@@ -25,7 +25,8 @@ _DISAGREEMENTS = {
         " sum(state = 'running') AS running, sum(state = 'succeeded') AS succeeded, sum(state = 'failed') AS failed"
         " FROM items GROUP BY job_key) AS counted USING (job_key)"
         " WHERE (jobs.total, jobs.pending, jobs.running, jobs.succeeded, jobs.failed)"
-        " IS NOT (counted.total, counted.pending, counted.running, counted.succeeded, counted.failed)",
+        " IS NOT (counted.total, counted.pending, counted.running, counted.succeeded, counted.failed)"
+        " AND job_id NOT IN (SELECT job_id FROM tombstones)",
     ),
     "queue": (
         "jobs whose waiting items are not those in the queue",

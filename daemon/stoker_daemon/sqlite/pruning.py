@@ -100,8 +100,12 @@ def keep_again(transaction: Transaction, job_id: str) -> None:
     """A job is to make files once more.
 
     Raises:
-        Refused: `invalid_state`: its files are just being removed.
+        Refused: `invalid_state`: its files are just being removed; `not_found`: so is the job.
     """
+    if transaction.execute("SELECT 1 FROM tombstones WHERE job_id = ?", (job_id,)).fetchone():
+        raise Refused(
+            ErrorCode.NOT_FOUND, f"job {job_id} is old and just being removed", field="job_id", hint="submit a new job"
+        )
     row = transaction.execute("SELECT outputs FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     if row == ("leaving",):
         raise Refused(

@@ -108,8 +108,8 @@ def read_snapshot(connection: sqlite3.Connection, request: GetSnapshot) -> Store
 def read_events(connection: sqlite3.Connection, request: EventsSince, instance_id: str) -> EventsPage:
     """Events after a seq. `gap`: some of those were removed from the log."""
     head = head_seq(connection)
-    (oldest,) = connection.execute("SELECT coalesce(min(seq), 0) FROM events").fetchone()
-    if request.seq < min(oldest - 1, head):
+    (oldest,) = connection.execute("SELECT coalesce(min(seq), ?) FROM events", (head + 1,)).fetchone()
+    if request.seq < oldest - 1:
         return EventsPage(events=[], through=request.seq, head=head, instance_id=instance_id, gap=True)
     rows = connection.execute(*_events_query(request))
     page, cursor = _page(rows, request.limit, size_at=1)

@@ -24,7 +24,17 @@ from stoker_daemon.jobs.records import (
     Signature,
 )
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
-from stoker_daemon.sqlite import accepting, claiming, controlling, pruning, reading, recovering, statistics, sweeping
+from stoker_daemon.sqlite import (
+    accepting,
+    claiming,
+    controlling,
+    forgetting,
+    pruning,
+    reading,
+    recovering,
+    statistics,
+    sweeping,
+)
 from stoker_daemon.sqlite.database import FILE_NAME, Lock
 from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
@@ -261,6 +271,12 @@ class Store:
 
     async def begin_leaving(self, before_ms: int) -> Leaving | None:
         return await self._write(lambda tx: pruning.begin_leaving(tx, before_ms))
+
+    async def forget_some_events(self, before_ms: int) -> int:
+        return await self._write(lambda tx: forgetting.forget_some_events(tx, before_ms))
+
+    async def forget_some_of_a_job(self, before_ms: int) -> bool:
+        return await self._write(lambda tx: forgetting.forget_some_of_a_job(tx, before_ms))
 
     async def forget_some_artifacts(self, leaving: Leaving) -> Files | None:
         return await self._write(lambda tx: pruning.forget_some_artifacts(tx, leaving))

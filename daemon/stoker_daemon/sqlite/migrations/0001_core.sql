@@ -204,6 +204,8 @@ CREATE TABLE artifacts (
     FOREIGN KEY (job_key, idx) REFERENCES items
 ) STRICT;
 
+CREATE INDEX artifacts_of_run ON artifacts (run_id);
+
 -- Lifecycle events as they go out. `thread` is the topic up to and with its last slash: `prev` chains along it.
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
