@@ -17,7 +17,7 @@ from stoker_protocol.replies import Percentiles, Stats
 @click.argument("job_id", metavar="[JOB]", required=False, shell_complete=jobs)
 @click.option("--window", "window_s", type=age, metavar="AGE", help="How far back: 90s, 10m, 2h, 3d.")
 def stats(shared: Shared, job_id: str | None, window_s: float | None) -> None:
-    """Tell throughput, waiting, run times and outcomes, of JOB or of all work."""
+    """Tell how fast work goes, how long it waits, how it ends."""
     with shared.client() as client:
         reply = client.stats(job_id, window_s=window_s)
     shared.answer(_shape(reply), _text(reply))

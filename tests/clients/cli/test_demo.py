@@ -1,6 +1,7 @@
 """`stoker demo`: the story with a real daemon, and the proof, which must be able to fail."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.running import PATIENCE_S, Ran, run_process
 from tests.fakes.daemon import FakeDaemon
 
-from stoker_client.cli.proof import each_seen_once, prove
+from stoker_client.cli import story
+from stoker_client.cli.proof import Claim, each_seen_once, prove
+from stoker_client.cli.story import Told
 from stoker_client.sync_client import Client
 from stoker_protocol.jobs import Artifact, Item, ItemState
 
@@ -36,6 +40,23 @@ def test_the_story_ends_with_the_proof(tmp_path: Path) -> None:
     assert log.count('"event": "ready"') == 2
     assert "a run was cut short" in log
     assert run_process("ping", "--timeout", "0.3", endpoint=control_of(log)).code == 5
+
+
+def test_a_proof_that_fails_is_no_success(stoker: Stoker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """We expect exit code 1 and the claim that does not hold, to scripts and to people."""
+    told = Told(
+        [], [Claim("all is there", holds=False, figures="1 of 2"), Claim("whole", holds=True, figures="1 of 1")]
+    )
+
+    def tell_story(*_: object) -> Told:
+        return told
+
+    monkeypatch.setattr(story, "tell_story", tell_story)
+    ran = stoker("demo", "--dir", str(tmp_path), "--json")
+    assert (ran.code, ran.json["ok"]) == (1, False)
+    ran = stoker("demo", "--dir", str(tmp_path))
+    assert ran.code == 1
+    assert re.search(r"^NO +all is there +1 of 2$", ran.out, re.MULTILINE)
 
 
 def control_of(log: str) -> str:

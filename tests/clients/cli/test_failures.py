@@ -60,7 +60,7 @@ def test_usage_errors_point_to_help(stoker: Stoker, args: list[str]) -> None:
 
 def test_a_near_miss_is_named(stoker: Stoker) -> None:
     """We expect the command that was probably meant."""
-    assert "Did you mean status?" in stoker("statsu").err
+    assert "Did you mean generate?" in stoker("genrate").err
 
 
 def test_a_process_has_the_codes(daemon: FakeDaemon) -> None:

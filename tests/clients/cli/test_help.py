@@ -76,7 +76,7 @@ def complete(endpoint: str, *words: str) -> str:
 
 def test_commands_are_completed() -> None:
     """We expect the shell to complete the names of commands and options."""
-    assert complete("", "stoker", "st").split() == ["plain,status"]
+    assert complete("", "stoker", "gen").split() == ["plain,generate"]
     assert "plain,--priority" in complete("", "stoker", "generate", "--pri")
 
 
