@@ -7,14 +7,19 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from math import ceil, sqrt
 from pathlib import Path, PurePosixPath
+from unicodedata import combining, normalize
 
 import msgspec
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from stoker_daemon.outputs.disk import Disk
 from stoker_daemon.outputs.pictures import Sheet, Tile
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 MAX_FILE = 256 << 20
 MAX_PIXELS = 64 << 20
@@ -41,6 +46,8 @@ _LARGE, _SMALL = 192, 128
 _GAP, _PAD, _MARGIN = 12, 8, 24
 _HEAD, _LABEL, _LINE = 64, 42, 17
 _CHEQUER = 8
+_FAMILIES = ("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "LiberationSans-Regular.ttf")
+"""Fonts that a Linux host may have, for what the built-in one lacks: all beyond ASCII."""
 
 _PAPER, _CARD, _GROUND = "#14161b", "#1e222a", ("#596071", "#505767")
 _INK, _FAINT, _ACCENT, _GREY = "#e6e9ef", "#8b94a5", "#f2a65a", "#4a4f59"
@@ -98,9 +105,10 @@ def _fitted(picture: Image.Image, side: int) -> Image.Image:
 
 
 def _draw_head(pen: ImageDraw.ImageDraw, sheet: Sheet, width: int) -> None:
-    title, facts = ImageFont.load_default(24), ImageFont.load_default(14)
-    pen.text((_MARGIN, _MARGIN - 4), _clipped(sheet.title, title, width), _INK, title)
-    pen.text((_MARGIN, _MARGIN + 28), _clipped(sheet.facts, facts, width), _FAINT, facts)
+    title, large = _writing(sheet.title, 24)
+    facts, small = _writing(sheet.facts, 14)
+    pen.text((_MARGIN, _MARGIN - 4), _clipped(title, large, width), _INK, large)
+    pen.text((_MARGIN, _MARGIN + 28), _clipped(facts, small, width), _FAINT, small)
 
 
 def _draw_card(
@@ -112,8 +120,7 @@ def _draw_card(
     picture = thumbnail(disk, tile.path, side)
     if isinstance(picture, str):
         pen.rounded_rectangle((left, top, left + side - 1, top + side - 1), 4, _GREY)
-        font = ImageFont.load_default(14)
-        pen.text((left + side / 2, top + side / 2), picture, _INK, font, anchor="mm")
+        pen.text((left + side / 2, top + side / 2), picture, _INK, _font(None, 14), anchor="mm")
     else:
         place = (left + (side - picture.width) // 2, top + (side - picture.height) // 2)
         image.paste(_chequered(picture.size), place)
@@ -123,10 +130,10 @@ def _draw_card(
 
 def _draw_label(pen: ImageDraw.ImageDraw, at: tuple[int, int], width: int, tile: Tile) -> None:
     """The number, and beside and below it at most two lines of what it is called."""
-    font = ImageFont.load_default(13)
+    caption, font = _writing(tile.caption, 13)
     pen.text(at, tile.number, _ACCENT, font)
     indent = int(font.getlength(tile.number)) + 7
-    first, rest = _broken(tile.caption, font, width - indent)
+    first, rest = _broken(caption, font, width - indent)
     pen.text((at[0] + indent, at[1]), first, _INK, font)
     pen.text((at[0], at[1] + _LINE), _clipped(rest, font, width), _INK, font)
 
@@ -140,7 +147,24 @@ def _chequered(size: tuple[int, int]) -> Image.Image:
     return ground
 
 
-def _broken(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> tuple[str, str]:
+def _writing(text: str, size: int) -> tuple[str, Font]:
+    """A text with a font that has its letters; where there is none, the text as ASCII has it."""
+    if text.replace("·", "").isascii():
+        return text, _font(None, size)
+    for family in _FAMILIES:
+        with suppress(OSError):
+            return text, _font(family, size)
+    letters = (char for char in normalize("NFKD", text) if not combining(char))
+    return "".join(letters).encode("ascii", "replace").decode(), _font(None, size)
+
+
+@cache
+def _font(family: str | None, size: int) -> Font:
+    """A font of the host, or the one that Pillow has built in. Raises OSError: there is no such font."""
+    return ImageFont.truetype(family, size) if family else ImageFont.load_default(size)
+
+
+def _broken(text: str, font: Font, width: int) -> tuple[str, str]:
     """As many whole words as fit into a width, and the rest; a single long word is cut."""
     words = text[:400].split(" ")
     fitting = 0
@@ -151,7 +175,7 @@ def _broken(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width
     return " ".join(words[:fitting]), " ".join(words[fitting:])
 
 
-def _clipped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _clipped(text: str, font: Font, width: int) -> str:
     return next(shorter for shorter in _ever_shorter(text[:400]) if font.getlength(shorter) <= width or shorter == "…")
 
 

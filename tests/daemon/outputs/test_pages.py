@@ -26,7 +26,7 @@ from tests.daemon.outputs.samples import (
 )
 
 from stoker_daemon.jobs.records import JobFolder, Output
-from stoker_daemon.outputs import pages, sheet_process
+from stoker_daemon.outputs import contact_sheet, pages, sheet_process
 from stoker_protocol.jobs import Artifact, ItemCounts, JobState
 
 GROUND = {(0x59, 0x60, 0x71), (0x50, 0x57, 0x67)}
@@ -256,3 +256,10 @@ def test_pages_end_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert files_below(folder).count("index_2.html") == 1
     assert "index_3.html" not in files_below(folder)
     assert "1 files more are not shown" in Seen(folder / "index_2.html").text
+
+
+def test_letters_that_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect a host without fonts to get captions in plain letters instead of boxes."""
+    monkeypatch.setattr(contact_sheet, "_FAMILIES", ("No Such Font",))
+    assert contact_sheet._writing("Löwe · 竜", 13)[0] == "Lowe ? ?"
+    assert contact_sheet._writing("lion · dragon", 13)[0] == "lion · dragon"
