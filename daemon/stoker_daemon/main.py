@@ -52,6 +52,8 @@ DEFAULT_EVENTS = "tcp://127.0.0.1:5578"
 ENDPOINTS_FILE = "endpoints.json"
 FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
+SUMMARIES_WAIT_S = 5.0
+"""How long the stop waits for the summaries of jobs that have just ended; the next daemon writes what is left."""
 
 logger = structlog.get_logger()
 
@@ -110,6 +112,8 @@ class StokerDaemon:
             tasks = self._open_doors(house, stack)
             await self._until_stopped(tasks)
             await house.lanes.stop(self._config.execution.stop_grace_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(house.summaries.write_due(), SUMMARIES_WAIT_S)
 
     def stop(self, reason: str) -> None:
         """Begin a graceful stop."""

@@ -193,8 +193,8 @@ class JobStore(Protocol):
         """Final jobs whose summary file is not written yet, a few at a time."""
         ...
 
-    async def summed(self, job_id: str) -> None:
-        """Remember that the summary file of a job is written."""
+    async def summed(self, job: words.Job) -> None:
+        """Remember that the summary file of a job, as it was then, is written."""
         ...
 
     async def kept_files(self, request: ListOutputs) -> tuple[list[KeptFiles], str]:

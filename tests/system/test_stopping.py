@@ -145,3 +145,20 @@ def test_cancel_of_a_killed_daemon_goes_on(rig: Rig) -> None:
     rig.restart()
     job = rig.wait(job_id)
     assert (job.state, job.items) == (JobState.CANCELLED, ItemCounts(total=2, cancelled=2))
+
+
+def test_summaries_of_what_has_just_ended(rig: Rig) -> None:
+    """We expect a stopping daemon to leave a summary of each job that is over, also where one can't be written."""
+    gate = rig.gate()
+    blocked = rig.submit("made", gate.item("held"), batch_size=1)
+    gate.wait()
+    (folder,) = (rig.data_dir / "outputs").glob(f"*/{blocked}")
+    (folder / "batch_info.json").mkdir()
+    jobs = [rig.submit(str(n)) for n in range(30)]
+    gate.open()
+    rig.wait(jobs[-1])
+    rig.stop()
+    assert {path.parent.name for path in folder.parent.glob("*/batch_info.json") if path.is_file()} == set(jobs)
+    (folder / "batch_info.json").rmdir()
+    rig.restart()
+    wait_for((folder / "batch_info.json").is_file)

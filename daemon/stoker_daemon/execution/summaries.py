@@ -31,19 +31,29 @@ class Summaries:
         """Write what is due until cancelled."""
         while True:
             self._wake.clear()
-            try:
-                while await self._write_some():
-                    pass
-            except (OSError, Refused) as error:
-                log.warning("a summary could not be written", why=str(error))
+            await self.write_due()
             try:
                 await asyncio.wait_for(self._wake.wait(), RETRY_S)
             except TimeoutError:
                 continue
 
+    async def write_due(self) -> None:
+        """Write what is due; what can't be written now waits for the next time."""
+        try:
+            while await self._write_some():
+                pass
+        except Refused as error:
+            log.warning("summaries could not be noted", why=str(error))
+
     async def _write_some(self) -> int:
-        folders = await self._store.unsummed()
-        for folder in folders:
-            await self._artifacts.sum_up(folder)
-            await self._store.summed(folder.job.job_id)
-        return len(folders)
+        """How many of the next ones could be written: one that can't be does not hold up the others."""
+        written = 0
+        for folder in await self._store.unsummed():
+            try:
+                await self._artifacts.sum_up(folder)
+            except OSError as error:
+                log.warning("a summary could not be written", job=folder.job.job_id, why=str(error))
+            else:
+                await self._store.summed(folder.job)
+                written += 1
+        return written

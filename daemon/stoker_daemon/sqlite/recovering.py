@@ -8,7 +8,7 @@ from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.rows import read_job
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol.errors import FailureKind
-from stoker_protocol.jobs import Failure, ItemState, JobState, OnInterrupt, Pause
+from stoker_protocol.jobs import Failure, ItemState, Job, JobState, OnInterrupt, Pause
 
 
 def read_interrupted(connection: sqlite3.Connection) -> list[Interrupted]:
@@ -30,9 +30,11 @@ def hand_back(transaction: Transaction, run: Interrupted) -> None:
             hold_job(transaction, job_key, Pause("interrupted", "stokerd", transaction.now_ms))
 
 
-def mark_summed(transaction: Transaction, job_id: str) -> None:
-    """Remember that a final job's summary file is written; a retry since then has made it stale again."""
-    transaction.execute("UPDATE jobs SET is_summed = 1 WHERE job_id = ? AND finished_ms IS NOT NULL", (job_id,))
+def mark_summed(transaction: Transaction, job: Job) -> None:
+    """Remember that the summary of a final job is written; a retry since then has made it stale again."""
+    transaction.execute(
+        "UPDATE jobs SET is_summed = 1 WHERE job_id = ? AND rev = ? AND finished_ms IS NOT NULL", (job.job_id, job.rev)
+    )
 
 
 def _result(member: Member, wish: OnInterrupt) -> Result:

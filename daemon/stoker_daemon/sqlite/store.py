@@ -42,7 +42,7 @@ from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer
 from stoker_protocol import codec
 from stoker_protocol.events import LifecycleEvent
-from stoker_protocol.jobs import Artifact, Pause
+from stoker_protocol.jobs import Artifact, Job, Pause
 from stoker_protocol.replies import (
     Appended,
     ArtifactsPage,
@@ -225,8 +225,8 @@ class Store:
     async def unsummed(self) -> list[JobFolder]:
         return await self._read(lambda connection: reading.read_unsummed(connection, SUMMARIES_AT_ONCE))
 
-    async def summed(self, job_id: str) -> None:
-        await self._write(lambda tx: recovering.mark_summed(tx, job_id))
+    async def summed(self, job: Job) -> None:
+        await self._write(lambda tx: recovering.mark_summed(tx, job))
 
     # What people look at
 
