@@ -31,8 +31,8 @@ def _accepts(parameter: Parameter) -> str:
     if parameter.choices is not None:
         return ", ".join(map(str, parameter.choices))
     low, high = parameter.minimum, parameter.maximum
-    span = f" from {low:.15g}" if low is not None else ""
-    return parameter.type + span + (f" to {high:.15g}" if high is not None else "")
+    span = f" from {low}" if low is not None else ""
+    return parameter.type + span + (f" to {high}" if high is not None else "")
 
 
 def _default(parameter: Parameter) -> str:

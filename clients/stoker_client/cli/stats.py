@@ -3,7 +3,7 @@
 import click
 
 from stoker_client.cli.complete import jobs
-from stoker_client.cli.render import Cell, clock, coloured, duration, paint, table
+from stoker_client.cli.render import Cell, clock, coloured, duration, paint, plural, table
 from stoker_client.cli.values import age
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.replies import Percentiles, Stats
@@ -33,10 +33,10 @@ def _text(reply: Stats) -> str:
     seconds = (reply.until_ms - reply.since_ms) / 1000
     lines = [
         f"{clock(reply.since_ms)} to {clock(reply.until_ms)} ({duration(seconds)}):"
-        f" {reply.items_per_s:g} items/s in {reply.runs} runs, at work {reply.busy:.0%} of the time"
+        f" {reply.items_per_s:g} items/s in {plural(reply.runs, 'run')}, at work {reply.busy:.0%} of the time"
     ]
     if reply.loads:
-        lines.append(f"{reply.loads} model loads took {duration(reply.load_s or 0)}")
+        lines.append(f"{plural(reply.loads, 'model load')} took {duration(reply.load_s or 0)}")
     if reply.is_cut:
         lines.append(f"Only the newest {reply.bound} attempts are counted.")
     ended = [_count(state, number) for state, number in reply.outcomes.items()]
