@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Sequence
@@ -263,3 +265,9 @@ def test_letters_that_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact_sheet, "_FAMILIES", ("No Such Font",))
     assert contact_sheet._writing("Löwe · 竜", 13)[0] == "Lowe ? ?"
     assert contact_sheet._writing("lion · dragon", 13)[0] == "lion · dragon"
+
+
+def test_the_daemon_itself_draws_nothing() -> None:
+    """We expect that a daemon does not even load what pictures are drawn with."""
+    program = "import sys, stoker_daemon.main; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

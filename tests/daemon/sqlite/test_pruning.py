@@ -17,7 +17,8 @@ NOW_MS = 1_000_000
 JOB = (
     "INSERT INTO jobs (job_id, fingerprint, client, name, engine, model, priority, state, params, metadata,"
     " on_interrupt, batch_size, max_attempts, appended_ms, total, pending, succeeded, created_ms, finished_ms,"
-    " is_summed) VALUES (?, zeroblob(32), 'me', '', 'sprites', ?, 2, ?, x'80', x'80', 'requeue', 0, 3, 0, 1, ?, ?, 0, ?, ?)"
+    " is_summed) VALUES"
+    " (?, zeroblob(32), 'me', '', 'sprites', ?, 2, ?, x'80', x'80', 'requeue', 0, 3, 0, 1, ?, ?, 0, ?, ?)"
 )
 ARTIFACT = (
     "INSERT INTO artifacts (job_key, idx, output, run_id, path, media_type, sha256, bytes)"
