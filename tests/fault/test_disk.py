@@ -1,5 +1,7 @@
 """A disk that is full or read-only: nothing accepted is lost, people are told why, and work goes on by itself."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,28 @@ def test_a_daemon_stops_although_its_disk_is_full(tmp_path: Path) -> None:
         rig.restart()
         assert rig.wait(job_id).state == "succeeded"
         assert rig.items(job_id)[0].attempts == 1
+
+
+def test_a_daemon_does_not_start_on_a_full_disk(tmp_path: Path) -> None:
+    """We expect exit code 4 and the file that does not fit, and a start once there is room."""
+    with small_disk(tmp_path / "data") as disk:
+        disk.fill()
+        command = [
+            sys.executable,
+            "-m",
+            "stoker_daemon",
+            "--data-dir",
+            str(disk.path),
+            "--control",
+            "tcp://127.0.0.1:0",
+        ]
+        done = subprocess.run([*command, "--events", "tcp://127.0.0.1:0"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 4
+        assert "stoker.sqlite3: the disk is full" in done.stderr
+        assert "Traceback" not in done.stderr
+        disk.free()
+        with a_rig(tmp_path) as rig:
+            assert rig.run("a").state == "succeeded"
 
 
 def _is_held_up(rig: Rig, why: str) -> bool:

@@ -62,7 +62,8 @@ def backup(file: Path, data_dir: Path) -> None:
     try:
         counts = copy_database(database, file)
     except sqlite3.Error as error:
-        raise StoreError(f"no backup was made: {explain(database, error)}") from error
+        culprit = file if error.sqlite_errorcode == sqlite3.SQLITE_FULL else database
+        raise StoreError(f"no backup was made: {explain(culprit, error)}") from error
     click.echo(f"{file}: {_said(counts)}, {file.stat().st_size >> 10} KiB, checked")
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,9 +58,9 @@ class Lock:
                 f"{self._path}: another stokerd (pid {owner}) uses this data directory; stop it, or choose another"
                 " directory with --data-dir"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # the pid is for people; a full disk shall be told of where it matters
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         self._file = file
 
     def release(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.fault.disks import small_disk
 from tests.system.daemons import a_rig
 
 DATABASE = "stoker.sqlite3"
@@ -42,6 +43,19 @@ def test_a_backup_of_a_busy_queue_is_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("backup*")) == ["backup.sqlite3"]
     assert query(backup, "PRAGMA integrity_check") == [("ok",)]
     assert query(backup, "SELECT count(*) FROM items") == [(4,)]
+
+
+def test_a_backup_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
+    """We expect exit code 4, the disk that is full named, and the earlier backup of that name untouched."""
+    with a_rig(tmp_path) as rig, small_disk(tmp_path / "small", "200k") as disk:
+        backup = disk.path / "backup.sqlite3"
+        assert stokerd("backup", backup, "--data-dir", rig.data_dir).returncode == 0
+        earlier = backup.read_bytes()
+        done = stokerd("backup", backup, "--data-dir", rig.data_dir)
+        assert done.returncode == 4
+        assert f"{backup}: the disk is full" in done.stderr
+        assert [path.name for path in disk.path.iterdir()] == ["backup.sqlite3"]
+        assert backup.read_bytes() == earlier
 
 
 def test_a_restored_queue_goes_on(tmp_path: Path) -> None:
