@@ -43,10 +43,14 @@ def test_submit_goes_on_after_a_restart(rig: Rig) -> None:
     rig.client.pause()
     file = rig.folder / "many.jsonl"
     write(file, range(MANY))
-    with started(rig, str(file), "--job-id", "many", "--timeout", "2") as process:
+    with started(rig, str(file), "--job-id", "many", "--timeout", "1") as process:
         wait_for(lambda: total(rig, "many"))
+        rig.kill()
+        assert process.stderr is not None
+        assert b"the daemon is away; waiting for it" in process.stderr.readline()
         rig.restart()
-        assert process.wait(BOUND_S) == 0
+        process.communicate(timeout=BOUND_S)
+    assert process.returncode == 0
     assert rig.client.job("many").items.total == MANY
     custom_ids = [item.custom_id for item in rig.client.items("many")]
     assert custom_ids == [f"c{number}" for number in range(MANY)]
