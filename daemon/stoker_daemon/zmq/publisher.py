@@ -124,12 +124,14 @@ class Publisher:
         return codec.encode(kind(at_ms=now_ms, head=self._head, instance_id=self._instance_id, boot=self._boot))
 
     def _drop_overtaken(self, committed: CommittedEvent) -> None:
-        """A job's final state says more than reports of it that still wait."""
+        """What was committed of a job says more than reports of it that still wait."""
         if not self._conflation.is_holding_back():
             return
         event = codec.decode_event(committed.body)
-        if isinstance(event, JobEvent) and event.job.state.is_final:
-            self._conflation.drop(topic_of_job(event.job.job_id))
+        if not isinstance(event, JobEvent):
+            return
+        self._conflation.drop(topic_of_job(event.job.job_id))
+        if event.job.state.is_final:
             self._conflation.drop(topic_of_preview(event.job.job_id))
 
     def _pulse(self) -> None:
