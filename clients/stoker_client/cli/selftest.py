@@ -1,4 +1,4 @@
-"""`stoker selftest`: does this disk keep what a daemon promises? Killed again and again, then counted."""
+"""`stoker selftest`: kills a private daemon again and again, then counts whether this disk kept what was promised."""
 
 import shutil
 import tempfile
