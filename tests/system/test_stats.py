@@ -1,9 +1,15 @@
 """What was done, how fast, and after what wait."""
 
+from contextlib import closing
+
 import pytest
+from tests.clients.cli.running import run_process
+from tests.fault.audit import connect
 from tests.system.daemons import Rig
 
 from stoker_client.errors import NotFound
+from stoker_daemon.sqlite import statistics
+from stoker_protocol.requests import GetStats
 
 
 def test_stats_count_what_ended(rig: Rig) -> None:
@@ -47,3 +53,34 @@ def test_stats_of_nothing(rig: Rig) -> None:
     with pytest.raises(NotFound):
         rig.client.stats("none")
     rig.client.cancel(job_id)
+
+
+@pytest.mark.parametrize("of_one", [True, False], ids=["job", "all"])
+def test_stats_look_at_the_newest(rig: Rig, monkeypatch: pytest.MonkeyPatch, of_one: bool) -> None:
+    """We expect more attempts than the bound to be left out, oldest first, and the reply to say so."""
+    job = rig.run("a", "b", {"prompt": "c", "do": "fail"}, max_attempts=1, batch_size=1)
+    monkeypatch.setattr(statistics, "MOST", 2)
+    request = GetStats(id="1", job_id=job.job_id if of_one else None)
+    assert job.finished_at_ms is not None
+    with closing(connect(rig.data_dir)) as connection:
+        stats = statistics.read_stats(connection, request, job.finished_at_ms)
+    assert (stats.attempts, stats.bound, stats.is_cut) == (2, 2, True)
+    assert stats.outcomes == {"succeeded": 1, "failed": 1}
+    assert stats.since_ms > (job.started_at_ms or 0)
+
+
+def test_stats_and_move_on_the_command_line(rig: Rig) -> None:
+    """We expect figures for scripts and for people, and a move to say where to."""
+    job = rig.run("a", {"prompt": "b", "do": "fail"}, max_attempts=1)
+    said = run_process("stats", job.job_id, "--json", endpoint=rig.daemon.control).json
+    assert (said["outcomes"], said["since"][-1], said["wait_s"]["count"]) == ({"succeeded": 1, "failed": 1}, "Z", 2)
+    told = run_process("stats", "--window", "10m", endpoint=rig.daemon.control).out
+    assert "1 succeeded, 1 failed" in told
+    assert "P99" in told
+    rig.client.pause()
+    waiting = rig.submit("x")
+    moved = run_process("move", waiting, "--priority", "high", "--front", "--json", endpoint=rig.daemon.control)
+    assert moved.json == {"job_id": waiting, "priority": "high", "rev": 1}
+    assert run_process("move", waiting, endpoint=rig.daemon.control).code == 2
+    assert run_process("move", job.job_id, "--front", endpoint=rig.daemon.control).code == 4
+    rig.client.cancel(waiting)

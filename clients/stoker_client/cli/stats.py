@@ -1,9 +1,11 @@
 """`stoker stats`: how fast work goes, how long it waits, and how it ends."""
 
+from typing import Any
+
 import click
 
 from stoker_client.cli.complete import jobs
-from stoker_client.cli.render import Cell, clock, coloured, duration, paint, plural, table
+from stoker_client.cli.render import Cell, clock, coloured, duration, paint, plural, table, timestamp
 from stoker_client.cli.values import age
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.replies import Percentiles, Stats
@@ -23,8 +25,10 @@ def stats(shared: Shared, job_id: str | None, window_s: float | None) -> None:
     shared.answer(_shape(reply), _text(reply))
 
 
-def _shape(reply: Stats) -> dict[str, object]:
-    return {name: getattr(reply, name) for name in reply.__struct_fields__ if name not in ("v", "id")}
+def _shape(reply: Stats) -> dict[str, Any]:
+    times = {"since": timestamp(reply.since_ms), "until": timestamp(reply.until_ms)}
+    left_out = ("v", "id", "since_ms", "until_ms")
+    return times | {name: getattr(reply, name) for name in reply.__struct_fields__ if name not in left_out}
 
 
 def _text(reply: Stats) -> str:
@@ -42,7 +46,7 @@ def _text(reply: Stats) -> str:
     ended = [_count(state, number) for state, number in reply.outcomes.items()]
     ended += [_count(f"failed: {kind}", number) for kind, number in reply.failures.items()]
     spreads = [_spread("wait", reply.wait_s), _spread("run", reply.run_s)]
-    return "\n".join([*lines, "", ", ".join(ended), "", table(["seconds", "p50>", "p90>", "p99>", "of>"], spreads)])
+    return "\n".join([*lines, "", ", ".join(ended), "", table(["seconds", "p50>", "p90>", "p99>", "count>"], spreads)])
 
 
 def _count(what: str, number: int) -> str:
