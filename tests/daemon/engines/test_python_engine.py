@@ -165,8 +165,8 @@ def test_worker_that_dies_while_idle(tmp_path: Path) -> None:
             await run(engine, {"prompt": "before"})
             pid = worker_pid(tmp_path)
             os.kill(pid, signal.SIGKILL)
-            await until(lambda: engine.facts().state == "down")
-            assert "because memory ran out" in engine.facts().detail
+            await until(lambda: "because memory ran out" in engine.facts().detail)
+            assert engine.facts().state == "down"
             with pytest.raises(EngineFailure) as failure:
                 await within_bound(engine.run("run", members({"prompt": "a"}), Recorder()))
             assert (failure.value.kind, failure.value.died) == (FailureKind.LOST, True)
