@@ -75,7 +75,8 @@ def retry(transaction: Transaction, request: Retry, author: str) -> tuple[Retrie
         "SELECT retried_rev, retried_items, retrying FROM jobs WHERE job_key = ?", (job_key,)
     ).fetchone()
     if request.rev == retried_rev:
-        return Retried(job_id=request.job_id, requeued=retried_items, rev=before.rev), None
+        unfinished = None if retrying is None else job_key
+        return Retried(job_id=request.job_id, requeued=retried_items, rev=before.rev), unfinished
     check_rev(request.job_id, request.rev, before)
     _check_retry(request, before, retrying)
     requeued = sum(getattr(before.items, state) for state in set(request.states))
