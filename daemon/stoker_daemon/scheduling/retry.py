@@ -38,13 +38,13 @@ def judge(
     """What a failure means for one member; `shared` says that others were in the same run.
 
     Members of a batch that failed as a whole are tried alone at no charge: only one of them may be to blame. An item
-    whose own single runs killed its engine `crash_limit` times is failed as `crash`, whatever attempts it has left.
+    is failed after its last attempt, or when its own single runs have killed its engine `crash_limit` times.
     """
     failure = Failure(kind.value, message)
     if KINDS[kind] is RetryClass.NEVER:
         return Result(member.position, ItemState.FAILED, failure)
     if KINDS[kind] is RetryClass.FREE:
-        return Result(member.position, ItemState.PENDING, failure, charged=False)
+        return Result(member.position, ItemState.PENDING, failure, delay_s=policy.delay_s(1, dice), charged=False)
     if shared and KINDS[kind] is RetryClass.ALONE:
         return Result(member.position, ItemState.PENDING, failure, alone=True, charged=False)
     crashed = kind is FailureKind.CRASH
@@ -61,6 +61,4 @@ def judge(
 
 
 def _is_spent(member: Member, *, crashed: bool, max_attempts: int, policy: RetryPolicy) -> bool:
-    if crashed:
-        return member.crashes + 1 >= policy.crash_limit
-    return member.attempt >= max_attempts
+    return member.attempt >= max_attempts or (crashed and member.crashes + 1 >= policy.crash_limit)
