@@ -6,10 +6,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from tests.worker.processes import BOUND_S, is_alive, wait_for
+from tests.worker.processes import BOUND_S, is_alive, state_of, wait_for
 
 from stoker_daemon.engines.python import end_leftover
-from stoker_daemon.engines.python.leftover import remember
+from stoker_daemon.engines.python.leftover import OWNER, remember
 
 
 @pytest.fixture
@@ -32,6 +32,35 @@ def test_leftover_group_is_ended(tmp_path: Path, leader: "subprocess.Popen[str]"
     wait_for(lambda: not is_alive(child))
     assert not (tmp_path / "pid").exists()
     assert end_leftover(tmp_path / "pid") is None
+
+
+def test_leader_that_was_not_reaped_is_no_leftover(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
+    """A worker that has ended counts as dead although nobody reaped it, and what it started is ended all the same."""
+    environment = {**os.environ, OWNER: str(tmp_path / "pid")}
+    command = ["sh", "-c", "sleep 60 & echo $!; wait"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        remember(tmp_path / "pid", process.pid)
+        os.kill(process.pid, 9)
+        wait_for(lambda: state_of(process.pid) == "Z")
+        assert end_leftover(tmp_path / "pid") is None
+        wait_for(lambda: not is_alive(child))
+        assert leader.poll() is None
+
+
+def test_session_of_another_program_is_left_alone(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
+    """Processes that go by the number of a dead worker, but were not started by it, are not ended."""
+    assert leader.stdout is not None
+    child = int(leader.stdout.readline())
+    remember(tmp_path / "pid", leader.pid)
+    os.kill(leader.pid, 9)
+    wait_for(lambda: state_of(leader.pid) == "Z")
+    assert end_leftover(tmp_path / "pid") is None
+    assert is_alive(child)
+    os.kill(child, 9)
 
 
 def test_another_process_with_the_pid_is_left_alone(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker_daemon.engines.python.fitting import check_items, choose_model
-from stoker_daemon.engines.python.leftover import forget, remember
+from stoker_daemon.engines.python.leftover import OWNER, forget, remember
 from stoker_daemon.engines.python.relay import Relay
 from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults
@@ -62,7 +62,7 @@ class PythonEngine:
         self._lane = lane
         self._pid_file = pid_file
         self._command = _command(python, model, options or {})
-        self._environment = _environment(python_path)
+        self._environment = {**_environment(python_path), OWNER: str(pid_file)}
         self._start_timeout_s = start_timeout_s
         self._load_timeout_s = load_timeout_s
         self._grace_s = grace_s
