@@ -7,6 +7,7 @@ from typing import Literal
 
 import structlog
 
+from stoker_daemon.execution.absences import Absences
 from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
@@ -79,7 +80,7 @@ class Lane:
         self._paces: dict[str, Pace] = {}
         self._engine_name, self._model = "", ""
         self._loads = 0
-        self._unavailable_in_a_row = 0
+        self._absences = Absences(world.clock, lambda tries: settings.retries.delay_s(tries, world.dice()))
         self._state: Literal["idle", "loading", "running", "stopped"] = "idle"
 
     def committed(self, commit: Commit) -> None:
@@ -143,7 +144,7 @@ class Lane:
 
     async def _wait_for_work(self) -> None:
         due_ms = await self._holdup.outlast(self._world.store.next_due_ms, self._stopping)
-        wait_s = IDLE_LOOK_S
+        wait_s = self._absences.left_s(IDLE_LOOK_S)
         if due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
         try:
@@ -189,7 +190,7 @@ class Lane:
         self._engine_name, self._model = "", ""
         seconds = await work.engine.load(model)
         self._engine_name, self._model = work.engine.name, model
-        self._unavailable_in_a_row = 0
+        self._absences.end(work.engine.name)
         if seconds:
             self._loads += 1
             await self._tell(ModelLoaded(lane=self.name, engine=work.engine.name, model=model, seconds=seconds))
@@ -215,6 +216,8 @@ class Lane:
         failure = work.ending.failure
         if failure is not None and (failure.died or failure.unavailable):
             self._engine_name, self._model = "", ""
+            if failure.unavailable:
+                self._absences.begin(work.engine.name)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
 
     def _results(self, work: Work) -> list[Result]:
@@ -236,7 +239,8 @@ class Lane:
         if reason:
             return Result(member.position, ItemState.PENDING, charged=False)
         if failure is not None and failure.unavailable:
-            return self._wait_for_engine(member, failure.message)
+            away = Failure(FailureKind.SERVER_ERROR.value, failure.message)
+            return Result(member.position, ItemState.PENDING, away, charged=False)
         if failure is not None:
             return self._judge(work, member, failure.kind, failure.message, shared=shared)
         message = "the engine ended the run without a result for this item"
@@ -253,12 +257,6 @@ class Lane:
             dice=self._world.dice(),
         )
 
-    def _wait_for_engine(self, member: Member, message: str) -> Result:
-        """An engine that is away costs the items nothing but time."""
-        failure = Failure(FailureKind.SERVER_ERROR.value, message)
-        delay_s = self._settings.retries.delay_s(self._unavailable_in_a_row + 1, self._world.dice())
-        return Result(member.position, ItemState.PENDING, failure, delay_s=delay_s, charged=False)
-
     async def _record(self, work: Work, results: Sequence[Result]) -> Recorded:
         """Commit the outcomes, however long the store needs; a stopping daemon leaves them to the next one."""
 
@@ -273,8 +271,6 @@ class Lane:
             return Recorded(finished_jobs=(), next_run=None)
 
     def _conclude(self, work: Work, recorded: Recorded) -> None:
-        failure = work.ending.failure
-        self._unavailable_in_a_row += failure is not None and failure.unavailable
         self._stops.pop(work.run.run_id, None)
         for job in work.run.jobs:
             mine = sum(member.job_id == job.job_id for member in work.run.members)
@@ -293,7 +289,7 @@ class Lane:
 
         return ClaimOrder(
             lane=self.name,
-            engines=frozenset(self._engines),
+            engines=self._absences.spare(self._engines),
             choose=choose,
             max_batch=lambda name: self._engines[name].facts().max_batch,
             timeout_s=self._settings.timeout_s,
