@@ -179,7 +179,13 @@ class StokerDaemon:
         stack.callback(self._endpoints_file.unlink, missing_ok=True)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-        logger.info("ready", boot=self._boot, control=house.frontend.endpoints, events=house.publisher.endpoints)
+        logger.info(
+            "ready",
+            data_dir=str(self._options.data_dir),
+            boot=self._boot,
+            control=house.frontend.endpoints,
+            events=house.publisher.endpoints,
+        )
         return tasks
 
     def _retention(self, house: "_House") -> Retention:
@@ -315,6 +321,7 @@ def default_data_dir() -> Path:
     return Path(state) if state else Path(home) / "stoker"
 
 
+DATA_DIR_HELP = "Queue and outputs [default: ~/.local/state/stoker, or where systemd says]."
 EXAMPLES = """\b
 Examples:
   stokerd
@@ -329,7 +336,7 @@ Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
 
 
 @click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"max_content_width": 100})
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Queue and outputs.")
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help=DATA_DIR_HELP)
 @click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
 @click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file [default: none].")

@@ -114,12 +114,16 @@ class ItemsPage(Reply, frozen=True, tag="items", kw_only=True):
 
 
 class CancelledJob(Struct, frozen=True):
-    """What a cancel did to one job: items dropped at once, and running ones that were asked to stop."""
+    """What a cancel did to one job: items dropped at once, and running ones that were asked to stop.
+
+    `closed`: it was open, and takes no more items now.
+    """
 
     job_id: str
     state: JobState
     dropped: int
     stopping: int
+    closed: bool = False
 
 
 class Cancelled(Reply, frozen=True, tag="cancelled", kw_only=True):

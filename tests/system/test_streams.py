@@ -128,3 +128,12 @@ def held_open_job(rig: Rig) -> str:
     """An open job of one item; nothing runs."""
     rig.client.pause()
     return rig.submit("0", more=True)
+
+
+def test_open_job_that_is_done_so_far(rig: Rig) -> None:
+    """We expect an open job whose items are done to be open, and a cancel to say that it closed it."""
+    job_id = rig.submit("a", more=True)
+    rig.wait_until(job_id, lambda job: job.items.succeeded == 1)
+    first, second = (rig.client.cancel(job_id).jobs[0] for _ in range(2))
+    assert (first.closed, first.dropped, first.state) == (True, 0, "succeeded")
+    assert (second.closed, second.state) == (False, "succeeded")

@@ -37,4 +37,6 @@ def cancel(shared: Shared, job_ids: tuple[str, ...], all_queued: bool, everythin
 def _sentence(job: CancelledJob) -> str:
     parts = [f"{plural(job.dropped, 'waiting item')} dropped"] if job.dropped else []
     parts += [f"{plural(job.stopping, 'running item')} stopping"] if job.stopping else []
+    if job.closed and not parts:
+        parts = [f"closed, it takes no more items and is {job.state}"]
     return f"Job {job.job_id}: {', '.join(parts) or f'nothing left to cancel, it is {job.state}'}."

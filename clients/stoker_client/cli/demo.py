@@ -1,5 +1,7 @@
 """`stoker demo`: what Stoker promises, shown in a minute with a daemon of one's own, and then checked."""
 
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from textwrap import fill
@@ -43,10 +45,12 @@ def demo(shared: Shared, directory: Path | None) -> None:
 
 def _ending(claims: list[Claim], place: Path) -> str:
     rows = [(coloured("yes" if claim.holds else "NO"), claim.text, claim.figures) for claim in claims]
+    # In a clone the commands lie in an environment that the shell does not look into.
+    folder = "" if shutil.which("stokerd") else f"{Path(sys.executable).parent}/"
     next_steps = [
-        ("stokerd", "start a daemon that stays"),
-        ('stoker generate "a teal dragon" -n 8 --wait', "make pictures with it"),
-        ("stoker status", "see what it does"),
+        (f"{folder}stokerd", "start a daemon that stays"),
+        (f'{folder}stoker generate "a teal dragon" -n 8 --wait', "make pictures with it"),
+        (f"{folder}stoker status", "see what it does"),
     ]
     pictures = f"The pictures are in {place / 'outputs'}"
     return "\n\n".join([table(("", "claim", "counted"), rows), pictures, table(("try next", ""), next_steps)])

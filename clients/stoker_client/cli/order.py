@@ -65,6 +65,8 @@ class Order(NamedTuple):
         prompts = list(self._all_prompts())
         if not prompts and not self.settings:
             raise click.UsageError('Nothing to make. Give a prompt, for example: stoker generate "a red dragon"')
+        if not all(map(str.strip, prompts)):
+            raise click.UsageError("A prompt is empty: a variable of the shell that was not set?")
         seeds = self._seeds(job_id)
         total = max(len(prompts), 1) * len(seeds)
         wanted = min(total, self.limit or total)

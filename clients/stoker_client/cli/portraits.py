@@ -16,6 +16,7 @@ from stoker_client.cli.render import (
     plural,
     state,
     table,
+    waits_for_items,
 )
 from stoker_protocol import codec
 from stoker_protocol.jobs import Job, Lane
@@ -98,6 +99,8 @@ def _doing(lane: Lane) -> str:
 def _next_step(job: Job) -> str:
     if job.paused and not job.state.is_final:
         return f"stoker resume {job.job_id}"
+    if waits_for_items(job):
+        return f"stoker submit FILE --continue {job.job_id}   (it takes more items; stoker cancel closes it)"
     if not job.state.is_final:
         return f"stoker watch {job.job_id}"
     if job.items.failed:

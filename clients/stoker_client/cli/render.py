@@ -60,9 +60,17 @@ def clip(text: str, width: int = 40) -> str:
 
 
 def state(job: Job) -> Cell:
-    """The state of a job; a paused one that could otherwise run says so."""
-    word = "paused" if job.paused and not job.state.is_final else str(job.state)
-    return coloured(word)
+    """The state of a job; one that could otherwise run says so when it is paused, or waits for more items."""
+    if job.state.is_final:
+        return coloured(str(job.state))
+    if job.paused:
+        return coloured("paused")
+    return coloured("open" if waits_for_items(job) else str(job.state))
+
+
+def waits_for_items(job: Job) -> bool:
+    """Whether all that an open job has is done, so that only more items, or its sealing, can move it."""
+    return job.is_open and not job.items.pending and not job.items.running
 
 
 def coloured(word: str) -> Cell:

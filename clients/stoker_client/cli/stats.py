@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from stoker_client.cli.complete import jobs
-from stoker_client.cli.render import Cell, clock, coloured, duration, paint, plural, table, timestamp
+from stoker_client.cli.render import clock, coloured, duration, paint, plural, table, timestamp
 from stoker_client.cli.values import age
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.replies import Percentiles, Stats
@@ -44,14 +44,16 @@ def _text(reply: Stats) -> str:
     if reply.is_cut:
         lines.append(f"Only the newest {reply.bound} attempts are counted.")
     ended = [_count(state, number) for state, number in reply.outcomes.items()]
-    ended += [_count(f"failed: {kind}", number) for kind, number in reply.failures.items()]
+    if reply.failures:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in reply.failures.items())
+        lines.append(f"Attempts that failed, whatever became of their items: {kinds}")
     spreads = [_spread("wait", reply.wait_s), _spread("run", reply.run_s)]
     return "\n".join([*lines, "", ", ".join(ended), "", table(["seconds", "p50>", "p90>", "p99>", "count>"], spreads)])
 
 
 def _count(what: str, number: int) -> str:
     word = "to be tried again" if what == "pending" else what
-    return f"{number} {paint(coloured(word) if ':' not in word else Cell(word, 'red'))}"
+    return f"{number} {paint(coloured(word))}"
 
 
 def _spread(name: str, spread: Percentiles | None) -> list[str]:

@@ -122,7 +122,9 @@ def _cancel(
         job = _drop(transaction, job_key, 0, is_last=True)
     if is_first:
         _tell_cancelled(transaction, job, author, dropped=before.items.pending)
-    reply = CancelledJob(job.job_id, job.state, dropped=before.items.pending, stopping=job.items.running)
+    reply = CancelledJob(
+        job.job_id, job.state, dropped=before.items.pending, stopping=job.items.running, closed=before.is_open
+    )
     return reply, None if is_whole else job_key
 
 
@@ -192,5 +194,6 @@ def _check_retry(request: Retry, job: Job, retrying: str | None) -> None:
             ErrorCode.INVALID_STATE,
             f"job {job.job_id} has no items that are {' or '.join(request.states)}",
             field="states",
-            hint=f"the job is {job.state}: {job.items.failed} failed, {job.items.cancelled} cancelled",
+            hint=f"the job is {job.state}: {job.items.failed} failed, {job.items.cancelled} cancelled; name the states"
+            " to retry (`stoker retry JOB --cancelled`)",
         )

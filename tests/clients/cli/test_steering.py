@@ -16,8 +16,8 @@ def test_cancel_says_what_it_did(stoker: Stoker, daemon: FakeDaemon) -> None:
     daemon.add_job("other")
     assert stoker("cancel", "one", "two", "--json").json == {
         "jobs": [
-            {"job_id": "one", "state": "cancelled", "dropped": 3, "stopping": 0},
-            {"job_id": "two", "state": "cancelled", "dropped": 1, "stopping": 0},
+            {"job_id": "one", "state": "cancelled", "dropped": 3, "stopping": 0, "closed": False},
+            {"job_id": "two", "state": "cancelled", "dropped": 1, "stopping": 0, "closed": False},
         ]
     }
     assert "already" not in stoker("cancel", "one").err
