@@ -75,7 +75,7 @@ class Feed:
             self._patiently(lambda: self._client.append(self.job_id, self.total - 1, last.items))
         except Conflict as error:
             what = f"line {last.numbers[0]} is not what job {self.job_id} has as its item {self.total - 1}"
-            hint = "is this the file that the job was begun with?"
+            hint = "give the file that the job was begun with"
             raise Conflict(error.code, what, field=error.field, hint=hint) from None
 
     def seal(self) -> None:

@@ -61,7 +61,7 @@ class Lines:
                     "bad_request",
                     f"the file has {passed} items, the job {count} already",
                     field="file",
-                    hint="is this the file that the job was begun with?",
+                    hint="give the file that the job was begun with",
                 )
             last = next(self)
         return Chunk([item_of(*last)], [last[0]], is_last=self.is_at_end)

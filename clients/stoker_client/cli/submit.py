@@ -17,7 +17,7 @@ from stoker_client.cli.render import plural
 from stoker_client.cli.shapes import job_shape, print_json
 from stoker_client.cli.values import batch_size, label
 from stoker_client.cli.verb import Shared, verb
-from stoker_client.errors import StokerError
+from stoker_client.errors import Conflict, InvalidState, StokerError
 from stoker_client.operations.verbs import SubmitOptions
 from stoker_protocol.jobs import Priority
 
@@ -139,7 +139,9 @@ def _send_all(feed: Feed, lines: Lines, limit: int | None, file: str) -> None:
     except StokerError as error:
         if feed.total:
             accepted = f"{plural(feed.total, 'item')} of job {feed.job_id} stay accepted"
-            error.hint = "; ".join(filter(None, [error.hint, accepted, _how_to_go_on(feed, file)]))
+            is_hopeless = isinstance(error, Conflict | InvalidState)  # the same again would end the same way
+            next_step = "" if is_hopeless else _how_to_go_on(feed, file)
+            error.hint = "; ".join(filter(None, [error.hint, accepted, next_step]))
         raise
 
 
