@@ -107,7 +107,7 @@ def test_continue_with_another_file_is_refused(rig: Rig) -> None:
         write(other, lines)
         refused = run_process("submit", str(other), "--continue", "one", "--json", endpoint=rig.daemon.control)
         assert (refused.code, refused.error["field"]) == (code, field)
-        assert "is this the file" in refused.error["hint"]
+        assert "give the file" in refused.error["hint"]
     assert rig.client.job("one").items.total == 3
     rig.client.cancel("one")
 
