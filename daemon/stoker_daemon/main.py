@@ -113,7 +113,8 @@ class StokerDaemon:
             await self._until_stopped(tasks)
             await house.lanes.stop(self._config.execution.stop_grace_s)
             with suppress(TimeoutError):
-                await asyncio.wait_for(house.summaries.write_due(), SUMMARIES_WAIT_S)
+                async with asyncio.timeout(SUMMARIES_WAIT_S):
+                    await house.summaries.write_due()
 
     def stop(self, reason: str) -> None:
         """Begin a graceful stop."""

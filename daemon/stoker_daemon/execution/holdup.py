@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import structlog
 
+from stoker_daemon.execution.waiting import wait_at_most
 from stoker_protocol.errors import ErrorCode, Refused
 
 RETRY_S = 1.0
@@ -46,7 +47,7 @@ class Holdup:
                     if not is_waiting:
                         is_waiting = True
                         self._begin(str(error))
-                await _wait(given_up)
+                await wait_at_most(given_up, RETRY_S)
         finally:
             if is_waiting:
                 self._end()
@@ -71,10 +72,3 @@ def is_of_the_disk(error: BaseException) -> bool:
     if isinstance(error, Refused):
         return error.code in (ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.INTERNAL)
     return isinstance(error, OSError) and error.errno in DISK_ERRORS
-
-
-async def _wait(given_up: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(given_up.wait(), RETRY_S)
-    except TimeoutError:
-        return

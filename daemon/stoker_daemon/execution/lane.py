@@ -11,6 +11,7 @@ from stoker_daemon.execution.absences import Absences
 from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
+from stoker_daemon.execution.waiting import wait_at_most
 from stoker_daemon.jobs.records import Commit, Head, Member, Recorded, Result, Run, SavedArtifact
 from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
 from stoker_daemon.scheduling import policy
@@ -147,10 +148,7 @@ class Lane:
         wait_s = self._absences.left_s(IDLE_LOOK_S)
         if due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
-        try:
-            await asyncio.wait_for(self._wake.wait(), wait_s)
-        except TimeoutError:
-            return
+        await wait_at_most(self._wake, wait_s)
 
     # One run, step by step
 
@@ -306,7 +304,8 @@ class Lane:
 
     async def _tell(self, event: LifecycleEvent) -> None:
         try:
-            await asyncio.wait_for(self._world.store.tell(topic_of_lane(self.name), event), TELL_TIMEOUT_S)
+            async with asyncio.timeout(TELL_TIMEOUT_S):
+                await self._world.store.tell(topic_of_lane(self.name), event)
         except (Refused, TimeoutError) as error:
             log.error("an event was not stored", lane=self.name, event_type=type(event).__name__, why=str(error))
 

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from stoker_daemon.execution.waiting import wait_at_most
 from stoker_daemon.jobs.records import Commit
 from stoker_daemon.ports import Artifacts, JobStore
 from stoker_protocol.errors import Refused
@@ -32,10 +33,7 @@ class Summaries:
         while True:
             self._wake.clear()
             await self.write_due()
-            try:
-                await asyncio.wait_for(self._wake.wait(), RETRY_S)
-            except TimeoutError:
-                continue
+            await wait_at_most(self._wake, RETRY_S)
 
     async def write_due(self) -> None:
         """Write what is due; what can't be written now waits for the next time."""
