@@ -34,11 +34,8 @@ def audit(data_dir: Path, *, outputs: int = 1) -> Audit:
     with closing(connect(data_dir)) as connection:
         problems = [
             *_database_is_sound(connection),
-            *_items_have_one_outcome(connection),
-            *_jobs_count_their_items(connection),
-            *_heads_sum_their_lots(connection),
-            *_events_are_chained(connection),
-            *_events_tell_the_state(connection),
+            *rows_that_disagree(connection),
+            *events_that_lie(connection),
             *_artifacts_are_files(connection, data_dir, outputs),
             *_files_are_known(connection, data_dir),
         ]
@@ -64,6 +61,37 @@ def audit_settled(data_dir: Path, *, outputs: int = 1) -> Audit:
     problems += [f"{job} has no {SUMMARY}" for job in jobs if not list((data_dir / OUTPUTS).glob(f"*/{job}/{SUMMARY}"))]
     assert not problems, "\n".join(problems)
     return found
+
+
+def rows_that_disagree(connection: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong with outcomes, counts, heads and the chains of events, after any commit."""
+    yield from _items_have_one_outcome(connection)
+    yield from _jobs_count_their_items(connection)
+    yield from _heads_sum_their_lots(connection)
+    yield from _events_are_chained(connection)
+
+
+def events_that_lie(connection: sqlite3.Connection) -> Iterator[str]:
+    """The last event of each job has its state, unless it is just being swept, and each run began and ended in both."""
+    jobs: dict[str, Job] = {}
+    started: Counter[str] = Counter()
+    finished: Counter[str] = Counter()
+    for (body,) in connection.execute("SELECT body FROM events ORDER BY seq"):
+        event = codec.decode_event(body)
+        if isinstance(event, JobEvent):
+            jobs[event.job.job_id] = event.job
+        if isinstance(event, RunStarted):
+            started[event.run.run_id] += len(event.run.indexes)
+        if isinstance(event, RunFinished):
+            finished[event.run_id] += len(event.outcomes)
+    for job_key, job_id in connection.execute("SELECT job_key, job_id FROM jobs").fetchall():
+        if jobs.get(job_id) != read_job(connection.execute, job_key):
+            yield f"{job_id}: the last event says {jobs.get(job_id)}, not {read_job(connection.execute, job_key)}"
+    query = "SELECT run_id, count(*) FROM attempts JOIN runs USING (run_id) {} GROUP BY run_id"
+    if started != dict(connection.execute(query.format("")).fetchall()):
+        yield "the runs that began are not those told of"
+    if finished != dict(connection.execute(query.format("WHERE finished_ms IS NOT NULL")).fetchall()):
+        yield "the runs that ended are not those told of"
 
 
 def connect(data_dir: Path) -> sqlite3.Connection:
@@ -164,29 +192,6 @@ def _events_are_chained(connection: sqlite3.Connection) -> Iterator[str]:
         if topic != f"{thread}{event.__struct_config__.tag}":
             yield f"event {seq} of {thread} has the topic {topic}"
         last[thread] = seq
-
-
-def _events_tell_the_state(connection: sqlite3.Connection) -> Iterator[str]:
-    """The last event of each job has its state, and each run began and ended in events as in rows."""
-    jobs: dict[str, Job] = {}
-    started: Counter[str] = Counter()
-    finished: Counter[str] = Counter()
-    for (body,) in connection.execute("SELECT body FROM events ORDER BY seq"):
-        event = codec.decode_event(body)
-        if isinstance(event, JobEvent):
-            jobs[event.job.job_id] = event.job
-        if isinstance(event, RunStarted):
-            started[event.run.run_id] += len(event.run.indexes)
-        if isinstance(event, RunFinished):
-            finished[event.run_id] += len(event.outcomes)
-    for job_key, job_id in connection.execute("SELECT job_key, job_id FROM jobs").fetchall():
-        if jobs.get(job_id) != read_job(connection.execute, job_key):
-            yield f"{job_id}: the last event says {jobs.get(job_id)}, not {read_job(connection.execute, job_key)}"
-    query = "SELECT run_id, count(*) FROM attempts JOIN runs USING (run_id) {} GROUP BY run_id"
-    if started != dict(connection.execute(query.format("")).fetchall()):
-        yield "the runs that began are not those told of"
-    if finished != dict(connection.execute(query.format("WHERE finished_ms IS NOT NULL")).fetchall()):
-        yield "the runs that ended are not those told of"
 
 
 def _artifacts_are_files(connection: sqlite3.Connection, data_dir: Path, outputs: int) -> Iterator[str]:

@@ -92,17 +92,21 @@ def retry(transaction: Transaction, request: Retry, author: str) -> tuple[Retrie
 def sweep(transaction: Transaction, job_key: int, start: int, author: str) -> int | None:
     """Go one step on from the item `start`; where the next one begins, or None when all is done."""
     before = read_job(transaction.execute, job_key)
-    (retrying,) = transaction.execute("SELECT retrying FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
-    is_last = start + STEP >= before.items.total
+    end = start + STEP
+    is_last = end >= before.items.total
     if before.state is JobState.CANCELLING:
-        job = _drop(transaction, job_key, start, is_last=is_last)
-        if is_last:
+        job = _drop(transaction, job_key, start)
+        if not job.items.pending:
             _tell_cancelled(transaction, job, author, dropped=job.items.cancelled)
-    elif retrying is not None:
-        job = _requeue(transaction, job_key, start, retrying.split(","), is_last=is_last)
-        if is_last or before.state.is_final != job.state.is_final:
-            _tell_retried(transaction, job_key, job, author)
-    return None if is_last or (before.state is not JobState.CANCELLING and retrying is None) else start + STEP
+            return None
+        return 0 if is_last else end  # a cancel that found a retry at work goes on where that was, then comes round
+    (retrying,) = transaction.execute("SELECT retrying FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
+    if retrying is None:
+        return None
+    job = _requeue(transaction, job_key, start, retrying.split(","), is_last=is_last)
+    if is_last or before.state.is_final != job.state.is_final:
+        _tell_retried(transaction, job_key, job, author)
+    return None if is_last else end
 
 
 def _cancel(
@@ -119,8 +123,8 @@ def _cancel(
     stop_runs(transaction, "cancel", job_key)
     is_whole = not before.items.pending or before.items.total <= room
     if is_whole:
-        job = _drop(transaction, job_key, 0, is_last=True)
-    if is_first:
+        job = _drop(transaction, job_key, 0)
+    if is_first or job.state.is_final:
         _tell_cancelled(transaction, job, author, dropped=before.items.pending)
     reply = CancelledJob(
         job.job_id, job.state, dropped=before.items.pending, stopping=job.items.running, closed=before.is_open
@@ -128,8 +132,8 @@ def _cancel(
     return reply, None if is_whole else job_key
 
 
-def _drop(transaction: Transaction, job_key: int, start: int, *, is_last: bool) -> Job:
-    """Cancel those items of a step that wait."""
+def _drop(transaction: Transaction, job_key: int, start: int) -> Job:
+    """Cancel those items of a step that wait; when none waits any more, the job need not be held."""
     span = (job_key, start, start + STEP)
     where = "WHERE job_key = ? AND idx >= ? AND idx < ? AND state = 'pending'"
     backing_off = transaction.execute(
@@ -137,9 +141,10 @@ def _drop(transaction: Transaction, job_key: int, start: int, *, is_last: bool) 
     ).rowcount
     ready = transaction.execute(f"UPDATE items SET state = 'cancelled' {where}", span).rowcount
     move_ready(transaction, job_key, -ready)
-    if is_last:
+    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): ready + backing_off})
+    if not job.items.pending:
         transaction.execute("UPDATE lots SET is_held = 0 WHERE job_key = ?", (job_key,))
-    return move_items(transaction, job_key, {(ItemState.PENDING, ItemState.CANCELLED): ready + backing_off})
+    return job
 
 
 def _requeue(transaction: Transaction, job_key: int, start: int, states: Sequence[str], *, is_last: bool) -> Job:
