@@ -27,6 +27,8 @@ IDLE_LOOK_S = 30.0
 """An idle lane looks at the queue this often even if nobody woke it: bounds what a jump of the clock can delay."""
 TELL_TIMEOUT_S = 5.0
 """A slow disk must not keep a hung run from being ended."""
+MAX_PACES = 1_000
+"""Jobs whose pace is remembered; those cancelled between two runs would stay for ever."""
 
 log = structlog.get_logger()
 
@@ -275,6 +277,8 @@ class Lane:
             self._paces.setdefault(job.job_id, Pace()).note(work.observer.seconds(), mine)
         for job_id in recorded.finished_jobs:
             self._paces.pop(job_id, None)
+        while len(self._paces) > MAX_PACES:
+            del self._paces[next(iter(self._paces))]
         self._work = None
         if recorded.next_run is None:
             self._enter("idle")

@@ -18,15 +18,16 @@ class Pace:
         self._seconds_per_item: deque[tuple[float, int]] = deque(maxlen=WINDOW)
 
     def note(self, seconds: float, items: int) -> None:
-        """A run of so many items took so long."""
-        if items:
+        """A run of so many items took so long; one that never began says nothing of the pace."""
+        if items and seconds > 0:
             self._seconds_per_item.append((seconds / items, items))
 
     def items_per_s(self) -> float | None:
         """The rate over the window, or None before the first run."""
+        if not self._seconds_per_item:
+            return None
         items = sum(count for _, count in self._seconds_per_item)
-        seconds = sum(each * count for each, count in self._seconds_per_item)
-        return items / seconds if seconds > 0 else None
+        return items / sum(each * count for each, count in self._seconds_per_item)
 
     def eta(self, remaining: float) -> Eta | None:
         """When `remaining` items are done if they alone run from now on.

@@ -21,7 +21,10 @@ class RetryPolicy:
 
         Equal jitter: half the step is certain, half is drawn, so that a herd disperses but nobody retries at once.
         """
-        step = min(self.max_s, self.base_s * self.factor ** (attempt - 1))
+        try:
+            step = min(self.max_s, self.base_s * self.factor ** (attempt - 1))
+        except OverflowError:  # an engine may be away for thousands of tries
+            step = self.max_s
         return step / 2 + step / 2 * dice
 
 
