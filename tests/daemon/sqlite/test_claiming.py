@@ -1,0 +1,136 @@
+"""A claim takes the first items that may share a run, of the head that the policy chose, and commits a run."""
+
+from pathlib import Path
+
+import pytest
+from tests.daemon.sqlite.queues import Queue, an_order
+
+from stoker_daemon.jobs.lifecycle import IllegalMove
+from stoker_daemon.jobs.records import Result, Run
+from stoker_daemon.sqlite import claiming, controlling
+from stoker_protocol.jobs import Failure, ItemState, Pause
+
+PENDING = ItemState.PENDING
+FAILURE = Failure("timeout", "late")
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Queue:
+    """An empty queue."""
+    return Queue(tmp_path)
+
+
+def _indexes(run: Run | None) -> list[int]:
+    assert run is not None
+    return [member.index for member in run.members]
+
+
+def _again(run: Run | None, delay_s: float = 0, *, alone: bool = False) -> list[Result]:
+    assert run is not None
+    return [Result(m.position, PENDING, FAILURE, delay_s=delay_s, alone=alone) for m in run.members]
+
+
+def test_nothing_to_claim(queue: Queue) -> None:
+    """We expect no run and no row of an empty queue, a paused one, or one of other engines."""
+    assert queue.claim() is None
+    queue.accept("job", 2)
+    assert queue.claim(engines=("other",)) is None
+    queue.write(lambda tx: controlling.pause_queue(tx, Pause("", "", 0), interrupt=False))
+    assert queue.claim() is None
+    queue.write(lambda tx: controlling.resume_queue(tx, "tests"))
+    queue.write(lambda tx: controlling.pause_job(tx, "job", Pause("", "", 0), interrupt=False))
+    assert queue.claim() is None
+    assert queue.one("SELECT count(*) FROM runs") == 0
+
+
+def test_claimed_run_is_whole(queue: Queue) -> None:
+    """We expect members in order with their parameters, limits of the job or the lane, and the job as it is then."""
+    queue.accept("job", 3, timeout_s=7.0, max_attempts=5)
+    run = queue.claim(max_batch=2)
+    assert run is not None
+    assert (run.run_id, run.lane, run.signature.residency) == ("run-1", "gpu", "one")
+    assert [(m.position, m.index, m.attempt, m.params) for m in run.members] == [
+        (0, 0, 1, {"prompt": "job 0"}),
+        (1, 1, 1, {"prompt": "job 1"}),
+    ]
+    assert (run.limits.timeout_s, run.limits.no_progress_s, run.limits.max_attempts) == (7, 30, 5)
+    (job,) = run.jobs
+    assert (job.items.pending, job.items.running) == (1, 2)
+    assert queue.all("SELECT position, idx, outcome FROM attempts ORDER BY position") == [(0, 0, None), (1, 1, None)]
+
+
+def test_one_job_after_the_other(queue: Queue) -> None:
+    """We expect the first job's items before the second's of the same model, however small the batches."""
+    queue.accept("first", 3)
+    queue.accept("second", 2)
+    runs = [queue.claim(max_batch=2) for _ in range(4)]
+    assert [(run.members[0].job_id, _indexes(run)) for run in runs if run] == [
+        ("first", [0, 1]),
+        ("first", [2]),
+        ("second", [0, 1]),
+    ]
+
+
+def test_items_told_apart_run_alone(queue: Queue) -> None:
+    """We expect an item that is to run alone to share no run, and those before and after it to share theirs."""
+    queue.accept("job", 5)
+    first = queue.claim(max_batch=5)
+    assert first is not None
+    results = [Result(position, PENDING, FAILURE, alone=position in (0, 3)) for position in range(5)]
+    queue.record(first, *results)
+    assert [_indexes(queue.claim(max_batch=5)) for _ in range(4)] == [[0], [1, 2], [3], [4]]
+
+
+def test_back_off(queue: Queue) -> None:
+    """We expect an item to wait until its time has come, then to be claimed in its place, and others meanwhile."""
+    queue.accept("job", 3)
+    run = queue.claim()
+    assert run is not None
+    queue.record(run, *_again(run, delay_s=5))
+    assert queue.one("SELECT ready FROM heads") == 2
+    assert _indexes(queue.claim()) == [1]
+    queue.clock.ms += 4_999
+    assert _indexes(queue.claim()) == [2]
+    assert queue.claim() is None
+    queue.clock.ms += 1
+    assert _indexes(queue.claim()) == [0]
+
+
+def test_clock_that_was_set_back(queue: Queue) -> None:
+    """We expect no item to wait longer than the longest back-off, whatever the clock says now."""
+    queue.accept("job", 1)
+    run = queue.claim()
+    assert run is not None
+    queue.record(run, *_again(run, delay_s=5))
+    queue.clock.ms -= 365 * 86_400_000
+    assert _indexes(queue.claim()) == [0]
+
+
+def test_many_back_offs_end_step_by_step(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect a bounded number of items to be made ready in one transaction, the first ones first."""
+    monkeypatch.setattr(claiming, "MAX_DUE", 2)
+    queue.accept("job", 5)
+    run = queue.claim(max_batch=5)
+    assert run is not None
+    queue.record(run, *_again(run, delay_s=5))
+    queue.clock.ms += 5_000
+    order = an_order(max_batch=1)
+    queue.write(lambda tx: claiming.end_back_off(tx, order.max_delay_s))
+    assert queue.one("SELECT ready FROM heads") == 2
+    assert [_indexes(queue.claim()) for _ in range(5)] == [[0], [1], [2], [3], [4]]
+
+
+@pytest.mark.parametrize("broken", ["twice", "missing", "double", "stranger"])
+def test_record_that_makes_no_sense(queue: Queue, broken: str) -> None:
+    """We expect a run to be recorded once, with one result for each of its members, or nothing to change."""
+    queue.accept("job", 2)
+    run = queue.claim(max_batch=2)
+    assert run is not None
+    good = _again(run)
+    results = {"missing": good[:1], "double": [good[0], good[0]], "stranger": [good[0], Result(7, PENDING)]}
+    if broken == "twice":
+        queue.record(run, *good)
+    before = list(queue.connection.iterdump())
+    with pytest.raises(IllegalMove):
+        queue.record(run, *results.get(broken, good))
+    assert list(queue.connection.iterdump()) == before
