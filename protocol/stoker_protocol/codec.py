@@ -28,10 +28,13 @@ MAX_CONTAINERS = 100_000
 """Maps and lists in all free-form values of a request: what a byte can make costly."""
 MAX_METADATA = 64 << 10
 MAX_PARAMS = 256 << 10
+MAX_WORKFLOW = 1 << 20
 MAX_WORKER_FRAME = 256 << 20
 """Bytes of one message on a worker's socketpair: a few large images."""
 QUOTABLE = 16 << 10
 """A refused body up to this size is decoded once more so that the error can quote the offending value."""
+
+JOB_ID_HINT = "up to 64 letters, digits, `_`, `-` and `.`, and the first a letter or digit; for example night-shift-7"
 
 
 class _Envelope(Struct):
@@ -272,6 +275,8 @@ def _explain(error: msgspec.DecodeError, body: bytes, kind: type[Struct]) -> Ref
         field = f"{field}.{what.split('`')[1]}".lstrip(".")
     message = f"{field or 'body'}: {what[:1].lower()}{what[1:]:.100}{quoted}"
     hint = "" if field else 'one msgpack map: {"v": 1, "id": ..., "op": ...}'
+    if "matching regex" in what:  # which is nothing for people, and only job ids have one
+        message, hint = f"{field}: expected a job id{quoted}", JOB_ID_HINT
     if choices := _choices(kind, field):
         hint = f"one of: {', '.join(choices)}"
     return Refused(ErrorCode.BAD_REQUEST, message, field=field, hint=hint)
@@ -313,6 +318,8 @@ def _given(asked: Struct) -> Iterator[tuple[str, Raw]]:
 
 def _is_flat(body: bytes, request: Submit | Append) -> bool:
     """Whether all free-form values are small maps of plain values, which one pass sees in a tenth of the time."""
+    if isinstance(request, Submit) and request.workflow is not UNSET:
+        return False
     given = [item.params for item in request.items]
     given += [request.metadata, request.params] if isinstance(request, Submit) else []
     if len(body) > MAX_METADATA and any(v is not UNSET and memoryview(v).nbytes > MAX_METADATA for v in given):
@@ -343,6 +350,8 @@ def _free_forms(request: Submit | Append) -> Iterator[tuple[str, Raw, int]]:
         yield "metadata", request.metadata, MAX_METADATA
     if isinstance(request, Submit) and request.params is not UNSET:
         yield "params", request.params, MAX_PARAMS
+    if isinstance(request, Submit) and request.workflow is not UNSET:
+        yield "workflow", request.workflow, MAX_WORKFLOW
     for index, item in enumerate(request.items):
         if item.params is not UNSET:
             yield f"items[{index}].params", item.params, MAX_PARAMS

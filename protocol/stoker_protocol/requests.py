@@ -117,9 +117,14 @@ class GetJob(Request, frozen=True, tag="job", kw_only=True):
 
 
 class ListJobs(Request, frozen=True, tag="jobs", kw_only=True):
-    """A page of jobs, newest first, optionally only those in some states."""
+    """A page of jobs, newest first, optionally only those in some states.
+
+    `called` is what a person said instead of an id: only jobs whose id begins so, or whose name it is, of which no more
+    than some thousand are looked for.
+    """
 
     states: Annotated[tuple[JobState, ...], Meta(max_length=7)] = ()
+    called: Name = ""
     limit: PageSize = 100
     cursor: Cursor = ""
 

@@ -117,6 +117,8 @@ def test_job_ids_that_do_not(job_id: str) -> None:
     refused = refusal(packed({**SUBMIT, "job_id": job_id}))
     assert refused.field == "job_id"
     assert f"({job_id!r})"[:80] in refused.message
+    assert "regex" not in refused.message
+    assert len(job_id) > 64 or "letters, digits" in refused.hint
 
 
 def test_a_wrong_value_is_named_and_quoted() -> None:

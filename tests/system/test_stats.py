@@ -31,6 +31,14 @@ def test_stats_count_what_ended(rig: Rig) -> None:
     assert rig.client.stats(first.job_id).outcomes == {"succeeded": 3}
 
 
+def test_rate_is_over_the_time_that_there_was(rig: Rig) -> None:
+    """We expect a window that is longer than the queue's life to begin with its first job, or the rate would be none."""
+    first = rig.run("a", "b")
+    stats = rig.client.stats(window_s=86_400)
+    assert stats.since_ms == first.created_at_ms
+    assert stats.items_per_s == pytest.approx(2000 / (stats.until_ms - stats.since_ms), rel=0.01)
+
+
 def test_wait_is_until_the_first_claim(rig: Rig) -> None:
     """We expect an item's wait to begin when it came, and not to count its way to a second attempt."""
     rig.client.pause()

@@ -19,7 +19,7 @@ _LOTS = (
     " GROUP BY signature_id, priority"
 )
 _DISAGREEMENTS = {
-    "jobs": (
+    "job counts": (
         "jobs whose counts are not those of their items",
         "SELECT job_id FROM jobs LEFT JOIN (SELECT job_key, count(*) AS total, sum(state = 'pending') AS pending,"
         " sum(state = 'running') AS running, sum(state = 'succeeded') AS succeeded, sum(state = 'failed') AS failed"
@@ -28,22 +28,22 @@ _DISAGREEMENTS = {
         " IS NOT (counted.total, counted.pending, counted.running, counted.succeeded, counted.failed)"
         " AND job_id NOT IN (SELECT job_id FROM tombstones)",
     ),
-    "queue": (
+    "waiting items": (
         "jobs whose waiting items are not those in the queue",
         "SELECT job_id FROM jobs JOIN lots USING (job_key) WHERE ready != (SELECT count(*) FROM items"
         " WHERE items.job_key = lots.job_key AND state = 'pending' AND not_before_ms IS NULL)",
     ),
-    "heads": (
+    "queue by model": (
         "models and priorities whose queue is not what its jobs have ready",
         f"SELECT signature_id || '/' || priority FROM (SELECT * FROM ({_HEADS} EXCEPT {_LOTS})"
         f" UNION SELECT * FROM ({_LOTS} EXCEPT {_HEADS}))",
     ),
-    "totals": (
+    "queue totals": (
         "totals that are not the sums over all jobs",
         "SELECT 'totals' FROM totals WHERE (pending, running, active_jobs) IS NOT (SELECT coalesce(sum(pending), 0),"
         " coalesce(sum(running), 0), coalesce(sum(finished_ms IS NULL), 0) FROM jobs)",
     ),
-    "runs": (
+    "running items": (
         "items that run in no run, or in more than one",
         "SELECT job_id || ' item ' || idx FROM items JOIN jobs USING (job_key) WHERE items.state = 'running' AND 1 !="
         " (SELECT count(*) FROM attempts JOIN runs USING (run_id) WHERE attempts.job_key = items.job_key"
@@ -120,5 +120,5 @@ def _integrity(connection: sqlite3.Connection) -> Finding:
 def _disagreement(connection: sqlite3.Connection, part: str, what: str, query: str) -> Finding:
     found = [name for (name,) in connection.execute(query)]
     if not found:
-        return Finding(part, ok=True, detail="as they should be")
+        return Finding(part, ok=True, detail="as it should be")
     return Finding(part, ok=False, detail=f"{len(found)} {what}: {', '.join(found[:3])}; {REPORT}")

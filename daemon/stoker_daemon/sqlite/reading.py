@@ -32,6 +32,17 @@ PAGE_BYTES = 4 << 20
 MAX_LISTED = 10_000
 """Items in the summary of a job; whoever has more asks `items` for pages of them."""
 
+MAX_BEGINNING = 1_000
+"""Jobs whose ids have the same beginning that are found by it; who means one of more has to say more of its id."""
+MAX_NAMED = 10_000
+"""The newest jobs, which are those that are looked for by name: names have no index."""
+_CALLED = """
+    AND job_key IN (
+        SELECT * FROM (SELECT job_key FROM jobs WHERE job_id >= ? AND job_id < ? || char(1114111) LIMIT ?)
+        UNION SELECT job_key FROM jobs WHERE name = ? AND job_key > (SELECT max(job_key) FROM jobs) - ?
+    )
+"""
+
 Rows = list[tuple[Any, ...]]
 
 
@@ -44,10 +55,11 @@ def read_one_job(connection: sqlite3.Connection, job_id: str) -> JobReply:
 def read_jobs(connection: sqlite3.Connection, request: ListJobs) -> JobsPage:
     """A page of jobs, newest first; the cursor is the last one's row."""
     states = [state.value for state in request.states]
+    called = (request.called, request.called, MAX_BEGINNING, request.called, MAX_NAMED) if request.called else ()
     rows = connection.execute(
-        f"SELECT {JOB_COLUMNS}, job_key FROM jobs WHERE job_key < ?{_among('state', states)}"
+        f"SELECT {JOB_COLUMNS}, job_key FROM jobs WHERE job_key < ?{_among('state', states)}{_CALLED if called else ''}"
         " ORDER BY job_key DESC LIMIT ?",
-        (row_of(request.cursor, default=1 << 62), *states, request.limit),
+        (row_of(request.cursor, default=1 << 62), *states, *called, request.limit),
     )
     page, cursor = _page(rows, request.limit, size_at=-2)
     return JobsPage(jobs=[to_job(row[:-1]) for row in page], cursor=cursor)

@@ -42,7 +42,7 @@ class _Attempt(NamedTuple):
 def read_stats(connection: sqlite3.Connection, request: GetStats, now_ms: int) -> Stats:
     """Figures of one job, or of all. Raises Refused: `not_found`."""
     window_s = request.window_s if request.window_s or request.job_id else USUAL_WINDOW_S
-    since_ms = now_ms - round(window_s * 1000) if window_s else 0
+    since_ms = max(now_ms - round(window_s * 1000), _begin_ms(connection, now_ms)) if window_s else 0
     if request.job_id is None:
         newest = _newest(connection, since_ms)
     else:
@@ -54,6 +54,12 @@ def read_stats(connection: sqlite3.Connection, request: GetStats, now_ms: int) -
         since_ms = min((a.claimed_ms for a in attempts), default=until_ms)
     loads = _loads(connection, {a.lane for a in attempts}, since_ms) if request.job_id is None else None
     return _summed_up(attempts, request.job_id, since_ms, until_ms, loads, is_cut=is_cut)
+
+
+def _begin_ms(connection: sqlite3.Connection, now_ms: int) -> int:
+    """When the oldest job came: there was nothing to do before, so a rate over a longer time would mean nothing."""
+    row = connection.execute("SELECT created_ms FROM jobs ORDER BY job_key LIMIT 1").fetchone()
+    return min(row[0], now_ms) if row else now_ms
 
 
 def _newest(connection: sqlite3.Connection, since_ms: int) -> list[_Attempt]:

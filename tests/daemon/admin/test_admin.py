@@ -128,11 +128,11 @@ def test_a_check_of_a_sound_queue_finds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        ("UPDATE items SET state = 'failed' WHERE idx = 0", "jobs"),
-        ("DELETE FROM heads", "heads"),
-        ("UPDATE lots SET ready = ready + 1", "queue"),
-        ("UPDATE totals SET pending = 7", "totals"),
-        ("UPDATE items SET state = 'running' WHERE idx = 0", "runs"),
+        ("UPDATE items SET state = 'failed' WHERE idx = 0", "job counts"),
+        ("DELETE FROM heads", "queue by model"),
+        ("UPDATE lots SET ready = ready + 1", "waiting items"),
+        ("UPDATE totals SET pending = 7", "queue totals"),
+        ("UPDATE items SET state = 'running' WHERE idx = 0", "running items"),
         ("INSERT INTO attempts VALUES ('none', 0, 99, 0, NULL, NULL)", "database"),
         ("PRAGMA user_version = 99", "schema"),
     ],

@@ -87,6 +87,38 @@ def test_jobs_in_some_states(queue: Queue) -> None:
     assert _joined(_jobs(queue, limit=2, states=(JobState.QUEUED, JobState.FAILED))) == ["job-5", "job-4", "job-3"]
 
 
+@pytest.mark.parametrize(
+    ("called", "found"),
+    [
+        ("dra", ["dragon-7", "dragon"]),
+        ("dragon", ["night", "dragon-7", "dragon"]),
+        ("dragon-7", ["dragon-7"]),
+        ("night", ["night"]),
+        ("drago_", []),
+        ("Dragon", []),
+        ("nig%", []),
+        ("zebra", []),
+    ],
+)
+def test_jobs_called_so(queue: Queue, called: str, found: list[str]) -> None:
+    """We expect the jobs whose ids begin so, as it is written, and those whose whole name it is, newest first."""
+    for job_id, name in [("dragon", ""), ("other", "a dragon"), ("dragon-7", "other"), ("night", "dragon")]:
+        queue.accept(job_id, name=name)
+    assert _joined(_jobs(queue, limit=2, called=called)) == found
+    assert _joined(_jobs(queue, limit=2, called=called, states=(JobState.FAILED,))) == []
+
+
+def test_a_search_by_beginning_or_name_is_bounded(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect a search to look at no more than the beginning of the ids, and the newest names, but at an exact id."""
+    monkeypatch.setattr(reading, "MAX_BEGINNING", 3)
+    monkeypatch.setattr(reading, "MAX_NAMED", 2)
+    for n in range(6):
+        queue.accept(f"job-{5 - n}", name="many")
+    assert _joined(_jobs(queue, limit=100, called="job-")) == ["job-0", "job-1", "job-2"]
+    assert _joined(_jobs(queue, limit=100, called="many")) == ["job-0", "job-1"]
+    assert _joined(_jobs(queue, limit=100, called="job-5")) == ["job-5"]
+
+
 @pytest.mark.parametrize("limit", [1, 3, 7, 8])
 def test_pages_of_items(queue: Queue, limit: int) -> None:
     """We expect all items in order, and those in some states."""
