@@ -1,7 +1,7 @@
 """The load: clients that send prepared requests and wait for each answer."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import zmq
@@ -40,7 +40,7 @@ def lockstep_s(endpoint: str, bodies: list[bytes], clients: int = 1) -> float:
 
 
 @contextmanager
-def _context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+def _context() -> Generator[zmq.Context[zmq.Socket[bytes]]]:
     """A context that ends with its sockets, also when a load went wrong."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:

@@ -4,16 +4,35 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.system.daemons import REPOSITORY
 
 
-def test_core_beside_the_bare_limit(tmp_path: Path) -> None:
-    """We expect a quick round to end with a ratio for each measure."""
-    output = tmp_path / "results.json"
-    command = [sys.executable, "-m", "benchmarks.core", "--quick", "--folder", str(tmp_path), "--output", str(output)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+@pytest.mark.parametrize(("part", "number"), [("throughput", 4), ("picking", 2), ("footprint", 4), ("starting", 1)])
+def test_parts_of_the_core(tmp_path: Path, part: str, number: int) -> None:
+    """We expect that a quick run of each part ends with its figures beside their targets, and leaves nothing."""
+    figures, said = _quick_run(tmp_path, part)
+    assert len(figures) == number
+    assert part == "footprint" or all(figure["value"] > 0 for figure in figures)  # an idle daemon may use no CPU time
+    for figure in figures:
+        is_met = (
+            figure["value"] <= figure["target"] if figure["relation"] == "<=" else figure["value"] >= figure["target"]
+        )
+        assert figure["is_met"] == is_met
+        assert f"{figure['relation']} {figure['target']:g} {'yes' if is_met else 'NO'}" in said[figure["name"]]
+    assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
+
+
+def _quick_run(folder: Path, part: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The figures as JSON, and the line that was printed of each."""
+    output = folder / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.core", part, "--quick", "--folder", str(folder)]
+    done = subprocess.run(
+        [*command, "--output", str(output)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
-    results = json.loads(output.read_text())["results"]
-    assert len(results) == 4
-    assert all(row["ratio"] > 0 and row["measure"] in done.stdout for row in results)
+    figures = json.loads(output.read_text())["figures"]
+    lines = done.stdout.splitlines()
+    return figures, {figure["name"]: next(line for line in lines if figure["name"] in line) for figure in figures}

@@ -1,0 +1,138 @@
+"""How long the store takes to pick the next run, and whether that depends on how much waits."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from benchmarks.core.contenders import PAYLOAD
+from benchmarks.core.figures import Figure, Setting
+from stoker_daemon.jobs.records import Result, Run, Signature
+from stoker_daemon.main import SystemClock
+from stoker_daemon.ports import ClaimOrder
+from stoker_daemon.scheduling import policy
+from stoker_daemon.sqlite import claiming
+from stoker_daemon.sqlite.database import FILE_NAME
+from stoker_daemon.sqlite.migrating import open_database
+from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.store import Store
+from stoker_daemon.sqlite.writer import Transaction, Writer
+from stoker_protocol import codec
+from stoker_protocol.jobs import ItemState, Priority
+from stoker_protocol.requests import Append, ItemSpec, Submit
+
+ENGINE = "bench"
+MODELS = ("one", "two", "three")
+JOBS_A_KIND = 4
+"""Jobs of one model and one priority."""
+MAX_ITEMS = 10_000
+"""Items in a request."""
+
+
+def picking(setting: Setting) -> list[Figure]:
+    """Pick in turns from a short and a long queue, both of many jobs of all priorities and several models."""
+    with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
+        return asyncio.run(_compare(Path(folder), setting.quick))
+
+
+async def _compare(folder: Path, quick: bool) -> list[Figure]:
+    depths, picks = ((100, 5_000), 20) if quick else ((1_000, 1_000_000), 200)
+    queues: list[_Queue] = []
+    try:
+        for depth in depths:
+            data_dir = Path(tempfile.mkdtemp(dir=folder))
+            await _fill(data_dir, depth)
+            queues.append(_Queue(data_dir))
+        rounds = [[await queue.pick() for queue in queues] for _ in range(picks)]
+    finally:
+        for queue in queues:
+            queue.close()
+    return [
+        _ratio(
+            "pick from a long queue, to a short one", [[pick.chosen_us for pick in both] for both in rounds], depths
+        ),
+        _ratio("the same with its commit", [[pick.committed_us for pick in both] for both in rounds], depths),
+    ]
+
+
+def _ratio(name: str, rounds: list[list[float]], depths: tuple[int, int]) -> Figure:
+    short_us, long_us = (statistics.median(column) for column in zip(*rounds, strict=True))
+    made_of = f"medians of {len(rounds)}: {short_us:.0f} us at {depths[0]}, {long_us:.0f} us at {depths[1]} items"
+    return Figure(name, long_us / short_us, "", "<=", 1.5, made_of)
+
+
+async def _fill(data_dir: Path, depth: int) -> None:
+    """Let items of several models and all priorities wait, the jobs of a kind not next to each other."""
+    store = Store(data_dir, SystemClock(), "fill", max_pending=depth)
+    store.start()
+    kinds = [(model, priority) for _ in range(JOBS_A_KIND) for model in MODELS for priority in Priority]
+    try:
+        for number, (model, priority) in enumerate(kinds):
+            items = depth * (number + 1) // len(kinds) - depth * number // len(kinds)
+            await _submit(store, f"job-{number}", model, priority, items)
+    finally:
+        store.close()
+
+
+async def _submit(store: Store, job_id: str, model: str, priority: Priority, items: int) -> None:
+    specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
+    request = Submit(id="", job_id=job_id, items=specs[:MAX_ITEMS], more=True, priority=priority)
+    await store.accept(request, codec.encode(request), "bench", model, Signature(ENGINE, model))
+    for at in range(MAX_ITEMS, items, MAX_ITEMS):
+        await store.append(Append(id="", job_id=job_id, at=at, items=specs[at : at + MAX_ITEMS]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """How long one pick took: until the run was chosen and written, and until it was committed."""
+
+    chosen_us: float
+    committed_us: float
+
+
+class _Queue:
+    """A filled queue that is picked from as a lane does it, whose model changes from pick to pick."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._writer = Writer(open_database(data_dir), data_dir / FILE_NAME, SystemClock())
+        self._writer.start()
+        self._numbers = count()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def pick(self) -> _Pick:
+        """Pick one item; its outcome, which is not timed, makes room for the next."""
+        number = next(self._numbers)
+        order = _order(MODELS[number % len(MODELS)])
+        chosen_us = 0.0
+
+        def work(transaction: Transaction) -> Run | None:
+            nonlocal chosen_us
+            began_ns = time.perf_counter_ns()
+            run = claiming.claim(transaction, order, f"run-{number}")
+            chosen_us = (time.perf_counter_ns() - began_ns) / 1000
+            return run
+
+        began_ns = time.perf_counter_ns()
+        run = await self._writer.write(work)
+        committed_us = (time.perf_counter_ns() - began_ns) / 1000
+        assert run is not None
+        results = [Result(member.position, ItemState.SUCCEEDED) for member in run.members]
+        await self._writer.write(lambda transaction: record(transaction, run.run_id, run.members, results))
+        return _Pick(chosen_us, committed_us)
+
+
+def _order(model: str) -> ClaimOrder:
+    return ClaimOrder(
+        lane="gpu",
+        engines=frozenset({ENGINE}),
+        choose=lambda heads: policy.choose(heads, ENGINE, model),
+        max_batch=lambda _: 1,
+        timeout_s=600,
+        no_progress_s=600,
+        max_delay_s=300,
+    )
