@@ -1,5 +1,6 @@
 """The command `stoker`: one module per verb, each loaded when it is asked for."""
 
+import gc
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -49,7 +50,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console that lacks a character shall not end the command
-    sys.exit(run(sys.argv[1:]))
+    exit_code = run(sys.argv[1:])
+    gc.freeze()  # at its end Python would look through all modules for garbage, which takes 10 ms
+    sys.exit(exit_code)
 
 
 def run(args: Sequence[str]) -> int:
