@@ -98,10 +98,10 @@ def refusal(path: Path, error: sqlite3.Error) -> Refused:
 def explain(path: Path, error: sqlite3.Error) -> str:
     """What a database error means to a person, and what to do."""
     text = str(error)
-    if "not a database" in text or "malformed" in text:
+    if "not a database" in text or "malformed" in text:  # so SQLite says also when the disk can't read a part of it
         return (
-            f"{path}: the database is damaged ({text}); move this file and those beginning with its name away and"
-            " restore a backup, or start with an empty directory"
+            f"{path}: the database is damaged ({text}); see the kernel's log (dmesg): if the disk is well, move this"
+            " file and those beginning with its name away and restore a backup, or start with an empty directory"
         )
     if "readonly" in text or "unable to open" in text:
         return f"{path}: the database can't be written ({text}); check owner and permissions of the directory"

@@ -41,4 +41,5 @@ class Reader:
         try:
             return query(self._connection)
         finally:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # an error of the disk has ended it already
+                self._connection.execute("ROLLBACK")

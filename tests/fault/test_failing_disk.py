@@ -1,0 +1,138 @@
+"""A disk that fails under a daemon at work: nobody is told yes for what is not safe, and all goes on once it is well."""
+
+import errno
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from tests.fault.failing_disk import FailingDisk, a_rig_on_a_failing_disk
+from tests.system.daemons import Rig
+from tests.worker.processes import wait_for
+
+from stoker_client.errors import Internal, NotFound, StokerError, StorageUnavailable
+
+DATABASE = "*/stoker.sqlite3"
+LOG = "*/stoker.sqlite3-wal"
+EVERYTHING = "fsync write open rename mkdir unlink"
+
+
+@pytest.fixture
+def rig_on_disk(tmp_path: Path) -> Generator[tuple[Rig, FailingDisk]]:
+    """A daemon and the disk that its data lies on."""
+    with a_rig_on_a_failing_disk(tmp_path) as rig_on_disk:
+        yield rig_on_disk
+
+
+@pytest.mark.parametrize(
+    ("calls", "error", "said"),
+    [
+        ("fsync", errno.EIO, "the disk failed"),
+        ("write", errno.EIO, "the disk failed"),
+        ("write", errno.ENOSPC, "the disk is full"),
+        ("write fsync", errno.EROFS, "the disk failed"),
+    ],
+)
+def test_nothing_is_accepted_that_is_not_safe(
+    rig_on_disk: tuple[Rig, FailingDisk], calls: str, error: int, said: str
+) -> None:
+    """We expect a submit to be refused with the reason and to leave nothing, and what runs to be stored after all."""
+    rig, disk = rig_on_disk
+    gate = rig.gate()
+    job_id = rig.submit(gate.item("before"), *(f"item {number}" for number in range(20)))
+    gate.wait()
+    disk.fail(calls, error, LOG)
+    for _ in range(3):
+        with pytest.raises(StorageUnavailable, match=said) as refused:
+            rig.submit("x" * 10_000, job_id="refused")
+        assert refused.value.retry_after_s
+    gate.open()
+    wait_for(lambda: said in rig.client.snapshot().lanes[0].held_up)
+    assert said in findings(rig)["store"]
+    with pytest.raises(NotFound):
+        rig.client.job("refused")
+    disk.heal()
+    assert rig.wait(job_id).items.succeeded == 21
+    assert {item.attempts for item in rig.items(job_id)} == {1}
+    assert set(rig.executions().values()) == {1}
+    wait_for(lambda: rig.client.health().ready)
+    assert rig.run("x" * 10_000, job_id="refused").state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("calls", "error", "pattern", "said"),
+    [
+        ("fsync", errno.EIO, "*/outputs/*.part", "Input/output error"),
+        ("fsync", errno.EIO, "*/files", "Input/output error"),
+        ("fsync", errno.EIO, "*/outputs", "Input/output error"),
+        ("write", errno.EDQUOT, "*/outputs/*", "quota exceeded"),
+        (EVERYTHING, errno.EROFS, "*/outputs*", "Read-only"),
+        ("rename", errno.EIO, "*/outputs/*", "Input/output error"),
+    ],
+)
+def test_outputs_wait_for_their_disk(
+    rig_on_disk: tuple[Rig, FailingDisk], calls: str, error: int, pattern: str, said: str
+) -> None:
+    """We expect an output whose file, name or folder the disk does not take to wait, and its item to run once."""
+    rig, disk = rig_on_disk
+    disk.fail(calls, error, pattern)
+    job_id = rig.submit("a", "b")
+    wait_for(lambda: said in rig.client.snapshot().lanes[0].held_up)
+    assert said in findings(rig)["lane gpu"]
+    later = rig.submit("taken in meanwhile")
+    disk.heal()
+    assert rig.wait(job_id).items.succeeded == 2
+    assert rig.wait(later).items.succeeded == 1
+    assert {item.attempts for item in rig.items(job_id)} == {1}
+    assert set(rig.executions().values()) == {1}
+
+
+def test_a_disk_that_turns_read_only_under_everything(rig_on_disk: tuple[Rig, FailingDisk]) -> None:
+    """We expect what runs, what waits and who asks to bear that the whole directory can only be read for a while."""
+    rig, disk = rig_on_disk
+    gate = rig.gate()
+    job_id = rig.submit(gate.item("first"), "second")
+    gate.wait()
+    disk.fail(EVERYTHING, errno.EROFS, "*")
+    gate.open()
+    wait_for(lambda: "Read-only" in rig.client.snapshot().lanes[0].held_up)
+    with pytest.raises(StorageUnavailable):
+        rig.submit("refused")
+    assert [item.state for item in rig.items(job_id)] == ["running", "running"]
+    disk.heal()
+    assert rig.wait(job_id).items.succeeded == 2
+    assert rig.executions() == {"first": 1, "second": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "refusal", "said"),
+    [(errno.EIO, Internal, "if the disk is well"), (errno.ESTALE, StorageUnavailable, "the disk failed")],
+)
+def test_a_database_that_cannot_be_read(
+    rig_on_disk: tuple[Rig, FailingDisk], error: int, refusal: type[StokerError], said: str
+) -> None:
+    """We expect who asks to be told to look at the disk first while it can't be read, and to be answered afterwards."""
+    rig, disk = rig_on_disk
+    job_id = rig.run(*(f"{number} " + "x" * 50_000 for number in range(50))).job_id
+    disk.fail("read", error, DATABASE + "*")
+    with pytest.raises(refusal, match=said):
+        rig.items(job_id)
+    rig.client.ping()
+    disk.heal()
+    assert len(rig.items(job_id)) == 50
+
+
+def test_a_log_that_cannot_be_emptied(rig_on_disk: tuple[Rig, FailingDisk]) -> None:
+    """We expect nothing that was acknowledged to be lost when only the database file itself fails, after a kill too."""
+    rig, disk = rig_on_disk
+    disk.fail("fsync write", errno.EIO, DATABASE)
+    job_ids = [rig.run(*(f"{number} " + "x" * 50_000 for number in range(50))).job_id for _ in range(3)]
+    assert (rig.data_dir / "stoker.sqlite3-wal").stat().st_size > 8 << 20
+    rig.kill()
+    disk.heal()
+    rig.restart()
+    assert [rig.client.job(job_id).items.succeeded for job_id in job_ids] == [50] * 3
+
+
+def findings(rig: Rig) -> dict[str, str]:
+    """What health finds wrong, by its part."""
+    return {finding.part: finding.detail for finding in rig.client.health().findings if not finding.ok}
