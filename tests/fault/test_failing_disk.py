@@ -1,19 +1,27 @@
-"""A disk that fails under a daemon at work: nobody is told yes for what is not safe, and all goes on once it is well."""
+"""A disk that fails under a daemon at work: nobody is told yes for what is not safe, and all goes on afterwards."""
 
 import errno
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from tests.fault.failing_disk import FailingDisk, a_rig_on_a_failing_disk
 from tests.system.daemons import Rig
-from tests.worker.processes import wait_for
+from tests.system.test_large_jobs import LARGE, large_job
+from tests.worker.processes import BOUND_S, wait_for
 
+from stoker_client import Client
 from stoker_client.errors import Internal, NotFound, StokerError, StorageUnavailable
+from stoker_protocol.events import JobCancelled, JobRetried
 
 DATABASE = "*/stoker.sqlite3"
 LOG = "*/stoker.sqlite3-wal"
 EVERYTHING = "fsync write open rename mkdir unlink"
+
+R = TypeVar("R")
 
 
 @pytest.fixture
@@ -131,6 +139,43 @@ def test_a_log_that_cannot_be_emptied(rig_on_disk: tuple[Rig, FailingDisk]) -> N
     disk.heal()
     rig.restart()
     assert [rig.client.job(job_id).items.succeeded for job_id in job_ids] == [50] * 3
+
+
+def test_a_cancel_that_the_disk_cuts_short(rig_on_disk: tuple[Rig, FailingDisk]) -> None:
+    """We expect a cancel of a large job that the disk refuses half-way to come to its end, and to be told once."""
+    rig, disk = rig_on_disk
+    job_id = large_job(rig)
+    with cut_short(rig, disk, lambda client: client.cancel(job_id)) as cancelled:
+        assert 0 < rig.client.job(job_id).items.pending < LARGE
+    assert [job.state for job in cancelled.result(BOUND_S).jobs] == ["cancelled"]
+    assert rig.client.job(job_id).items.cancelled == LARGE
+    assert [event.job.state for event in rig.events(JobCancelled)] == ["cancelling", "cancelled"]
+
+
+def test_a_retry_that_the_disk_cuts_short(rig_on_disk: tuple[Rig, FailingDisk]) -> None:
+    """We expect a retry of a large job that the disk refuses half-way to come to its end, and each item to go back."""
+    rig, disk = rig_on_disk
+    job_id = large_job(rig)
+    rig.client.cancel(job_id)
+    with cut_short(rig, disk, lambda client: client.retry(job_id, ["cancelled"])) as retried:
+        assert 0 < rig.client.job(job_id).items.pending < LARGE
+    assert retried.result(BOUND_S).requeued == LARGE
+    assert rig.client.job(job_id).items.pending == LARGE
+    assert [event.requeued for event in rig.events(JobRetried)] == [LARGE, LARGE]
+    rig.client.cancel(job_id)
+
+
+@contextmanager
+def cut_short(rig: Rig, disk: FailingDisk, ask: Callable[[Client], R]) -> Generator[Future[R]]:
+    """Have the disk refuse the third step of what a client asks for; it is well after the block."""
+    disk.fail("fsync", errno.EIO, LOG, after=3)
+    with Client(rig.daemon.control, timeout_s=BOUND_S) as client, ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, client)
+        try:
+            wait_for(lambda: "store" in findings(rig))
+            yield asked
+        finally:
+            disk.heal()
 
 
 def findings(rig: Rig) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The durable queue as the rooms below see it: each verb is one transaction or one consistent read."""
 
+import asyncio
 import secrets
 import sqlite3
 from collections import defaultdict
@@ -7,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import structs
 
@@ -39,8 +41,9 @@ from stoker_daemon.sqlite.database import FILE_NAME, Lock
 from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import record
-from stoker_daemon.sqlite.writer import Transaction, Writer
+from stoker_daemon.sqlite.writer import PROBE_S, Transaction, Writer
 from stoker_protocol import codec
+from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import LifecycleEvent
 from stoker_protocol.jobs import Artifact, Job, Pause
 from stoker_protocol.replies import (
@@ -81,6 +84,8 @@ from stoker_protocol.requests import (
 CANCELS_AT_ONCE = 50
 """Jobs cancelled in one transaction when a selection is."""
 SUMMARIES_AT_ONCE = 4
+
+T = TypeVar("T")
 
 
 class Store:
@@ -308,9 +313,19 @@ class Store:
         start: int | None = 0
         try:
             while start is not None:
-                start = await self._write(lambda tx, at=start: sweeping.sweep(tx, job_key, at, author))
+                start = await self._step(lambda tx, at=start: sweeping.sweep(tx, job_key, at, author))
         finally:
             self._swept.remove(job_key)
+
+    async def _step(self, work: Callable[[Transaction], T]) -> T:
+        """Write a step of what is committed to already, so that it has to come to its end: once the disk takes it."""
+        while True:
+            try:
+                return await self._write(work)
+            except Refused as refused:
+                if refused.code is not ErrorCode.STORAGE_UNAVAILABLE:
+                    raise
+            await asyncio.sleep(PROBE_S)
 
     def _next_run_id(self) -> str:
         return f"{self._boot}.{next(self._run_numbers)}"
