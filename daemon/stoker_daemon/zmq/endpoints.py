@@ -16,7 +16,12 @@ LINGER_MS = 1_000
 
 _COMMON = {
     zmq.LINGER: LINGER_MS,
+    zmq.HANDSHAKE_IVL: 10_000,
+    # For peers of old versions, which know no heartbeat: they too are forgotten when they vanish.
     zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 20,
+    zmq.TCP_KEEPALIVE_INTVL: 5,
+    zmq.TCP_KEEPALIVE_CNT: 3,
     # A peer that vanished without a word is forgotten within half a minute, with all that is queued for it.
     zmq.HEARTBEAT_IVL: 10_000,
     zmq.HEARTBEAT_TIMEOUT: 30_000,
@@ -42,6 +47,18 @@ def open_bound(
     except BaseException:
         opened.close(linger=0)
         raise
+
+
+def check_free(endpoints: Iterable[str]) -> None:
+    """Bind TCP ports for a moment: one that is taken shall be known before anything is written.
+
+    Raises:
+        EndpointError: One of them is taken or can't be bound.
+    """
+    with zmq.Context() as context:
+        for endpoint in endpoints:
+            if endpoint.startswith("tcp://"):
+                open_bound(context, zmq.ROUTER, [endpoint], {})[0].close(linger=0)
 
 
 def _bind(opened: zmq.Socket[bytes], endpoint: str) -> str:

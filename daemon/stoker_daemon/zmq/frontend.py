@@ -83,10 +83,10 @@ class Frontend:
             await asyncio.wait(self._tasks, timeout=grace_s)
         self._socket.close()
 
-    def _take_frame(self, frame: bytes, more: bool) -> None:
+    def _take_frame(self, frame: zmq.Frame) -> None:
         if len(self._frames) < KEPT_FRAMES:
-            self._frames.append(frame)
-        if not more:
+            self._frames.append(frame.bytes)
+        if not frame.more:
             frames, self._frames = self._frames, []
             self._take(frames)
 

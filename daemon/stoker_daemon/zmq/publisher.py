@@ -12,6 +12,7 @@ from stoker_daemon.ports import Clock
 from stoker_daemon.zmq.conflation import Conflation
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
+from stoker_daemon.zmq.subscribers import Subscribers
 from stoker_protocol import codec
 from stoker_protocol.events import (
     DAEMON_TOPIC,
@@ -39,12 +40,16 @@ _OPTIONS = {
     # - SUB sends each repeated subscribe but only the last unsubscribe, and one that leaves is taken off once per
     #   topic. So counts of a peer that repeats itself stay too high: previews are then made for nobody.
     # - A message that an XSUB peer publishes to us makes libzmq take the next waiting subscriptions for those of the
-    #   peer after. SUB can't send one. Who loses a subscription by it can tell: its sync stays without an answer, or
-    #   ticks tell of a head that moves while its topics are silent.
+    #   peer after. SUB can't send one. Who does is disconnected; who loses a subscription by it can tell: its sync
+    #   stays without an answer, or ticks tell of a head that moves while its topics are silent.
     # - Who is at its high-water mark loses the answer to its sync too, and asks again when it has caught up.
     zmq.XPUB_MANUAL: 1,
     zmq.SNDHWM: 10_000,
-    zmq.MAXMSGSIZE: 1 << 10,  # the longest that a subscription may be
+    # Subscriptions wait in a list that libzmq never ends, and goes on filling while there are more to read: with small
+    # buffers before it there are not, and who sends too fast is held back.
+    zmq.RCVHWM: 1,
+    zmq.RCVBUF: 64 << 10,
+    zmq.MAXMSGSIZE: 512,  # room for what a handshake needs
 }
 _UNSUBSCRIBE, _SUBSCRIBE = b"\0", b"\1"
 _PREVIEWS = b"preview/"
@@ -70,6 +75,7 @@ class Publisher:
     ) -> None:
         self._socket, self.endpoints = open_bound(context, zmq.XPUB, endpoints, _OPTIONS)
         self._reader = Reader(self._socket, self._take_frame)
+        self._subscribers = Subscribers(self.endpoints)
         self._clock = clock
         self._instance_id = instance_id
         self._boot = boot
@@ -156,14 +162,16 @@ class Publisher:
         delay_s = max(0.0, due_s - self._clock.monotonic_s())
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._pulse)
 
-    def _take_frame(self, frame: bytes, _more: bool) -> None:
-        topic = frame[1:]
-        if frame[:1] == _SUBSCRIBE and self._may_subscribe(topic):
-            self._socket.set(zmq.SUBSCRIBE, topic)
-            self._subscribed(topic)
-        elif frame[:1] == _UNSUBSCRIBE:
+    def _take_frame(self, frame: zmq.Frame) -> None:
+        kind, topic = frame.bytes[:1], frame.bytes[1:]
+        if frame.more or kind not in (_SUBSCRIBE, _UNSUBSCRIBE):
+            self._subscribers.end(frame)
+        elif kind == _UNSUBSCRIBE:
             self._socket.set(zmq.UNSUBSCRIBE, topic)
             self._unsubscribed(topic)
+        elif self._subscribers.admit(frame) and self._may_subscribe(topic):
+            self._socket.set(zmq.SUBSCRIBE, topic)
+            self._subscribed(topic)
 
     def _may_subscribe(self, topic: bytes) -> bool:
         """The one place that says no to a subscription."""

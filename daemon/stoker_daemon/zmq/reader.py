@@ -12,13 +12,13 @@ FRAME_COST = 4 << 10
 
 
 class Reader:
-    """Hands each frame that a socket receives, and whether more of its message follow, to `receive`.
+    """Hands each frame that a socket receives to `receive`.
 
     A ZeroMQ descriptor is edge-triggered: it becomes readable when something happens, and any call on the socket may
     use that up. So a turn goes on until there is nothing more, and who sends calls `check` afterwards.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes], receive: Callable[[bytes, bool], None]) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], receive: Callable[[zmq.Frame], None]) -> None:
         self._socket = socket
         self._receive = receive
         self._loop = asyncio.get_running_loop()
@@ -57,8 +57,8 @@ class Reader:
                 self._turn_soon()
                 return
             try:
-                frame = self._socket.recv(zmq.NOBLOCK)
+                frame = self._socket.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
             left -= max(len(frame), FRAME_COST)
-            self._receive(frame, bool(self._socket.get(zmq.RCVMORE)))
+            self._receive(frame)

@@ -3,13 +3,18 @@
 import asyncio
 import random
 import socket
+import tempfile
 import tracemalloc
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 import zmq
+import zmq.asyncio
 from tests.daemon.zmq.rig import Dealer, FakeClock, Subscriber, clients, publishing, serving, until, within
 
 from stoker_daemon.jobs.records import Commit, CommittedEvent
+from stoker_daemon.zmq.subscribers import MAX_TOPIC, Subscribers
 from stoker_protocol import codec
 from stoker_protocol.replies import ErrorReply, Pong
 from stoker_protocol.requests import Cancel, ItemSpec, ListJobs, Ping, Submit
@@ -124,27 +129,85 @@ def test_bytes_that_are_not_zeromq() -> None:
 GOOD_EVENT = bytes(codec.pack({"type": "queue_resumed", "seq": 1, "prev": 0, "author": "a"}))
 
 
-@pytest.mark.parametrize("kind", [zmq.SUB, zmq.XSUB])
-def test_strange_subscribers(kind: int) -> None:
-    """Odd subscriptions, and messages to a socket that only publishes, do not disturb who subscribed before."""
+def test_strange_subscriptions() -> None:
+    """Odd subscriptions do not disturb who subscribed before."""
 
     async def scenario() -> None:
         dice = random.Random(4)
         async with publishing(FakeClock()) as publisher, clients() as context:
             subscriber = Subscriber.connect(context, publisher)
             await subscriber.join("queue/")
-            rude = context.socket(kind)
-            rude.connect(publisher.endpoints[0])
+            rude = Subscriber.connect(context, publisher)
             for _ in range(2000):
                 topic = dice.choice([b"", b"sync/", b"sync/" + bytes(70), b"preview/", b"x"]) + dice.randbytes(9)
-                if kind == zmq.SUB:
-                    rude.subscribe(topic)
-                else:
-                    await within(rude.send_multipart([dice.choice([b"\0", b"\1", b""]) + topic, b"more"]))
+                rude.socket.subscribe(topic)
             await until(lambda: len(publisher._watched) > 100)
             publisher.committed(Commit(events=(CommittedEvent(1, "queue/queue_resumed", GOOD_EVENT),)))
             topic, event = await subscriber.receive()
             assert (topic, event.seq) == ("queue/queue_resumed", 1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("frames", [[b"x"], [b""], [b"\2x"], [b"\1x", b"more"]])
+def test_who_publishes_is_disconnected(frames: list[bytes]) -> None:
+    """A peer that sends anything else than a subscription is dropped, and others go on."""
+
+    async def scenario() -> None:
+        async with publishing(FakeClock()) as publisher, clients() as context:
+            rude, other = context.socket(zmq.XSUB), Subscriber.connect(context, publisher)
+            rude.connect(publisher.endpoints[0])
+            await other.join("queue/")
+            async with dropping(rude):
+                await within(rude.send_multipart(frames))
+            await other.join("job/")
+
+    asyncio.run(scenario())
+
+
+def test_who_subscribes_too_often_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that subscribes more often than anybody needs is dropped, however it came, and another one stays.
+
+    A new connection begins to count anew.
+    """
+    monkeypatch.setattr("stoker_daemon.zmq.subscribers.MAX_SUBSCRIPTIONS", 50)
+
+    async def scenario() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            endpoints = ["tcp://127.0.0.1:0", f"ipc://{folder}/events"]
+            async with publishing(FakeClock(), endpoints) as publisher, clients() as context:
+                other = Subscriber.connect(context, publisher)
+                await other.join("queue/")
+                for endpoint, topic in zip(publisher.endpoints, (b"preview/1/", b"preview/2/"), strict=True):
+                    rude = context.socket(zmq.XSUB)
+                    rude.connect(endpoint)
+                    for _ in range(50):
+                        await within(rude.send(b"\1" + topic))
+                    await until(lambda topic=topic: publisher._watched[topic] == 50)
+                    async with dropping(rude):
+                        await within(rude.send(b"\1" + topic))
+                    rude.close(linger=0)
+                    await until(lambda topic=topic: publisher._watched[topic] < 50)
+                assert (await other.sync())[0] == []
+
+    asyncio.run(scenario())
+
+
+def test_only_connections_of_the_socket_are_ended() -> None:
+    """A descriptor that meanwhile belongs to a connection of another socket is left alone."""
+
+    async def scenario() -> None:
+        async with clients() as context:
+            pull, push = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+            port = pull.bind_to_random_port("tcp://127.0.0.1")
+            push.connect(f"tcp://127.0.0.1:{port}")
+            await within(push.send(b"1"))
+            frame = await within(pull.recv(copy=False))
+            Subscribers(["tcp://127.0.0.1:1", "ipc:///elsewhere"]).end(frame)
+            await within(push.send(b"2"))
+            assert await within(pull.recv()) == b"2"
+            async with dropping(push):
+                Subscribers([f"tcp://127.0.0.1:{port}"]).end(frame)
 
     asyncio.run(scenario())
 
@@ -170,17 +233,28 @@ def test_subscription_flood_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scenario())
 
 
-def test_overlong_subscription() -> None:
-    """A peer that subscribes to a topic of more than a kibibyte is dropped, and others go on."""
+@pytest.mark.parametrize("size", [MAX_TOPIC + 1, 2000])
+def test_overlong_subscription(size: int) -> None:
+    """A peer that subscribes to a topic longer than any of ours is dropped, and others go on."""
 
     async def scenario() -> None:
         async with publishing(FakeClock()) as publisher, clients() as context:
             rude, other = Subscriber.connect(context, publisher), Subscriber.connect(context, publisher)
             await rude.join("queue/")
-            monitor = rude.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-            rude.socket.subscribe(b"x" * 2000)
-            await within(monitor.recv_multipart())
-            rude.socket.disable_monitor()
+            async with dropping(rude.socket):
+                rude.socket.subscribe(b"x" * size)
             await other.join("queue/")
 
     asyncio.run(scenario())
+
+
+@asynccontextmanager
+async def dropping(socket: zmq.asyncio.Socket) -> AsyncGenerator[None, None]:
+    """What is done meanwhile makes the other side end the connection."""
+    monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    try:
+        yield
+        await within(monitor.recv_multipart())
+    finally:
+        socket.disable_monitor()
+        monitor.close()

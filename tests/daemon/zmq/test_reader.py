@@ -32,7 +32,7 @@ def test_turns_are_bounded(count: int, size: int, most: int) -> None:
             for _ in range(count):
                 push.send(bytes(size))
             turn, taken = 0, Counter[int]()
-            reader = Reader(pull, lambda _frame, _more: taken.update([turn]))
+            reader = Reader(pull, lambda _frame: taken.update([turn]))
             reader.start()
             while taken.total() < count:
                 turn += 1
@@ -52,7 +52,7 @@ def test_check_finds_what_a_send_used_up() -> None:
             ours.bind("inproc://pair")
             theirs.connect("inproc://pair")
             got: list[bytes] = []
-            reader = Reader(ours, lambda frame, _more: got.append(frame))
+            reader = Reader(ours, lambda frame: got.append(frame.bytes))
             reader.start()
             await asyncio.sleep(0.01)
             theirs.send(b"x")
@@ -75,8 +75,8 @@ def test_stopped_reader_takes_nothing() -> None:
             theirs.connect("inproc://pair")
             got: list[bytes] = []
 
-            def take(frame: bytes, _more: bool) -> None:
-                got.append(frame)
+            def take(frame: zmq.Frame) -> None:
+                got.append(frame.bytes)
                 reader.stop()
 
             reader = Reader(ours, take)
