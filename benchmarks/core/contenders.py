@@ -17,6 +17,7 @@ from stoker_protocol import codec
 from stoker_protocol.requests import ItemSpec, Submit
 
 PAYLOAD = "a red dragon with a small hat, sitting on a heap of gold coins, three quarter view"
+ENGINE = "noop"
 CONFIG = """
 [engines.noop]
 model = "benchmarks.core.noop:Noop"
@@ -83,7 +84,8 @@ class Stoker(Contender):
     def start(self, folder: Path) -> None:
         config = folder / "stokerd.toml"
         config.write_text(CONFIG.format(root=Path(__file__).parents[2]))
-        self._daemon = PrivateDaemon(folder / "data", args=["--config", str(config)])
+        self.data_dir = folder / "data"
+        self._daemon = PrivateDaemon(self.data_dir, args=["--config", str(config)])
         self._daemon.start()
         self.endpoint, self.pid = self._daemon.control, self._daemon.pid
         self._client = Client(self.endpoint, timeout_s=30)

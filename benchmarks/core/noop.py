@@ -7,6 +7,8 @@ from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import ModelFamily
 from stoker_worker.model import BatchItem, Done, Estimate, Report
 
+MODELS = ("noop", "noop-2", "noop-3")
+
 
 class Noop:
     """Every item is done at once and leaves no file."""
@@ -14,7 +16,9 @@ class Noop:
     @classmethod
     def describe(cls) -> ModelFamily:
         """Take any payload."""
-        return ModelFamily("noop", [ModelFacts("noop")], [Parameter("p", "string", default="")], max_batch=64)
+        return ModelFamily(
+            "noop", [ModelFacts(name) for name in MODELS], [Parameter("p", "string", default="")], max_batch=64
+        )
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
         """Need nothing."""

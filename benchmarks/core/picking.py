@@ -4,28 +4,25 @@ import asyncio
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.core.contenders import PAYLOAD
+from benchmarks.core.contenders import ENGINE, PAYLOAD, Stoker
 from benchmarks.core.figures import Figure, Setting
-from stoker_daemon.jobs.records import Result, Run, Signature
+from benchmarks.core.noop import MODELS
+from stoker_client import Client
+from stoker_daemon.jobs.records import Result, Run
 from stoker_daemon.main import SystemClock
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.scheduling import policy
-from stoker_daemon.sqlite import claiming
+from stoker_daemon.sqlite import claiming, controlling
 from stoker_daemon.sqlite.database import FILE_NAME
 from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.recording import record
-from stoker_daemon.sqlite.store import Store
 from stoker_daemon.sqlite.writer import Transaction, Writer
-from stoker_protocol import codec
 from stoker_protocol.jobs import ItemState, Priority
-from stoker_protocol.requests import Append, ItemSpec, Submit
 
-ENGINE = "bench"
-MODELS = ("one", "two", "three")
 JOBS_A_KIND = 4
 """Jobs of one model and one priority."""
 MAX_ITEMS = 10_000
@@ -34,28 +31,28 @@ MAX_ITEMS = 10_000
 
 def picking(setting: Setting) -> list[Figure]:
     """Pick in turns from a short and a long queue, both of many jobs of all priorities and several models."""
+    depths, picks = ((100, 5_000), 20) if setting.quick else ((1_000, 1_000_000), 200)
     with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
-        return asyncio.run(_compare(Path(folder), setting.quick))
+        data_dirs = [_fill(Path(tempfile.mkdtemp(dir=folder)), depth) for depth in depths]
+        rounds = asyncio.run(_pick_in_turns(data_dirs, picks))
+    chosen_us = [[pick.chosen_us for pick in both] for both in rounds]
+    committed_us = [[pick.committed_us for pick in both] for both in rounds]
+    return [
+        _ratio("pick from a long queue, to a short one", chosen_us, depths),
+        _ratio("the same with its commit", committed_us, depths),
+    ]
 
 
-async def _compare(folder: Path, quick: bool) -> list[Figure]:
-    depths, picks = ((100, 5_000), 20) if quick else ((1_000, 1_000_000), 200)
+async def _pick_in_turns(data_dirs: list[Path], picks: int) -> list[list["_Pick"]]:
     queues: list[_Queue] = []
     try:
-        for depth in depths:
-            data_dir = Path(tempfile.mkdtemp(dir=folder))
-            await _fill(data_dir, depth)
+        for data_dir in data_dirs:
             queues.append(_Queue(data_dir))
-        rounds = [[await queue.pick() for queue in queues] for _ in range(picks)]
+            await queues[-1].resume()
+        return [[await queue.pick() for queue in queues] for _ in range(picks)]
     finally:
         for queue in queues:
             queue.close()
-    return [
-        _ratio(
-            "pick from a long queue, to a short one", [[pick.chosen_us for pick in both] for both in rounds], depths
-        ),
-        _ratio("the same with its commit", [[pick.committed_us for pick in both] for both in rounds], depths),
-    ]
 
 
 def _ratio(name: str, rounds: list[list[float]], depths: tuple[int, int]) -> Figure:
@@ -64,29 +61,29 @@ def _ratio(name: str, rounds: list[list[float]], depths: tuple[int, int]) -> Fig
     return Figure(name, long_us / short_us, "", "<=", 1.5, made_of)
 
 
-async def _fill(data_dir: Path, depth: int) -> None:
-    """Let items of several models and all priorities wait, the jobs of a kind not next to each other."""
-    store = Store(data_dir, SystemClock(), "fill", max_pending=depth)
-    store.start()
+def _fill(folder: Path, depth: int) -> Path:
+    """Submit items of several models and all priorities, the jobs of a kind not next to each other; their data."""
     kinds = [(model, priority) for _ in range(JOBS_A_KIND) for model in MODELS for priority in Priority]
+    daemon = Stoker()
+    daemon.start(folder)
     try:
-        for number, (model, priority) in enumerate(kinds):
-            items = depth * (number + 1) // len(kinds) - depth * number // len(kinds)
-            await _submit(store, f"job-{number}", model, priority, items)
+        with Client(daemon.endpoint, timeout_s=60) as client:
+            for number, (model, priority) in enumerate(kinds):
+                items = depth * (number + 1) // len(kinds) - depth * number // len(kinds)
+                _submit(client, model, priority, items)
     finally:
-        store.close()
+        daemon.stop()
+    return daemon.data_dir
 
 
-async def _submit(store: Store, job_id: str, model: str, priority: Priority, items: int) -> None:
-    specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
-    request = Submit(id="", job_id=job_id, items=specs[:MAX_ITEMS], more=True, priority=priority)
-    await store.accept(request, codec.encode(request), "bench", model, Signature(ENGINE, model))
+def _submit(client: Client, model: str, priority: Priority, items: int) -> None:
+    specs = [{"params": {"p": PAYLOAD}}] * items
+    job = client.submit(specs[:MAX_ITEMS], model=model, priority=priority, more=items > MAX_ITEMS)
     for at in range(MAX_ITEMS, items, MAX_ITEMS):
-        await store.append(Append(id="", job_id=job_id, at=at, items=specs[at : at + MAX_ITEMS]))
+        client.append(job.job_id, at, specs[at : at + MAX_ITEMS])
 
 
-@dataclass(frozen=True, slots=True)
-class _Pick:
+class _Pick(NamedTuple):
     """How long one pick took: until the run was chosen and written, and until it was committed."""
 
     chosen_us: float
@@ -103,6 +100,10 @@ class _Queue:
 
     def close(self) -> None:
         self._writer.close()
+
+    async def resume(self) -> None:
+        """Let it go on: it was held while it was filled."""
+        await self._writer.write(lambda transaction: controlling.resume_queue(transaction, "benchmark"))
 
     async def pick(self) -> _Pick:
         """Pick one item; its outcome, which is not timed, makes room for the next."""
