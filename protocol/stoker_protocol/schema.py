@@ -1,5 +1,6 @@
 """The wire described for other languages: JSON Schema generated from the message types."""
 
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -9,6 +10,7 @@ from stoker_protocol.replies import AnyReply, Description
 from stoker_protocol.requests import AnyRequest
 
 
+@cache
 def describe() -> Description:
     """Schemas of every message; `$ref`s point into `#/definitions/`. Bytes are base64 text where JSON is validated."""
     kinds = {"requests": get_args(AnyRequest), "replies": get_args(AnyReply), "events": get_args(AnyEvent)}
