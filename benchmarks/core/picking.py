@@ -4,7 +4,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,15 +23,15 @@ from stoker_daemon.sqlite.recording import record
 from stoker_daemon.sqlite.writer import Transaction, Writer
 from stoker_protocol.jobs import ItemState, Priority
 
-JOBS_A_KIND = 4
-"""Jobs of one model and one priority."""
+SMALL_JOB = 20
+"""Items; those of one model and priority that are not in such jobs are in one large one."""
 MAX_ITEMS = 10_000
 """Items in a request."""
 
 
 def picking(setting: Setting) -> list[Figure]:
     """Pick in turns from a short and a long queue, both of many jobs of all priorities and several models."""
-    depths, picks = ((100, 5_000), 20) if setting.quick else ((1_000, 1_000_000), 200)
+    depths, picks = ((500, 5_000), 20) if setting.quick else ((1_000, 1_000_000), 200)
     with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
         data_dirs = [_fill(Path(tempfile.mkdtemp(dir=folder)), depth) for depth in depths]
         rounds = asyncio.run(_pick_in_turns(data_dirs, picks))
@@ -62,14 +62,15 @@ def _ratio(name: str, rounds: list[list[float]], depths: tuple[int, int]) -> Fig
 
 
 def _fill(folder: Path, depth: int) -> Path:
-    """Submit items of several models and all priorities, the jobs of a kind not next to each other; their data."""
-    kinds = [(model, priority) for _ in range(JOBS_A_KIND) for model in MODELS for priority in Priority]
+    """Submit so many items of several models and all priorities, half of each kind in one job; where they are."""
+    kinds = [(model, priority) for model in MODELS for priority in Priority]
+    small, each = depth // len(kinds) // (2 * SMALL_JOB), depth // len(kinds)
+    sizes = [SMALL_JOB, each - small * SMALL_JOB, *[SMALL_JOB] * (small - 1)]
     daemon = Stoker()
     daemon.start(folder)
     try:
         with Client(daemon.endpoint, timeout_s=60) as client:
-            for number, (model, priority) in enumerate(kinds):
-                items = depth * (number + 1) // len(kinds) - depth * number // len(kinds)
+            for items, (model, priority) in product(sizes, kinds):
                 _submit(client, model, priority, items)
     finally:
         daemon.stop()
