@@ -14,9 +14,9 @@ LOCK_NAME = "stokerd.lock"
 APPLICATION_ID = 0x53544B52
 """`STKR`: what `file` and we ourselves recognise the database by."""
 
-
 RETRY_AFTER_S = 5.0
 """When a client that was refused for the disk may ask again."""
+_LOG_CHUNK = 1 << 20
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_FULL,
@@ -84,6 +84,27 @@ def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def rewrite_log(path: Path) -> None:
+    """Have the database's log on disk as it is read; called before a new daemon opens the database.
+
+    Where a sync failed under an earlier daemon, bytes are read that are not on disk, and the kernel takes them for
+    written. What is committed behind such a hole would be lost with the power.
+
+    Raises:
+        StoreError: The disk doesn't take it.
+    """
+    try:
+        with Path(f"{path}-wal").open("r+b", buffering=0) as log:
+            while chunk := log.read(_LOG_CHUNK):
+                log.seek(-len(chunk), os.SEEK_CUR)
+                log.write(chunk)
+            os.fsync(log)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{path}-wal: can't be written again ({error.strerror}); see that its disk is well") from None
 
 
 def refusal(path: Path, error: sqlite3.Error) -> Refused:

@@ -6,7 +6,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from stoker_daemon.sqlite.copying import copy_database
-from stoker_daemon.sqlite.database import APPLICATION_ID, FILE_NAME, StoreError, connect, explain, refuse_strangers
+from stoker_daemon.sqlite.database import (
+    APPLICATION_ID,
+    FILE_NAME,
+    StoreError,
+    connect,
+    explain,
+    refuse_strangers,
+    rewrite_log,
+)
 
 CHECKED_BYTES = 64 << 20
 """Up to this size a database is checked whole at each start, which then takes some 0.2 s."""
@@ -19,6 +27,7 @@ def open_database(data_dir: Path) -> sqlite3.Connection:
         StoreError: The file is no database of ours, damaged, newer than this program, or can't be written.
     """
     path = data_dir / FILE_NAME
+    rewrite_log(path)
     with ExitStack() as undo:
         try:
             connection = connect(path)
