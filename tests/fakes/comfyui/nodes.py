@@ -1,0 +1,241 @@
+"""Which node classes the fake has, in the form of `/object_info`: real ones as recorded, and those made for tests.
+
+A server that runs the tests' node pack has the same `StokerTest...` classes with the same inputs.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.comfyui.files import Folders
+
+Inputs = dict[str, list[Any]]
+
+_RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("object_info.json").read_text(encoding="utf-8"))
+
+_IMAGE: list[Any] = ["IMAGE"]
+_LATENT: list[Any] = ["LATENT"]
+_MASK: list[Any] = ["MASK"]
+_HIDDEN: Inputs = {"prompt": ["PROMPT"], "extra_pnginfo": ["EXTRA_PNGINFO"]}
+
+
+def _number(kind: str, default: float, low: float, high: float, step: float = 1) -> list[Any]:
+    return [kind, {"default": default, "min": low, "max": high, "step": step}]
+
+
+def _text(default: str = "", **more: Any) -> list[Any]:
+    return ["STRING", {"default": default, **more}]
+
+
+def _combo(*options: str) -> list[Any]:
+    """A choice as newer nodes declare it; older ones put the list where the type stands."""
+    return ["COMBO", {"multiselect": False, "options": list(options)}]
+
+
+def _node(
+    name: str, required: dict[str, Any], *outputs: str, saves: bool = False, module: str = "nodes", **more: Any
+) -> dict[str, Any]:
+    inputs: dict[str, Any] = {"required": required}
+    if optional := more.pop("optional", None):
+        inputs["optional"] = optional
+    if saves:
+        inputs["hidden"] = _HIDDEN
+    return {
+        "input": inputs,
+        "input_order": {part: list(named) for part, named in inputs.items()},
+        "is_input_list": False,
+        "output": list(outputs),
+        "output_is_list": [False] * len(outputs),
+        "output_name": list(outputs),
+        "name": name,
+        "display_name": name,
+        "description": "",
+        "python_module": module,
+        "category": more.pop("category", "image"),
+        "output_node": saves,
+        "search_aliases": [],
+    }
+
+
+def _video(required: dict[str, Any]) -> dict[str, Any]:
+    return {"images": _IMAGE, "filename_prefix": _text("ComfyUI"), **required}
+
+
+_STRENGTH = _number("FLOAT", 1.0, -100.0, 100.0, 0.01)
+_FPS = _number("FLOAT", 6.0, 0.01, 1000.0, 0.01)
+_LATENT_METHODS = [["nearest-exact", "bilinear", "area", "bicubic", "bislerp"]]
+_IMAGE_METHODS = [["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]]
+
+_MORE: list[dict[str, Any]] = [
+    _node(
+        "LoadImageMask", {"image": [[], {"image_upload": True}], "channel": [["alpha", "red", "green", "blue"]]}, "MASK"
+    ),
+    _node(
+        "VAEEncodeForInpaint",
+        {"pixels": _IMAGE, "vae": ["VAE"], "mask": _MASK, "grow_mask_by": _number("INT", 6, 0, 64)},
+        "LATENT",
+    ),
+    _node("SetLatentNoiseMask", {"samples": _LATENT, "mask": _MASK}, "LATENT"),
+    _node(
+        "ImageScaleBy",
+        {"image": _IMAGE, "upscale_method": _IMAGE_METHODS, "scale_by": _number("FLOAT", 1.0, 0.01, 8.0, 0.01)},
+        "IMAGE",
+    ),
+    _node(
+        "LatentUpscaleBy",
+        {"samples": _LATENT, "upscale_method": _LATENT_METHODS, "scale_by": _number("FLOAT", 1.5, 0.01, 8.0, 0.01)},
+        "LATENT",
+    ),
+    _node("LoraLoaderModelOnly", {"model": ["MODEL"], "lora_name": [[]], "strength_model": _STRENGTH}, "MODEL"),
+    _node("UpscaleModelLoader", {"model_name": _combo()}, "UPSCALE_MODEL", module="comfy_extras.nodes_upscale_model"),
+    _node("ImageUpscaleWithModel", {"upscale_model": ["UPSCALE_MODEL"], "image": _IMAGE}, "IMAGE"),
+    _node(
+        "SaveAnimatedWEBP",
+        _video(
+            {
+                "fps": _FPS,
+                "lossless": ["BOOLEAN", {"default": True}],
+                "quality": _number("INT", 80, 0, 100),
+                "method": _combo("default", "fastest", "slowest"),
+            }
+        ),
+        saves=True,
+        module="comfy_extras.nodes_images",
+    ),
+    _node(
+        "SaveAnimatedPNG",
+        _video({"fps": _FPS, "compress_level": _number("INT", 4, 0, 9)}),
+        saves=True,
+        module="comfy_extras.nodes_images",
+    ),
+    _node(
+        "SaveWEBM",
+        _video(
+            {
+                "codec": _combo("vp9", "av1"),
+                "fps": _number("FLOAT", 24.0, 0.01, 1000.0, 0.01),
+                "crf": _number("FLOAT", 32.0, 0, 63.0),
+            }
+        ),
+        saves=True,
+        module="comfy_extras.nodes_video",
+    ),
+    _node(
+        "CreateVideo",
+        {"images": _IMAGE, "fps": _number("FLOAT", 30.0, 1.0, 120.0)},
+        "VIDEO",
+        optional={"audio": ["AUDIO"]},
+        module="comfy_extras.nodes_video",
+    ),
+    _node(
+        "SaveVideo",
+        {
+            "video": ["VIDEO"],
+            "filename_prefix": _text("video/ComfyUI"),
+            "format": _combo("auto", "mp4"),
+            "codec": _combo("auto", "h264"),
+        },
+        saves=True,
+        module="comfy_extras.nodes_video",
+    ),
+    _node(
+        "EmptyAudio",
+        {
+            "duration": _number("FLOAT", 60.0, 0.0, 1e15, 0.01),
+            "sample_rate": _number("INT", 44100, 1, 192000),
+            "channels": _number("INT", 2, 1, 2),
+        },
+        "AUDIO",
+        module="comfy_extras.nodes_audio",
+    ),
+    _node(
+        "SaveAudio",
+        {"audio": ["AUDIO"], "filename_prefix": _text("audio/ComfyUI")},
+        saves=True,
+        module="comfy_extras.nodes_audio",
+    ),
+]
+
+_FOR_TESTS = [
+    # Passes the image on after so many seconds, -1: when it is released (POST /fake/release). `blocking` hears no
+    # interrupt meanwhile; `steps` are told as progress.
+    _node(
+        "StokerTestSleep",
+        {
+            "image": _IMAGE,
+            "seconds": _number("FLOAT", 0.05, -1.0, 3600.0, 0.001),
+            "blocking": ["BOOLEAN", {"default": False}],
+        },
+        "IMAGE",
+        optional={"steps": _number("INT", 0, 0, 10000)},
+        category="stoker/test",
+    ),
+    # Sends the text as a text frame, and gives it as its second output.
+    _node(
+        "StokerTestText", {"image": _IMAGE, "text": _text(multiline=True)}, "IMAGE", "STRING", category="stoker/test"
+    ),
+    # Raises RuntimeError(message).
+    _node("StokerTestFail", {"image": _IMAGE, "message": _text("failed on purpose")}, "IMAGE", category="stoker/test"),
+    # Blocks whatever uses its output: with the message, or silently without one.
+    _node("StokerTestBlocker", {"image": _IMAGE, "message": _text()}, "IMAGE", category="stoker/test"),
+    # Becomes n nodes ImageInvert (ids <id>.0.0.1 ...), and one PreviewImage of the last (<id>.0.0.<n+1>).
+    _node("StokerTestExpand", {"image": _IMAGE, "n": _number("INT", 2, 1, 100)}, "IMAGE", category="stoker/test"),
+    # Becomes one node that fails (<id>.0.0.1).
+    _node("StokerTestExpandFail", {"image": _IMAGE}, "IMAGE", category="stoker/test"),
+    # Raises the out-of-memory error of torch for a batch of more images than fit.
+    _node("StokerTestOom", {"image": _IMAGE, "fits": _number("INT", 0, 0, 4096)}, "IMAGE", category="stoker/test"),
+]
+
+_CLASSES: dict[str, dict[str, Any]] = _RECORDED | {each["name"]: each for each in [*_MORE, *_FOR_TESTS]}
+
+_MODELS_OF = {
+    ("CheckpointLoaderSimple", "ckpt_name"): "checkpoints",
+    ("LoraLoader", "lora_name"): "loras",
+    ("LoraLoaderModelOnly", "lora_name"): "loras",
+    ("VAELoader", "vae_name"): "vae",
+    ("ControlNetLoader", "control_net_name"): "controlnet",
+    ("UpscaleModelLoader", "model_name"): "upscale_models",
+}
+
+
+class Nodes:
+    """The node classes, with the lists of files as they are on the disk now."""
+
+    def __init__(self, folders: Folders) -> None:
+        self.folders = folders
+
+    def __contains__(self, name: object) -> bool:
+        return name in _CLASSES
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        known = copy.deepcopy(_CLASSES[name])
+        required = known["input"]["required"]
+        for (owner, field), folder in _MODELS_OF.items():
+            if owner == name:
+                _offer(required[field], self.folders.model_names(folder))
+        if name == "VAELoader":
+            required["vae_name"][0].append("pixel_space")
+        if name in ("LoadImage", "LoadImageMask"):
+            inputs = self.folders.by_type["input"]
+            _offer(required["image"], sorted(path.name for path in inputs.iterdir() if path.is_file()))
+        return known
+
+    def all(self) -> dict[str, dict[str, Any]]:
+        return {name: self[name] for name in _CLASSES}
+
+    def is_output(self, name: str) -> bool:
+        return bool(_CLASSES[name]["output_node"])
+
+
+def options(declared: list[Any]) -> list[Any] | None:
+    """What may be chosen for an input, if it is a choice."""
+    if declared[0] == "COMBO":
+        return declared[1]["options"]
+    return None if isinstance(declared[0], str) else declared[0]
+
+
+def _offer(declared: list[Any], names: list[str]) -> None:
+    offered = options(declared)
+    assert offered is not None
+    offered[:] = names

@@ -1,0 +1,156 @@
+"""What the nodes do that load models, encode prompts, sample and decode: pictures made of nothing but a text's hash."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+from tests.fakes.comfyui.files import read_model
+from tests.fakes.comfyui.work import Result, Work
+from tests.fakes.comfyui.work_images import Batch
+
+_BLOCKS = 8  # a decoded picture is 8 by 8 blocks of colour
+
+
+class SafetensorError(Exception):
+    """A file that is no model."""
+
+
+SafetensorError.__module__ = "safetensors._safetensors_rust"
+
+
+@dataclass(frozen=True)
+class Latent:
+    """What is sampled: its size in pixels, and for each element a text that says how it came about."""
+
+    width: int
+    height: int
+    made_from: tuple[str, ...]
+
+
+def _load_checkpoint(work: Work, ckpt_name: str) -> Result:
+    path = work.folders.models / "checkpoints" / ckpt_name
+    work.load()
+    try:
+        kind = read_model(path).get("kind")
+    except ValueError as error:
+        raise SafetensorError(f"Error while deserializing header: {error}") from error
+    if kind != "checkpoint":
+        raise RuntimeError(f"ERROR: Could not detect model type of: {path}\n")
+    return Result((f"model {ckpt_name}", f"clip {ckpt_name}", f"vae {ckpt_name}"))
+
+
+def _load_vae(work: Work, vae_name: str) -> Result:
+    work.load()
+    return Result((f"vae {vae_name}",))
+
+
+def _load_upscaler(work: Work, model_name: str) -> Result:
+    work.load()
+    return Result((f"upscaler {model_name}",))
+
+
+def _load_lora(_: Work, model: str, clip: str, lora_name: str, strength_model: float, strength_clip: float) -> Result:
+    return Result((f"{model} + {lora_name}:{strength_model}", f"{clip} + {lora_name}:{strength_clip}"))
+
+
+def _load_lora_model_only(_: Work, model: str, lora_name: str, strength_model: float) -> Result:
+    return Result((f"{model} + {lora_name}:{strength_model}",))
+
+
+def _set_last_layer(_: Work, clip: str, stop_at_clip_layer: int) -> Result:
+    return Result((f"{clip} to {stop_at_clip_layer}",))
+
+
+def _encode_text(_: Work, text: str, clip: str) -> Result:
+    return Result((f"{text!r} by {clip}",))
+
+
+def _empty_latent(_: Work, width: int, height: int, batch_size: int) -> Result:
+    return Result((Latent(width // 8 * 8, height // 8 * 8, tuple(f"empty {n}" for n in range(batch_size))),))
+
+
+def _encode_image(_: Work, pixels: Batch, vae: str) -> Result:
+    width, height = pixels[0].size
+    return Result((Latent(width // 8 * 8, height // 8 * 8, tuple(f"{_digest(each)} by {vae}" for each in pixels)),))
+
+
+def _encode_for_inpaint(work: Work, pixels: Batch, vae: str, mask: Image.Image, grow_mask_by: int) -> Result:
+    latent: Latent = _encode_image(work, pixels, vae).values[0]
+    return Result((_noted(latent, f"masked by {_digest(mask)} grown by {grow_mask_by}"),))
+
+
+def _set_noise_mask(_: Work, samples: Latent, mask: Image.Image) -> Result:
+    return Result((_noted(samples, f"masked by {_digest(mask)}"),))
+
+
+def _upscale_latent(_: Work, samples: Latent, width: int, height: int, **__: Any) -> Result:
+    size = {"width": width or samples.width, "height": height or samples.height}
+    return Result((replace(samples, **size),))
+
+
+def _upscale_latent_by(_: Work, samples: Latent, scale_by: float, **__: Any) -> Result:
+    size = {"width": round(samples.width * scale_by), "height": round(samples.height * scale_by)}
+    return Result((replace(samples, **size),))
+
+
+def _latent_from_batch(_: Work, samples: Latent, batch_index: int, length: int) -> Result:
+    first = min(batch_index, len(samples.made_from) - 1)
+    return Result((replace(samples, made_from=samples.made_from[first : first + length]),))
+
+
+def _repeat_latent(_: Work, samples: Latent, amount: int) -> Result:
+    repeated = tuple(f"{each}, copy {n}" for n in range(amount) for each in samples.made_from)
+    return Result((replace(samples, made_from=repeated),))
+
+
+def _sample(work: Work, latent_image: Latent, steps: int, **options: Any) -> Result:
+    """Take all steps; what comes out depends on every input."""
+    latent = _noted(latent_image, json.dumps([steps, options], sort_keys=True))
+    for number in range(1, steps + 1):
+        work.gate.pause(work.pace.step_s)
+        work.step(number, steps, lambda number=number: _picture(replace(latent, width=8, height=8), 0, f"{number}"))
+    return Result((latent,))
+
+
+def _decode(_: Work, samples: Latent, vae: str) -> Result:
+    return Result(([_picture(samples, number, vae) for number in range(len(samples.made_from))],))
+
+
+DOES: dict[str, Callable[..., Result]] = {
+    "CheckpointLoaderSimple": _load_checkpoint,
+    "VAELoader": _load_vae,
+    "UpscaleModelLoader": _load_upscaler,
+    "LoraLoader": _load_lora,
+    "LoraLoaderModelOnly": _load_lora_model_only,
+    "CLIPSetLastLayer": _set_last_layer,
+    "CLIPTextEncode": _encode_text,
+    "EmptyLatentImage": _empty_latent,
+    "VAEEncode": _encode_image,
+    "VAEEncodeForInpaint": _encode_for_inpaint,
+    "SetLatentNoiseMask": _set_noise_mask,
+    "LatentUpscale": _upscale_latent,
+    "LatentUpscaleBy": _upscale_latent_by,
+    "LatentFromBatch": _latent_from_batch,
+    "RepeatLatentBatch": _repeat_latent,
+    "KSampler": _sample,
+    "KSamplerAdvanced": _sample,
+    "VAEDecode": _decode,
+}
+
+
+def _noted(latent: Latent, note: str) -> Latent:
+    return replace(latent, made_from=tuple(f"{each}, {note}" for each in latent.made_from))
+
+
+def _digest(image: Image.Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _picture(latent: Latent, number: int, vae: str) -> Image.Image:
+    seed = f"{number} {latent.made_from[number]} {vae}".encode()
+    colours = hashlib.shake_256(seed).digest(_BLOCKS * _BLOCKS * 3)
+    picture = Image.frombytes("RGB", (_BLOCKS, _BLOCKS), colours)
+    return picture.resize((latent.width, latent.height), Image.Resampling.NEAREST)
