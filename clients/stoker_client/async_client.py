@@ -103,6 +103,10 @@ class AsyncClient:
         """Say that no more items come: only then can an open job end."""
         return await self._run(verbs.seal(self._caller, job_id))
 
+    async def find(self, said: str) -> Job:
+        """The job that a person means by an id, the beginning of one, or a name; which one must be clear."""
+        return await self._run(verbs.find(self._caller, said))
+
     async def job(self, job_id: str) -> Job:
         """One job as it is now."""
         return await self._run(verbs.job(self._caller, job_id))
@@ -180,13 +184,20 @@ class AsyncClient:
         return await self._run(verbs.shutdown(self._caller, reason))
 
     def watch(
-        self, job_ids: Sequence[str] | None = None, *, previews: bool = False, progress: bool = True
+        self,
+        job_ids: Sequence[str] | None = None,
+        *,
+        previews: bool = False,
+        progress: bool = True,
+        pauses: bool = False,
     ) -> AsyncIterator[Update]:
         """Follow jobs until they are final, or everything for ever; each lifecycle event comes exactly once.
 
-        First come the jobs as they are. Restarts of the daemon and lost events are made up for.
+        First come the jobs as they are. Restarts of the daemon and lost events are made up for. With
+        `pauses`, who follows named jobs also hears when all work is held back or let go on.
         """
-        return self._stream(watching.Watch(self._caller, job_ids, previews=previews, progress=progress).run())
+        watch = watching.Watch(self._caller, job_ids, previews=previews, progress=progress, pauses=pauses)
+        return self._stream(watch.run())
 
     async def wait(self, job_id: str, timeout_s: float | None = None) -> Job:
         """The job when it is final. Raises TimeoutError."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -41,19 +41,24 @@ from stoker_protocol.jobs import Artifact, Engine, Item, Job
 
 T = TypeVar("T")
 
+_SILENCE_S = 1.0
+
 
 class Client:
     """Reaches one daemon. Not thread-safe: give each thread its own.
 
     Without an endpoint the environment's STOKER_ENDPOINT is used, or `tcp://127.0.0.1:5577`. `timeout_s` bounds the
     wait for an answer. All methods raise `StokerError`s; which ones, the daemon decides (`stoker_client.errors`).
+    `on_silence` is called once if the first answer takes longer than a second.
     """
 
-    def __init__(self, endpoint: str | None = None, *, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, endpoint: str | None = None, *, timeout_s: float = 5.0, on_silence: Callable[[], None] | None = None
+    ) -> None:
         self.endpoint = endpoint_or_default(endpoint)
         self._caller = Caller(new_session(), self.endpoint, timeout_s)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._control = _Control(self._context, self.endpoint)
+        self._control = _Control(self._context, self.endpoint, on_silence)
 
     def __enter__(self) -> "Client":
         return self
@@ -99,6 +104,10 @@ class Client:
     def seal(self, job_id: str) -> re.Sealed:
         """Say that no more items come: only then can an open job end."""
         return self._run(verbs.seal(self._caller, job_id))
+
+    def find(self, said: str) -> Job:
+        """The job that a person means by an id, the beginning of one, or a name; which one must be clear."""
+        return self._run(verbs.find(self._caller, said))
 
     def job(self, job_id: str) -> Job:
         """One job as it is now."""
@@ -177,13 +186,20 @@ class Client:
         return self._run(verbs.shutdown(self._caller, reason))
 
     def watch(
-        self, job_ids: Sequence[str] | None = None, *, previews: bool = False, progress: bool = True
+        self,
+        job_ids: Sequence[str] | None = None,
+        *,
+        previews: bool = False,
+        progress: bool = True,
+        pauses: bool = False,
     ) -> Iterator[Update]:
         """Follow jobs until they are final, or everything for ever; each lifecycle event comes exactly once.
 
-        First come the jobs as they are. Restarts of the daemon and lost events are made up for.
+        First come the jobs as they are. Restarts of the daemon and lost events are made up for. With
+        `pauses`, who follows named jobs also hears when all work is held back or let go on.
         """
-        return self._stream(watching.Watch(self._caller, job_ids, previews=previews, progress=progress).run())
+        watch = watching.Watch(self._caller, job_ids, previews=previews, progress=progress, pauses=pauses)
+        return self._stream(watch.run())
 
     def wait(self, job_id: str, timeout_s: float | None = None) -> Job:
         """The job when it is final. Raises TimeoutError."""
@@ -217,9 +233,13 @@ class Client:
 class _Control:
     """The control socket, made when it is first needed and anew after each `drop`."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, on_silence: Callable[[], None] | None
+    ) -> None:
         self._context = context
         self._endpoint = endpoint
+        self._on_silence = on_silence
+        self._silence_at_s = float("inf")
         self._socket: zmq.Socket[bytes] | None = None
 
     def exchange(self, exchange: Exchange) -> bytes | None:
@@ -227,9 +247,12 @@ class _Control:
         if self._socket is None:
             self._socket = open_control(self._context, self._endpoint)
         self._socket.send_multipart([b"", exchange.message])
-        until_s = time.monotonic() + exchange.timeout_s
-        while (left_s := until_s - time.monotonic()) > 0 and self._socket.poll(int(left_s * 1000) + 1):
+        now_s = time.monotonic()
+        self._silence_at_s = min(self._silence_at_s, now_s + _SILENCE_S)
+        until_s = now_s + exchange.timeout_s
+        while self._has_arrived(self._socket, until_s):
             body = self._socket.recv_multipart()[-1]
+            self._on_silence = None
             if request_id_of(body) == exchange.request_id:
                 return body
         return None
@@ -239,6 +262,15 @@ class _Control:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
+
+    def _has_arrived(self, socket: zmq.Socket[bytes], until_s: float) -> bool:
+        """Wait until something comes or the time is over; on the way there the silence may have to be told."""
+        if self._on_silence is not None and self._silence_at_s <= until_s:
+            if _poll(socket, self._silence_at_s):
+                return True
+            self._on_silence()
+            self._on_silence = None
+        return _poll(socket, until_s)
 
 
 class _Performer:
@@ -293,3 +325,8 @@ class _Performer:
         if self._events is not None:
             self._events.close()
         self._events = None
+
+
+def _poll(socket: zmq.Socket[bytes], until_s: float) -> bool:
+    left_s = until_s - time.monotonic()
+    return left_s > 0 and bool(socket.poll(int(left_s * 1000) + 1))

@@ -38,6 +38,7 @@ from stoker_daemon.ports import Caller, Engine, Services
 from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.sqlite.database import StoreError
 from stoker_daemon.sqlite.store import Store
+from stoker_daemon.zmq.endpoints import check_free
 from stoker_daemon.zmq.frontend import Frontend
 from stoker_daemon.zmq.publisher import Publisher
 from stoker_daemon.zmq.security import EndpointError, check_endpoints
@@ -178,7 +179,7 @@ class StokerDaemon:
         fresh.write_text(text + "\n")
         fresh.replace(self._endpoints_file)
         stack.callback(self._endpoints_file.unlink, missing_ok=True)
-        sys.stdout.write(text + "\n")
+        sys.stdout.write((self._greeting(house) if sys.stdout.isatty() else text) + "\n")
         sys.stdout.flush()
         logger.info(
             "ready",
@@ -188,6 +189,17 @@ class StokerDaemon:
             events=house.publisher.endpoints,
         )
         return tasks
+
+    def _greeting(self, house: "_House") -> str:
+        """What a person at a terminal is told where a program reads the endpoints."""
+        control = house.frontend.endpoints[0]
+        where = "" if control == DEFAULT_CONTROL else f" --endpoint {control}"
+        return (
+            f"stokerd is ready at {control}, with events at {house.publisher.endpoints[0]}.\n"
+            f"The queue and all that is made are in {self._options.data_dir}\n"
+            f'Try, in another terminal: stoker generate "a red dragon" --wait{where}\n'
+            "Ctrl+C stops it; what it has accepted is safe.\n"
+        )
 
     def _retention(self, house: "_House") -> Retention:
         days = self._config.retention
@@ -366,7 +378,8 @@ def stokerd(
     try:
         check_endpoints([*options.control, *options.events], insecure)
         loaded = load_config(config)
-        data_dir.mkdir(parents=True, exist_ok=True)
+        check_free([*options.control, *options.events])
+        _make_directory(data_dir)
         asyncio.run(StokerDaemon(options, loaded).run())
     except ConfigError as error:
         _fail(2, str(error))
@@ -378,6 +391,14 @@ def stokerd(
 
 for command in (commands.backup, commands.restore, commands.check):
     stokerd.add_command(command)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise StoreError(f"{path}: can't be made: {why}; name another directory with --data-dir") from None
 
 
 def _fail(exit_code: int, message: str) -> None:

@@ -144,6 +144,26 @@ def test_jobs(bench: Bench) -> None:
 
 
 @both
+def test_find(bench: Bench) -> None:
+    """We expect a job by its id, by enough of it, or by its name, and no guess where that may mean several."""
+    ids = ["zebra", "zebra-1", "zebra-22"]
+    for job_id, name in zip(ids, ["night shift", "twin", "twin"], strict=True):
+        bench.client.submit(["a"], job_id=job_id, name=name)
+    found = [bench.client.find(said).job_id for said in ("zebra", "zebra-1", "zebra-2", "night shift")]
+    assert found == ["zebra", "zebra-1", "zebra-22", "zebra"]
+    for said, meant in (("zeb", ids), ("twin", ids[1:])):
+        with pytest.raises(BadRequest, match=f"{len(meant)} jobs are called") as caught:
+            bench.client.find(said)
+        assert caught.value.field == "job_id"
+        assert all(job_id in caught.value.message for job_id in meant)
+    for said in ("zebra-3", "night", "no such job"):
+        with pytest.raises(NotFound, match=said):
+            bench.client.find(said)
+    bench.client.submit(["a"], name="zebra")
+    assert bench.client.find("zebra").job_id == "zebra"
+
+
+@both
 def test_items(bench: Bench) -> None:
     """We expect that all pages of items come as one stream in order, or only those in some states."""
     (job_id,) = bench.jobs(items=7)

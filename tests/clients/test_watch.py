@@ -73,6 +73,24 @@ def test_several_jobs(daemon: FakeDaemon, connect: Connect) -> None:
 
 
 @both
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_pauses(daemon: FakeDaemon, connect: Connect, names: str) -> None:
+    """A watch of jobs that asks for pauses tells when all work is held back or let go on, and of nobody else's jobs."""
+    for job_id in "abc":
+        daemon.add_job(job_id)
+    with connect(daemon.control) as client:
+        watch = client.watch([*names], pauses=True)
+        for _ in names:
+            next(watch)
+        daemon.tell(QUEUE_TOPIC, QueueResumed(author="me"))
+        for job_id in "cab":
+            daemon.finish(job_id)
+        rest = list(watch)
+    assert [type(update.event).__name__ for update in rest] == ["QueueResumed", *["RunFinished"] * len(names)]
+    assert daemon.asked("events_since") == []
+
+
+@both
 def test_everything(daemon: FakeDaemon, connect: Connect) -> None:
     """A watch without names tells of all jobs, the queue, the lanes and the daemon, also of jobs yet to come."""
     daemon.add_job("a")

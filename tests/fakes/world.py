@@ -196,8 +196,9 @@ class World:
         self, request: ask.ListJobs | ask.ListItems | ask.ListArtifacts | ask.GetSnapshot | ask.EventsSince
     ) -> re.AnyReply:
         match request:
-            case ask.ListJobs(states=states):
+            case ask.ListJobs(states=states, called=called):
                 wanted = [job for job in reversed(self.jobs.values()) if not states or job.state in states]
+                wanted = [job for job in wanted if job.job_id.startswith(called) or job.name == called]
                 return re.JobsPage(**_page("jobs", wanted, request.cursor))
             case ask.ListItems(job_id=job_id, states=states):
                 self._job(job_id)

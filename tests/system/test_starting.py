@@ -1,6 +1,8 @@
 """A daemon starts where scripts expect it, or says in one sentence which file is in its way and what to do."""
 
 import json
+import os
+import pty
 import sqlite3
 import subprocess
 import sys
@@ -69,6 +71,25 @@ def test_ready_daemon_says_where_it_is(tmp_path: Path) -> None:
         assert daemon.wait(BOUND_S) == 0
         assert daemon.stdout.read() == ""
     assert not (tmp_path / "new/data/endpoints.json").exists()
+
+
+def test_ready_daemon_greets_a_person(tmp_path: Path) -> None:
+    """We expect words instead of JSON at a terminal: where it is, where all is kept, and what to do next."""
+    ours, theirs = pty.openpty()
+    command = _stokerd("--data-dir", tmp_path, *LOCAL)
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL) as daemon:
+        os.close(theirs)
+        try:
+            wait_for((tmp_path / "endpoints.json").exists)
+            control = json.loads((tmp_path / "endpoints.json").read_text())["control"]
+            said = os.read(ours, 65536).decode()
+        finally:
+            daemon.kill()
+            os.close(ours)
+    assert f"ready at {control}" in said
+    assert str(tmp_path) in said
+    assert f"--endpoint {control}" in said
+    assert "{" not in said
 
 
 def test_endpoints_of_a_killed_daemon_are_forgotten(tmp_path: Path) -> None:
@@ -155,6 +176,8 @@ def test_directory_that_is_a_file(tmp_path: Path) -> None:
     code, line = _fail("--data-dir", tmp_path / "file" / "data", *LOCAL)
     assert code == 4
     assert str(tmp_path / "file") in line
+    assert "--data-dir" in line
+    assert "Errno" not in line
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://0.0.0.0:0", "tcp://*:5577", "tcp://[::]:0", "tcp://192.0.2.1:5577"])
@@ -170,12 +193,14 @@ def test_address_that_others_could_reach(tmp_path: Path, option: str, endpoint: 
 
 
 def test_port_that_is_taken(rig: Rig, tmp_path: Path) -> None:
-    """We expect the endpoint to be named, and the daemon that has it not to notice."""
-    code, line = _fail(
-        "--data-dir", tmp_path / "other", "--control", rig.daemon.control, "--events", "tcp://127.0.0.1:0"
-    )
-    assert code == 5
-    assert rig.daemon.control in line
+    """We expect the endpoint to be named, nothing to be made, and the daemon that has it not to notice."""
+    for options in (["--control", rig.daemon.control], ["--events", rig.daemon.events]):
+        code, line = _fail(
+            "--data-dir", tmp_path / "other", *(LOCAL[2:] if "--control" in options else LOCAL[:2]), *options
+        )
+        assert code == 5
+        assert options[1] in line
+        assert not (tmp_path / "other").exists()
     rig.run("a")
 
 

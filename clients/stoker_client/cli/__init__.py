@@ -30,7 +30,10 @@ Stoker keeps one GPU fed: it takes your jobs, keeps them safe on disk and works 
 No daemon yet? Start one: stokerd
 All commands: stoker --help"""
 
-EXIT_CODES = """\b
+EPILOG = """\b
+JOB is the id of a job, or the beginning of it, or the name that you gave the job.
+
+\b
 Exit codes:
   0    done
   1    a job that was waited for failed or was cancelled
@@ -92,7 +95,7 @@ class _Verbs(click.Group):
         return command.get_short_help_str(limit=80) if command else ""
 
 
-@click.group(cls=_Verbs, invoke_without_command=True, epilog=EXIT_CODES, context_settings=SETTINGS)
+@click.group(cls=_Verbs, invoke_without_command=True, epilog=EPILOG, context_settings=SETTINGS)
 @click.version_option(package_name="stoker", message="stoker %(version)s")
 @click.pass_context
 def stoker(ctx: click.Context) -> None:

@@ -26,12 +26,19 @@ def cancel(shared: Shared, job_ids: tuple[str, ...], all_queued: bool, everythin
     """
     if [bool(job_ids), all_queued, everything].count(True) != 1:
         raise click.UsageError("Say what to cancel: JOB..., --all-queued or --all.")
-    if everything and not yes and sys.stdin.isatty() and not click.confirm("Cancel all jobs, running ones too?"):
-        click.echo("Nothing was cancelled.")
+    if everything and not yes and not _is_agreed():
+        click.echo("Nothing was cancelled.", err=True)
         return
     with shared.client() as client:
-        reply = client.cancel(*job_ids) if job_ids else client.cancel_all("all" if everything else "queued")
+        named = [client.find(said).job_id for said in job_ids]
+        reply = client.cancel(*named) if named else client.cancel_all("all" if everything else "queued")
     shared.answer({"jobs": reply.jobs}, "\n".join(map(_sentence, reply.jobs)) or "There was nothing to cancel.")
+
+
+def _is_agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise click.UsageError("This would cancel all jobs, running ones too. Say --yes to do so.")
+    return click.confirm("Cancel all jobs, running ones too?", err=True)
 
 
 def _sentence(job: CancelledJob) -> str:

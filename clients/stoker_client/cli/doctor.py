@@ -59,7 +59,7 @@ def _checks(client: Client) -> Iterator[Check]:
     yield from _about(welcome)
     yield _events(client, welcome)
     for finding in [*client.health().findings, *client.check()]:
-        yield Check(finding.part, finding.ok, finding.detail)
+        yield Check(finding.part, finding.ok, finding.detail or "nothing is in its way")
 
 
 def _about(welcome: Welcome) -> Iterator[Check]:

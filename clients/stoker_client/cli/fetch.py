@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,37 +13,43 @@ import click
 from stoker_client.cli import complete
 from stoker_client.cli.render import plural
 from stoker_client.cli.verb import Shared, verb
+from stoker_protocol.jobs import Job
 
 if TYPE_CHECKING:
     from stoker_client.sync_client import Client
 
 
-@verb("stoker fetch JOB -o pictures", "stoker fetch JOB -o pictures --json | jq -r .files[]")
+@verb("stoker fetch JOB", "stoker fetch JOB -o pictures", "stoker fetch JOB --json | jq -r .files[]")
 @click.argument("job_id", metavar="JOB", shell_complete=complete.jobs)
 @click.option(
     "-o",
     "--output",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Where to; made if it is not there.",
+    help="Where to; made if it is not there.  [default: a directory here, called by the job]",
 )
-def fetch(shared: Shared, job_id: str, directory: Path) -> None:
+def fetch(shared: Shared, job_id: str, directory: Path | None) -> None:
     """Copy the files of JOB into a directory.
 
     Each is checked; those that are there already are left as they are, so it may be repeated while the job runs.
     """
     with shared.client() as client:
-        job = client.job(job_id)
+        job = client.find(job_id)
+        directory = directory or Path(_called_by(job))
         try:
-            files = list(_fetch(shared, client, job_id, directory))
+            files = list(_fetch(shared, client, job.job_id, directory))
         except OSError as error:
             raise click.UsageError(f"Can't write into {directory}: {error.strerror}.") from None
     rest = "" if job.state.is_final else f"\nThe job is still {job.state}; fetch again for the rest."
     shared.answer(
-        {"job_id": job_id, "directory": str(directory.resolve()), "files": [str(file.resolve()) for file in files]},
+        {"job_id": job.job_id, "directory": str(directory.resolve()), "files": [str(file.resolve()) for file in files]},
         f"{plural(len(files), 'file')} in {directory.resolve()}{rest}",
     )
+
+
+def _called_by(job: Job) -> str:
+    """A name for a directory, also on Windows. The id keeps jobs of one name apart, whose files are called alike."""
+    return "-".join([*re.findall(r"[A-Za-z0-9]+", job.name[:60]), job.job_id])
 
 
 def _fetch(shared: Shared, client: Client, job_id: str, directory: Path) -> Iterator[Path]:

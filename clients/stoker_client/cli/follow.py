@@ -47,7 +47,7 @@ def follow(shared: Shared, client: Client, job_ids: Sequence[str], *, events: bo
         click.echo(f"All work is held back {pause_facts(held)}  (stoker resume)")
     try:
         with view_for(shared, events=events) as view:
-            for update in client.watch(job_ids or None):
+            for update in client.watch(job_ids or None, pauses=True):
                 if update.job is not None:
                     jobs[update.job.job_id] = update.job
                 view.show(update)

@@ -21,6 +21,7 @@ from stoker_protocol.jobs import Item, ItemState
 def items(shared: Shared, job_id: str, states: tuple[str, ...]) -> None:
     """List the items of JOB with their outcomes and files."""
     with shared.client() as client:
+        job_id = client.find(job_id).job_id
         found = list(client.items(job_id, [ItemState(state) for state in states]))
     text = table(("item>", "state", "tries>", "file or reason"), [_row(item) for item in found])
     shared.answer({"items": [item_shape(item) for item in found]}, text if found else "There are no such items.")

@@ -19,6 +19,6 @@ def move(shared: Shared, job_id: str, priority: str | None, front: bool) -> None
     if priority is None and not front:
         raise click.UsageError("Say where to: --priority PRIORITY, --front or both.")
     with shared.client() as client:
-        reply = client.move(job_id, priority, front=front)
+        reply = client.move(client.find(job_id).job_id, priority, front=front)
     text = f"Job {reply.job_id} has priority {reply.priority}" + (", and is the first in it." if front else ".")
     shared.answer({"job_id": reply.job_id, "priority": reply.priority, "rev": reply.rev}, text)

@@ -134,6 +134,7 @@ class _Ordeal:
         shot.join()
         self._daemon.start()
         self._submit(self._client, job_id, BATCH)
+        self._say(f"  {BATCH} items more accepted, {sum(self._asked.values())} in all")
 
     def _submit(self, client: Client, job_id: str, count: int) -> None:
         prompts = [f"creature {index} of {job_id}" for index in range(count)]

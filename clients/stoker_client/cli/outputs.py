@@ -40,6 +40,7 @@ def listing(shared: Shared, job_id: str | None, limit: int) -> None:
     Folders begin at the daemon's data directory; open index.html there in a browser.
     """
     with shared.client() as client:
+        job_id = client.find(job_id).job_id if job_id else None
         found = list(islice(client.outputs(job_id), limit + 1))
         artifacts = list(client.artifacts(job_id)) if job_id else []
     shown = found[:limit]

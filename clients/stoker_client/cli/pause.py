@@ -22,6 +22,7 @@ def pause(shared: Shared, job_id: str | None, reason: str, interrupt: bool) -> N
     It lasts over restarts of the daemon.
     """
     with shared.client() as client:
+        job_id = client.find(job_id).job_id if job_id else None
         held = client.pause(job_id, reason=reason, interrupt=interrupt).paused
     what, again = (f"Job {job_id}", f"stoker resume {job_id}") if job_id else ("All work", "stoker resume")
     shared.answer(

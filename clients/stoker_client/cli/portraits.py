@@ -42,8 +42,8 @@ def portrait_of_job(job: Job, now_s: float) -> str:
     return "\n".join([heading, *(f"  {name:<10} {fact}" for name, fact in facts if fact)])
 
 
-def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float) -> str:
-    """The queue, the lanes and the jobs, and below them those that finished lately."""
+def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float, *, heading: str = "") -> str:
+    """The queue, the lanes and the jobs under a heading, and below them those that finished lately."""
     queue = page.queue
     lines = ["Nothing runs and nothing waits."]
     if queue.active_jobs:
@@ -55,7 +55,7 @@ def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float) -
         held = click.style("All work is held back", fg="yellow")
         lines.append(f"{held} {pause_facts(queue.paused)}  (stoker resume)")
     if page.jobs:
-        lines += ["", table_of_jobs(page.jobs, now_s)]
+        lines += ["", *filter(None, [heading]), table_of_jobs(page.jobs, now_s)]
     if lately:
         lines += ["", "Finished lately (stoker status --all shows all):", table_of_jobs(lately, now_s)]
     if not page.jobs and not lately:
@@ -105,4 +105,4 @@ def _next_step(job: Job) -> str:
         return f"stoker watch {job.job_id}"
     if job.items.failed:
         return f"stoker retry {job.job_id}   (why they failed: stoker items {job.job_id} --state failed)"
-    return f"stoker fetch {job.job_id} -o DIR" if job.items.succeeded else ""
+    return f"stoker fetch {job.job_id}" if job.items.succeeded else ""

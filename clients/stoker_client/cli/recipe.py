@@ -47,6 +47,9 @@ def read_recipe(file: Path) -> Recipe:
                 return msgspec.json.decode(text, type=Recipe)
     except (ValueError, zlib.error) as error:
         raise click.UsageError(f"What {file} says about itself is damaged: {error}.") from None
+    if file.name.startswith("contact_sheet"):
+        one = file.parent / "images" / "00000_0.png"
+        raise click.UsageError(f"{file} shows all pictures of a job; take one of them, for example {one}.")
     raise click.UsageError(
         f"{file} does not say how it was made: Stoker did not make it, or a program that changed it left that out."
     )

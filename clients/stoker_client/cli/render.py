@@ -116,8 +116,10 @@ def clock(ms: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `4 d 3 h`."""
+    """`<0.1 s`, `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `4 d 3 h`."""
     seconds = max(seconds, 0.0)
+    if seconds < 0.05:  # which would be 0.0 s
+        return "<0.1 s"
     if seconds < 9.95:  # what rounds to 10.0 is `10 s`
         return f"{seconds:.1f} s"
     whole = round(seconds)

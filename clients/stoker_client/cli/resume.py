@@ -11,6 +11,7 @@ from stoker_client.cli.verb import Shared, verb
 def resume(shared: Shared, job_id: str | None) -> None:
     """Let paused work go on: all of it, or one JOB."""
     with shared.client() as client:
+        job_id = client.find(job_id).job_id if job_id else None
         reply = client.resume(job_id)
     what = f"Job {job_id}" if job_id else "The queue"
     shared.answer(

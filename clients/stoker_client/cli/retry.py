@@ -18,6 +18,7 @@ def retry(shared: Shared, job_id: str, **chosen: bool) -> None:
     """Make those items of JOB again that did not succeed."""
     states = [ItemState(name) for name, wanted in chosen.items() if wanted] or [ItemState.FAILED]
     with shared.client() as client:
+        job_id = client.find(job_id).job_id
         reply = client.retry(job_id, states)
     text = f"{plural(reply.requeued, 'item')} of job {job_id} went back to the queue.\nFollow it: stoker watch {job_id}"
     shared.answer({"job_id": reply.job_id, "requeued": reply.requeued, "rev": reply.rev}, text)

@@ -65,7 +65,7 @@ def ending(job: Job) -> str:
     lines += [f"See each and try again: stoker items {job_id} --state failed; stoker retry {job_id}"] * bool(
         job.items.failed
     )
-    lines += [f"Get the files: stoker fetch {job_id} -o DIR"] * bool(job.items.succeeded)
+    lines += [f"Get the files: stoker fetch {job_id}"] * bool(job.items.succeeded)
     return "\n".join(lines)
 
 

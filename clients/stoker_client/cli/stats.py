@@ -21,6 +21,7 @@ from stoker_protocol.replies import Percentiles, Stats
 def stats(shared: Shared, job_id: str | None, window_s: float | None) -> None:
     """Tell how fast work goes, how long it waits, how it ends."""
     with shared.client() as client:
+        job_id = client.find(job_id).job_id if job_id else None
         reply = client.stats(job_id, window_s=window_s)
     shared.answer(_shape(reply), _text(reply))
 

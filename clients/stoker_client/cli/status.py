@@ -38,7 +38,7 @@ def status(shared: Shared, job_id: str | None, everything: bool, watch: bool) ->
     """
     with shared.client() as client:
         look = (
-            partial(_one, client, job_id)
+            partial(_one, client, client.find(job_id).job_id)
             if job_id
             else partial(_queue, client, everything, 0 if everything or shared.json else _LATELY)
         )
@@ -57,4 +57,5 @@ def _one(client: Client, job_id: str) -> Frame:
 def _queue(client: Client, everything: bool, lately: int) -> Frame:
     page = client.snapshot(include_final=everything)
     last = islice(client.jobs(sorted(FINAL_JOB_STATES)), lately)
-    return Frame(status_shape(page), portrait_of_queue(page, list(last), time()))
+    heading = "All jobs, the newest last:" if everything else ""
+    return Frame(status_shape(page), portrait_of_queue(page, list(last), time(), heading=heading))

@@ -116,9 +116,9 @@ def _feed(
 
     if continued is None:
         return Feed(client, job_id or new_job_id(), options, total=0, dry_run=dry_run, told=meter.show)
-    job = client.job(continued)
+    job = client.find(continued)
     options = {"engine": job.engine, "model": job.model}
-    return Feed(client, continued, options, total=job.items.total, dry_run=dry_run, told=meter.show)
+    return Feed(client, job.job_id, options, total=job.items.total, dry_run=dry_run, told=meter.show)
 
 
 def _send_all(feed: Feed, lines: Lines, limit: int | None, file: str) -> None:

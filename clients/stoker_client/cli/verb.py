@@ -24,7 +24,12 @@ class Shared:
         """A client for the daemon that was asked for."""
         from stoker_client.sync_client import Client  # help and completion shall not load ZeroMQ
 
-        return Client(self.endpoint, timeout_s=self.timeout_s)
+        def say_so() -> None:
+            if not self.json:
+                click.echo(f"Waiting for {client.endpoint} (is stokerd running there?) ...", err=True)
+
+        client = Client(self.endpoint, timeout_s=self.timeout_s, on_silence=say_so)
+        return client
 
     def answer(self, shape: Any, text: str) -> None:
         """Print the answer: the shape for scripts, the text for people."""

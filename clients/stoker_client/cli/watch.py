@@ -21,5 +21,6 @@ def watch(shared: Shared, job_ids: tuple[str, ...]) -> None:
     It survives restarts of the daemon, and misses nothing that happened meanwhile.
     """
     with shared.client() as client:
-        jobs = follow(shared, client, job_ids, events=True)
+        named = [client.find(said).job_id for said in job_ids]
+        jobs = follow(shared, client, named, events=True)
     end_with(shared, jobs)

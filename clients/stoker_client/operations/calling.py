@@ -43,10 +43,7 @@ class Caller:
             if body is not None:
                 return self._read(request, body, expected)
             yield Reconnect()
-        raise DaemonUnavailable(
-            f"no answer from {self.endpoint}",
-            hint="is stokerd running? Start it with `stokerd`, or name another one by STOKER_ENDPOINT",
-        )
+        raise DaemonUnavailable(f"no answer from {self.endpoint}", hint=_advice(self.endpoint))
 
     def _read(self, request: AnyRequest, body: bytes, expected: type[R]) -> R:
         try:
@@ -59,6 +56,17 @@ class Caller:
             raise error_of(reply)
         what = reply.__struct_config__.tag if reply is not None else "another request's reply"
         raise BadReply(f"{what} came in answer to {request.__struct_config__.tag}")
+
+
+def _advice(endpoint: str) -> str:
+    """What to do where nobody answers."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if endpoint.startswith("ipc://") or host in ("localhost", "[::1]") or host.startswith("127."):
+        return "is stokerd running? Start it with `stokerd`, or name another one by --endpoint or STOKER_ENDPOINT"
+    return (
+        f"is {host} the right host, and does stokerd listen there? Unless told otherwise it listens on its own machine"
+        f" only; a tunnel leads there: ssh -L {port}:127.0.0.1:{port} -L 5578:127.0.0.1:5578 {host}"
+    )
 
 
 def _message_of(request: AnyRequest) -> bytes:

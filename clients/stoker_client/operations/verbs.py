@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from msgspec import UNSET, Raw, structs
 
-from stoker_client.errors import BadReply, BadRequest
+from stoker_client.errors import BadReply, BadRequest, NotFound
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import AppendFile, BeginFile, Emit, FinishFile, Now, Operation
 from stoker_protocol import codec
@@ -20,6 +20,10 @@ T = TypeVar("T")
 
 ItemLike = str | Mapping[str, Any]
 """A prompt, or a map with `params` and perhaps a `custom_id`."""
+
+_LONGEST_NAME = 200
+_SHOWN = 5
+"""Jobs that are listed where it is not clear which is meant."""
 
 Scope = Literal["queued", "all"]
 """Which jobs a cancel without names means: those that have not begun, or all that are not final."""
@@ -93,6 +97,29 @@ def job(caller: Caller, job_id: str) -> Operation[Job]:
     """One job."""
     reply = yield from caller.call(ask.GetJob(id=caller.next_id(), job_id=job_id), re.JobReply)
     return reply.job
+
+
+def find(caller: Caller, said: str) -> Operation[Job]:
+    """The job that a person means by an id, the beginning of one, or a name; an id goes before all else.
+
+    Raises:
+        NotFound: No job is called so.
+        BadRequest: Several are.
+    """
+    try:
+        return (yield from job(caller, said))
+    except (NotFound, BadRequest) as error:
+        if not 0 < len(said) <= _LONGEST_NAME:
+            raise
+        hint = error.hint if isinstance(error, NotFound) else "`stoker status --all` lists them"
+    page = yield from caller.call(ask.ListJobs(id=caller.next_id(), called=said, limit=_SHOWN + 1), re.JobsPage)
+    # A daemon that is older than this filter sends its newest jobs.
+    found = [one for one in page.jobs if one.name == said or one.job_id.startswith(said)]
+    if len(found) > 1:
+        raise _ambiguous(said, found)
+    if not found:
+        raise NotFound("not_found", f"no job has the id or the name {said!r}", field="job_id", hint=hint)
+    return found[0]
 
 
 def jobs(caller: Caller, states: Sequence[str]) -> Operation[None]:
@@ -219,6 +246,13 @@ def describe(caller: Caller) -> Operation[re.Description]:
 def shutdown(caller: Caller, reason: str) -> Operation[re.ShuttingDown]:
     """Stop the daemon."""
     return caller.call(ask.Shutdown(id=caller.next_id(), reason=reason), re.ShuttingDown)
+
+
+def _ambiguous(said: str, found: Sequence[Job]) -> BadRequest:
+    some = ", ".join(f"{one.job_id} ({f'{one.name:.40}, ' if one.name else ''}{one.state})" for one in found[:_SHOWN])
+    count, more = (f"more than {_SHOWN}", ", ...") if len(found) > _SHOWN else (str(len(found)), "")
+    message = f"{count} jobs are called {said!r}: {some}{more}"
+    return BadRequest("bad_request", message, field="job_id", hint="say more of the id of the one that is meant")
 
 
 def _emit(value: Any) -> Operation[None]:

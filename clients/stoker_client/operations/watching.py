@@ -13,11 +13,14 @@ from stoker_client.operations.verbs import hello, snapshot_pages
 from stoker_protocol import codec
 from stoker_protocol.events import (
     DAEMON_TOPIC,
+    QUEUE_TOPIC,
     SYNC_TOPIC,
     AnyEvent,
     JobEvent,
     JobProgress,
     Preview,
+    QueuePaused,
+    QueueResumed,
     topic_of_job,
     topic_of_preview,
 )
@@ -56,13 +59,18 @@ class Watch:
 
     The events of one job are followed on its topic. Of several they are picked out of all events, so that one question
     after a loss is enough for any number of jobs.
+
+    `pauses`: who follows named jobs also hears when all work is held back or let go on, since their jobs are, too.
     """
 
-    def __init__(self, caller: Caller, job_ids: Sequence[str] | None, *, previews: bool, progress: bool) -> None:
+    def __init__(
+        self, caller: Caller, job_ids: Sequence[str] | None, *, previews: bool, progress: bool, pauses: bool = False
+    ) -> None:
         self._caller = caller
         self._named = None if job_ids is None else list(dict.fromkeys(job_ids))
         self._previews = previews
         self._progress = progress
+        self._pauses = pauses
         self._follower = Follower(topic_of_job(job_ids[0]) if job_ids is not None and len(job_ids) == 1 else "")
         self._advice = Advice.RESYNC
         self._has_begun = False
@@ -103,7 +111,11 @@ class Watch:
             if topic == sync and event is not None:
                 self._advice = self._follower.receive(topic, event)
                 return
-        hint = f"{self._caller.endpoint} answers, but no events come: is something in the way of that port?"
+        port = endpoint.rpartition(":")[2]
+        hint = (
+            f"{self._caller.endpoint} answers, but no events come: open port {port} on the way to the daemon, or"
+            " forward it too; `stoker status --watch` does without it"
+        )
         raise DaemonUnavailable(f"no events from {endpoint}", hint=hint)
 
     def _topics(self) -> list[str]:
@@ -111,7 +123,9 @@ class Watch:
         if self._named is None:
             return [*EVERYTHING, *(["preview/"] if self._previews else [])]
         previews = [topic_of_preview(job_id) for job_id in self._named if self._previews]
-        return [*([self._follower.topic, DAEMON_TOPIC] if self._follower.topic else EVERYTHING), *previews]
+        if not self._follower.topic:
+            return [*EVERYTHING, *previews]
+        return [self._follower.topic, DAEMON_TOPIC, *([QUEUE_TOPIC] if self._pauses else []), *previews]
 
     def _go_on(self) -> Operation[None]:
         """Do what was advised last, and emit what that brings before anything else can fail."""
@@ -152,6 +166,8 @@ class Watch:
             self._advice = self._follower.receive(topic, event)
             if self._advice is Advice.APPLY:
                 yield from self._tell(event)
+            elif self._follower.topic and self._is_pause(event):  # not on the topic that is followed
+                yield Emit(Update(event))
 
     def _come_back(self) -> Operation[None]:
         """Wait until the daemon is there again, however long that takes, and tell both."""
@@ -168,7 +184,7 @@ class Watch:
     def _tell(self, event: AnyEvent) -> Operation[None]:
         """Emit an event if it was asked for, with the newest state of its job."""
         job_id = _job_id_of(event)
-        is_foreign = self._named is not None and job_id not in self._named
+        is_foreign = self._named is not None and job_id not in self._named and not self._is_pause(event)
         is_known = event.seq is not None and event.seq <= self._seq_of_state.get(job_id, 0)
         if is_foreign or is_known or (isinstance(event, JobProgress) and not self._progress):
             return
@@ -179,6 +195,9 @@ class Watch:
             if self._named is None and job.state.is_final:
                 del self.jobs[job_id]
         yield Emit(Update(event, job))
+
+    def _is_pause(self, event: AnyEvent) -> bool:
+        return self._pauses and isinstance(event, QueuePaused | QueueResumed)
 
     def _is_over(self) -> bool:
         return self._named is not None and all(self.jobs[job_id].state.is_final for job_id in self._named)

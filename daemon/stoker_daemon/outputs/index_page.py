@@ -58,9 +58,10 @@ def index_page(job: Job, pictures: Sequence[Picture], page: int, pages: int, hid
 
 
 def facts(job: Job) -> str:
-    """A job in one line: what made it, how it ended and when, and its id."""
+    """A job in one line: what made it, how it ended and when, and its id where that is not the title."""
+    job_id = f" · job {job.job_id}" if job.name else ""
     ended = rfc3339(job.finished_at_ms or job.created_at_ms)[:16].replace("T", " ")
-    return f"{job.engine}/{job.model} · {job.state.value}, {_counts(job.items)} · {ended} UTC · job {job.job_id}"
+    return f"{job.engine}/{job.model} · {job.state.value}, {_counts(job.items)} · {ended} UTC{job_id}"
 
 
 def _counts(items: ItemCounts) -> str:

@@ -21,7 +21,9 @@ def test_all_is_well(stoker: Stoker) -> None:
     ran = stoker("doctor", "--json")
     assert ran.code == 0
     assert parts(ran.json) == dict.fromkeys(["daemon", "version", "you", "clock", "events", "store", "database"], True)
-    assert "All is well" in stoker("doctor").out
+    out = stoker("doctor").out
+    assert "All is well" in out
+    assert not [line for line in out.splitlines() if line.startswith("ok") and len(line.split()) < 3]
 
 
 def test_nobody_answers(stoker: Stoker, daemon: FakeDaemon) -> None:

@@ -11,8 +11,8 @@ from stoker_protocol.errors import CODES, ErrorCode, Refused
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_each_refusal_has_its_exit_code(stoker: Stoker, daemon: FakeDaemon, code: ErrorCode) -> None:
     """We expect the exit code that the closed list gives each error code, and its name in the JSON."""
-    daemon.refuse("job", Refused(code, "no", field="job_id", hint="do this"))
-    ran = stoker("status", "mine", "--json")
+    daemon.refuse("snapshot", Refused(code, "no", field="job_id", hint="do this"))
+    ran = stoker("status", "--json")
     assert ran.code == CODES[code].exit_code
     assert ran.out == ""
     assert ran.error == {"code": code.value, "message": "no", "field": "job_id", "hint": "do this"}
@@ -24,6 +24,7 @@ def test_nobody_there(stoker: Stoker, daemon: FakeDaemon) -> None:
     ran = stoker("status", "--timeout", "0.3")
     assert ran.code == 5
     assert daemon.control in ran.err
+    assert "Waiting" not in ran.err
     assert "stokerd" in ran.err
 
 
@@ -41,6 +42,25 @@ def test_the_option_beats_the_environment(stoker: Stoker, daemon: FakeDaemon, mo
     assert stoker("ping", "--endpoint", daemon.control).code == 0
 
 
+@pytest.mark.parametrize(("options", "told"), [([], 1), (["--json"], 0)])
+def test_a_silence_is_told_before_it_is_an_error(
+    stoker: Stoker, daemon: FakeDaemon, options: list[str], told: int
+) -> None:
+    """We expect one word after a second without an answer, except where the errors are read by a script."""
+    daemon.lose_replies("snapshot", 2)
+    ran = stoker("status", "--timeout", "3", *options)
+    assert ran.code == 0
+    assert ran.err.count(f"Waiting for {daemon.control}") == told
+
+
+def test_another_machine_needs_other_advice(stoker: Stoker) -> None:
+    """We expect to be asked for the host, and shown the way to a daemon that listens on its own machine only."""
+    ran = stoker("ping", "--endpoint", "tcp://gpu.invalid:5577", "--timeout", "0.1")
+    assert ran.code == 5
+    assert "is gpu.invalid the right host" in ran.err
+    assert "ssh -L 5577:127.0.0.1:5577 -L 5578:127.0.0.1:5578 gpu.invalid" in ran.err
+
+
 def test_usage_errors_are_json_too(stoker: Stoker) -> None:
     """We expect a usage error with `--json` in the shape of all errors, naming the option and where help is."""
     ran = stoker("generate", "a", "--steps", "many", "--json")
@@ -50,7 +70,7 @@ def test_usage_errors_are_json_too(stoker: Stoker) -> None:
     assert ran.error["hint"] == "stoker generate --help"
 
 
-@pytest.mark.parametrize("args", [["status", "--jsn"], ["--nonsense"], ["fetch", "mine"], ["items"]])
+@pytest.mark.parametrize("args", [["status", "--jsn"], ["--nonsense"], ["fetch"], ["items"]])
 def test_usage_errors_point_to_help(stoker: Stoker, args: list[str]) -> None:
     """We expect exit code 2 and the way to help for what can't be parsed."""
     ran = stoker(*args)

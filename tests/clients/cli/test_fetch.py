@@ -33,6 +33,23 @@ def test_files_arrive_whole(stoker: Stoker, job: str, tmp_path: Path) -> None:
     assert f"7 files in {place}" in out
 
 
+def test_a_directory_of_its_own(
+    stoker: Stoker, daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We expect each job to have a directory here by its name and id, and nothing to be mixed."""
+    monkeypatch.chdir(tmp_path)
+    for job_id, name in [("one", "Night: shift/2"), ("two", "Night: shift/2"), ("three", "")]:
+        daemon.add_job(job_id, name=name)
+        daemon.add_artifact(job_id, "00000_0.png", job_id.encode())
+        daemon.finish(job_id)
+        assert str(tmp_path) in stoker("fetch", job_id).out
+    assert {place.name: contents(place) for place in tmp_path.iterdir()} == {
+        "Night-shift-2-one": {"00000_0.png": b"one"},
+        "Night-shift-2-two": {"00000_0.png": b"two"},
+        "three": {"00000_0.png": b"three"},
+    }
+
+
 def test_scripts_get_the_paths(stoker: Stoker, job: str, tmp_path: Path) -> None:
     """We expect `--json` to list the files by their whole paths."""
     shape = stoker("fetch", job, "-o", str(tmp_path), "--json").json

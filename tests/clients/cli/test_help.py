@@ -1,8 +1,11 @@
 """The first minute: greeting, help with examples, completion; and that commands load only what they need."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.clients.cli.conftest import Stoker
@@ -82,9 +85,11 @@ def test_commands_are_completed() -> None:
 
 def test_jobs_and_models_are_completed(daemon: FakeDaemon) -> None:
     """We expect the shell to complete ids of jobs, models and engines as the daemon knows them."""
-    daemon.add_job("mine")
-    daemon.add_job("yours")
+    daemon.add_job("mine", name="night-shift")
+    daemon.add_job("yours", name="two words")
     assert complete(daemon.control, "stoker", "watch", "m").split() == ["plain,mine"]
+    assert complete(daemon.control, "stoker", "watch", "n").split() == ["plain,night-shift"]
+    assert complete(daemon.control, "stoker", "watch", "t").split() == []
     assert complete(daemon.control, "stoker", "generate", "--model", "pl").split() == ["plain,plain"]
     assert complete(daemon.control, "stoker", "generate", "--engine", "spr").split() == ["plain,sprites"]
 
@@ -104,15 +109,27 @@ def test_completion_is_printed(stoker: Stoker, shell: str) -> None:
     assert f"_STOKER_COMPLETE={shell}_complete" in out
 
 
-def test_bash_takes_the_script(daemon: FakeDaemon, stoker: Stoker) -> None:
-    """We expect bash to accept the script and to know then how `stoker` is completed."""
-    script = stoker("completion", "bash").out
-    done = subprocess.run(
-        ["bash", "-c", f"{script}\ncomplete -p stoker"],
-        env=environment(daemon.control, {}),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode == 0
-    assert "_stoker_completion" in done.stdout
+ASK = {
+    "bash": "COMP_WORDS=(stoker watch ni); COMP_CWORD=2; _stoker_completion stoker; echo ${COMPREPLY[@]}",
+    "zsh": "_describe() { print -l ${(P)3} }; words=(stoker watch ni); CURRENT=3; _stoker_completion",
+    "fish": "complete --do-complete 'stoker watch ni'",
+}
+"""How each shell is made to complete a command line without a person at its keys."""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_take_the_script(daemon: FakeDaemon, stoker: Stoker, tmp_path: Path, shell: str) -> None:
+    """We expect the shell to accept its script, and to complete the name of a job with it."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    daemon.add_job("mine", name="night-shift")
+    program = tmp_path / "stoker"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from stoker_client.cli import main; main()' \"$@\"\n")
+    program.chmod(0o755)
+    before = "autoload -U compinit; compinit -u -d $HOME/dump\n" if shell == "zsh" else ""
+    script = f"{before}{stoker('completion', shell).out}\n{ASK[shell]}\n"
+    env = environment(daemon.control, {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)})
+    done = subprocess.run([shell, "-c", script], env=env, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    assert "night-shift" in done.stdout
+    assert done.stderr == ""

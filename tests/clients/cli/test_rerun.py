@@ -118,6 +118,13 @@ def test_a_picture_without_a_recipe(stoker: Stoker, daemon: FakeDaemon, tmp_path
     assert not daemon.requests
 
 
+def test_a_contact_sheet_shows_many(stoker: Stoker, tmp_path: Path) -> None:
+    """We expect to be told which file to take instead of the one that shows all."""
+    ran = stoker("rerun", str(a_picture(tmp_path / "contact_sheet_2.png")), "--json")
+    assert ran.code == 2
+    assert str(tmp_path / "images" / "00000_0.png") in ran.error["message"]
+
+
 def test_a_file_that_is_not_there(stoker: Stoker, tmp_path: Path) -> None:
     """We expect a missing file to be named."""
     ran = stoker("rerun", str(tmp_path / "gone.png"))

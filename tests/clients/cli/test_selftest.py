@@ -19,6 +19,18 @@ def test_all_is_kept_through_the_ordeal(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_figures_add_up(stoker: Stoker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect the items that came under fire to be told as well, so that what is counted was all announced."""
+    monkeypatch.setattr(ordeal, "BLOWS", ("daemon", "worker", "submit"))
+    monkeypatch.setattr(ordeal, "JOBS", 1)
+    monkeypatch.setattr(ordeal, "ITEMS", 48)
+    monkeypatch.setattr(ordeal, "EVENTS", range(6, 20))
+    out = stoker("selftest", "--crash", "--dir", str(tmp_path)).out
+    assert "48 items accepted" in out
+    assert "4 items more accepted, 52 in all" in out
+    assert "52 prompts, 52 results" in out
+
+
 def test_what_is_lost_is_found(stoker: Stoker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """We expect exit code 1, the claims that do not hold, and the folder kept, when an output has gone."""
     work = ordeal._Ordeal.work

@@ -87,6 +87,15 @@ def test_one_job_names_the_next_step(stoker: Stoker, daemon: FakeDaemon) -> None
     assert "stoker retry mine" in stoker("status", "mine").out
 
 
+def test_all_jobs_are_listed_in_a_told_order(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect `--all` to say where the newest job is, and to put it there."""
+    for job_id in "abc":
+        daemon.add_job(job_id)
+        daemon.finish(job_id)
+    _, _, listed = stoker("status", "--all").out.partition("All jobs, the newest last:\n")
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == ["a", "b", "c"]
+
+
 def test_an_unknown_job_is_not_found(stoker: Stoker) -> None:
     """We expect exit code 3 and the error on the standard error stream only."""
     ran = stoker("status", "nope", "--json")

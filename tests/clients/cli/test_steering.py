@@ -2,7 +2,7 @@
 
 import pytest
 from tests.clients.cli.conftest import Stoker
-from tests.clients.cli.running import terminal
+from tests.clients.cli.running import run_process, terminal
 from tests.fakes.daemon import FakeDaemon
 
 from stoker_protocol.jobs import ItemState
@@ -25,10 +25,10 @@ def test_cancel_says_what_it_did(stoker: Stoker, daemon: FakeDaemon) -> None:
     assert daemon.world.jobs["other"].state == "queued"
 
 
-@pytest.mark.parametrize(("option", "scope"), [("--all", "all"), ("--all-queued", "queued")])
-def test_cancel_has_two_scopes(stoker: Stoker, daemon: FakeDaemon, option: str, scope: str) -> None:
-    """We expect `--all` and `--all-queued` to be asked for as such; without a terminal nothing is asked back."""
-    assert stoker("cancel", option).code == 0
+@pytest.mark.parametrize(("options", "scope"), [(["--all", "--yes"], "all"), (["--all-queued"], "queued")])
+def test_cancel_has_two_scopes(stoker: Stoker, daemon: FakeDaemon, options: list[str], scope: str) -> None:
+    """We expect `--all` and `--all-queued` to be asked for as such."""
+    assert stoker("cancel", *options).code == 0
     assert [request.scope for request in daemon.requests if isinstance(request, Cancel)] == [scope]
 
 
@@ -49,6 +49,15 @@ def test_cancelling_all_is_confirmed(daemon: FakeDaemon, answer: str, state: str
         shown.type(f"{answer}\n")
         assert shown.end() == 0
     assert daemon.world.jobs["mine"].state == state
+
+
+def test_without_a_terminal_all_needs_a_yes(daemon: FakeDaemon) -> None:
+    """We expect `--all` in a script to cancel nothing, and to say which option does."""
+    daemon.add_job("mine")
+    ran = run_process("cancel", "--all", "--json", endpoint=daemon.control)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--yes" in ran.error["message"]
+    assert daemon.world.jobs["mine"].state == "queued"
 
 
 def test_yes_asks_nothing(daemon: FakeDaemon) -> None:

@@ -5,8 +5,8 @@ from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.running import piped, terminal
 from tests.fakes.daemon import FakeDaemon
 
-from stoker_protocol.events import JobProgress, topic_of_job
-from stoker_protocol.jobs import Eta, ItemCounts, Progress
+from stoker_protocol.events import QUEUE_TOPIC, JobProgress, QueuePaused, QueueResumed, topic_of_job
+from stoker_protocol.jobs import Eta, ItemCounts, Pause, Progress
 
 COUNTS = ItemCounts(total=4, running=2, succeeded=1, failed=1)
 PROGRESS = JobProgress(job_id="mine", progress=Progress("sampling", 3, 8, COUNTS, 50.0, 3.14, Eta(9.0, 12.0)))
@@ -86,6 +86,22 @@ def test_waiting_says_that_the_queue_is_paused(stoker: Stoker, daemon: FakeDaemo
     stoker("pause", "--reason", "gaming")
     daemon.after("snapshot", None, lambda: daemon.finish("mine"))
     assert "held back" in stoker("generate", "a", "--job-id", "mine", "--wait").out
+
+
+@pytest.mark.parametrize("others", [[], ["other"]])
+def test_waiting_says_that_the_queue_is_paused_meanwhile(daemon: FakeDaemon, others: list[str]) -> None:
+    """We expect somebody who waits, for one job or more, to hear once of a pause that comes later, why and by whom."""
+    for job_id in ["mine", *others]:
+        daemon.add_job(job_id)
+    with piped("watch", "mine", *others, endpoint=daemon.control) as shown:
+        shown.wait_for(lambda screen: screen.count("is queued") == 1 + len(others))
+        daemon.tell(QUEUE_TOPIC, QueuePaused(paused=Pause("gaming", "ada", 1_700_000_000_000)))
+        shown.wait_for(lambda screen: "by ada: gaming" in screen)
+        daemon.tell(QUEUE_TOPIC, QueueResumed(author="ada"))
+        for job_id in ["mine", *others]:
+            daemon.finish(job_id)
+        assert shown.end() == 0
+        assert shown.screen.count("held back") == shown.screen.count("let go on by ada") == 1
 
 
 def test_nothing_to_watch(stoker: Stoker, daemon: FakeDaemon) -> None:

@@ -29,6 +29,7 @@ from tests.daemon.outputs.samples import (
 
 from stoker_daemon.jobs.records import JobFolder, Output
 from stoker_daemon.outputs import contact_sheet, pages, sheet_process
+from stoker_daemon.outputs.index_page import facts
 from stoker_protocol.jobs import Artifact, ItemCounts, JobState
 
 GROUND = {(0x59, 0x60, 0x71), (0x50, 0x57, 0x67)}
@@ -207,6 +208,13 @@ def test_a_page_says_what_made_each_picture(tmp_path: Path) -> None:
     text = Seen(folder / "index.html").text
     assert "1a dragonseed 1 · hero · 3x2 · record" in text
     assert "sprites/hero · succeeded, 2 of 2 made · 2025-12-31 23:59 UTC · job job-1" in text
+
+
+@pytest.mark.parametrize("name", ["", "night shift"])
+def test_an_id_is_said_once(name: str) -> None:
+    """We expect the id among the facts only where it is not the title."""
+    job = a_job(name=name)
+    assert ("job-1" in facts(job)) == bool(name)
 
 
 def test_a_lost_record_costs_only_what_it_said(tmp_path: Path) -> None:
