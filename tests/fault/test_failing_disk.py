@@ -1,6 +1,7 @@
 """A disk that fails under a daemon at work: nobody is told yes for what is not safe, and all goes on afterwards."""
 
 import errno
+import os
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from tests.system.test_large_jobs import LARGE, large_job
 from tests.worker.processes import BOUND_S, wait_for
 
 from stoker_client import Client
-from stoker_client.errors import Internal, NotFound, StokerError, StorageUnavailable
+from stoker_client.errors import DaemonUnavailable, Internal, NotFound, StokerError, StorageUnavailable
 from stoker_protocol.events import JobCancelled, JobRetried
 
 DATABASE = "*/stoker.sqlite3"
@@ -139,6 +140,45 @@ def test_a_log_that_cannot_be_emptied(rig_on_disk: tuple[Rig, FailingDisk]) -> N
     disk.heal()
     rig.restart()
     assert [rig.client.job(job_id).items.succeeded for job_id in job_ids] == [50] * 3
+
+
+@pytest.mark.parametrize(
+    ("calls", "error", "pattern", "said"),
+    [
+        ("write", errno.EIO, LOG, "stoker.sqlite3-wal: can't be written again"),
+        ("fsync", errno.EIO, LOG, "stoker.sqlite3-wal: can't be written again"),
+        (EVERYTHING, errno.EROFS, "*/stokerd.lock", "Read-only file system"),
+        ("read", errno.EIO, DATABASE, "see the kernel's log"),
+        ("read", errno.ESTALE, DATABASE, "see the kernel's log"),
+    ],
+)
+def test_a_daemon_does_not_start_on_a_failing_disk(
+    rig_on_disk: tuple[Rig, FailingDisk], calls: str, error: int, pattern: str, said: str
+) -> None:
+    """We expect a start that says what is wrong with which file, and a start like any other once the disk is well."""
+    rig, disk = rig_on_disk
+    job_id = rig.run("before").job_id
+    rig.kill()
+    disk.fail(calls, error, pattern)
+    with pytest.raises(DaemonUnavailable, match=f"ended at once: stokerd: .*{said}"):
+        rig.restart()
+    disk.heal()
+    rig.restart()
+    assert rig.client.job(job_id).state == "succeeded"
+    assert rig.run("afterwards").state == "succeeded"
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE])
+def test_an_output_that_cannot_be_read(rig_on_disk: tuple[Rig, FailingDisk], error: int) -> None:
+    """We expect who fetches an output to be told which file can't be read and why, and to get it afterwards."""
+    rig, disk = rig_on_disk
+    job_id = rig.run("a").job_id
+    disk.fail("read", error, "*/files/*")
+    with pytest.raises(StorageUnavailable, match=f"files/00000_0.txt can't be read: {os.strerror(error)}"):
+        list(rig.client.fetch(job_id, rig.folder / "fetched"))
+    disk.heal()
+    (fetched,) = rig.client.fetch(job_id, rig.folder / "fetched")
+    assert fetched.read_text() == "a"
 
 
 def test_a_cancel_that_the_disk_cuts_short(rig_on_disk: tuple[Rig, FailingDisk]) -> None:

@@ -9,7 +9,7 @@ async def handle(request: ReadArtifact, services: Services) -> ArtifactBytes:
     """Answer `read_artifact`.
 
     Raises:
-        Refused: `not_found`: no such artifact, or its file is gone.
+        Refused: `not_found`: no such artifact, or its file is gone; `storage_unavailable`: it can't be read now.
     """
     artifact = await services.store.artifact(request.artifact_id)
     data = await services.artifacts.read(artifact.path, request.offset, request.length)

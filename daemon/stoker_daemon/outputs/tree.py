@@ -65,8 +65,7 @@ class OutputTree:
         """Bytes of an artifact, fewer than `length` at its end.
 
         Raises:
-            Refused: `not_found`: the file is gone, or the path is none of the tree.
-            OSError: It could not be read.
+            Refused: `not_found`: the file is gone, or the path is none of the tree; `storage_unavailable`: the disk.
         """
         inside = PurePosixPath(path)
         if not layout.is_inside(inside):
@@ -77,7 +76,9 @@ class OutputTree:
             if error.errno in _GONE:
                 hint = "somebody removed or moved the file; submit its item again to have it made anew"
                 raise Refused(ErrorCode.NOT_FOUND, f"{path} is gone", hint=hint) from None
-            raise
+            log.warning("an output could not be read", path=path, why=str(error))
+            message = f"{path} can't be read: {error.strerror}"
+            raise Refused(ErrorCode.STORAGE_UNAVAILABLE, message, hint="see that its disk is well") from None
 
     async def sum_up(self, folder: JobFolder) -> None:
         """Write the summary file of a final job, and for people its pages and contact sheets. Raises OSError."""
