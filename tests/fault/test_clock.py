@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import zmq
-from tests.system.daemons import config
+from tests.system.daemons import Gate, config
 from tests.worker.processes import BOUND_S, wait_for
 
 from stoker_client import AsyncClient
@@ -163,5 +164,29 @@ def test_a_wrong_clock_makes_nothing_old(
 
             await until(is_told)
             assert (await client.job(job_id)).state == "succeeded"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("jump_ms", [HOUR_MS, -HOUR_MS])
+def test_figures_stay_figures(clock: JumpingClock, tmp_path: Path, jump_ms: int) -> None:
+    """We expect the end of a run over which the clock was set to be stored, and no figure below nothing."""
+
+    async def run() -> None:
+        async with a_daemon(tmp_path) as client:
+            gate = Gate(tmp_path / "gate")
+            job_id = (await client.submit([{"params": gate.item("a")}, {"params": {"prompt": "b"}}])).job_id
+            await asyncio.to_thread(gate.wait)
+            clock.ahead_ms = jump_ms
+            gate.open()
+            job = await client.wait(job_id, BOUND_S)
+            assert job.state == "succeeded"
+            await client.wait((await client.submit(["c"])).job_id, BOUND_S)
+            for stats in (await client.stats(job_id), await client.stats(), await client.stats(window_s=7200)):
+                assert stats.until_ms >= stats.since_ms
+                assert 0 <= stats.busy <= 1
+                assert stats.items_per_s >= 0
+                for figures in (stats.run_s, stats.wait_s):
+                    assert figures is None or min(msgspec.structs.astuple(figures)) >= 0
 
     asyncio.run(run())

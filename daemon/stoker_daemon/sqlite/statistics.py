@@ -21,7 +21,7 @@ _FIRST_WAIT = """
     SELECT run_id, lane, claimed_ms, finished_ms, outcome, newest.error_kind, CASE WHEN NOT EXISTS (
         SELECT 1 FROM attempts AS earlier JOIN runs AS before USING (run_id)
         WHERE earlier.job_key = newest.job_key AND earlier.idx = newest.idx AND before.claimed_ms < newest.claimed_ms
-    ) THEN claimed_ms - added_ms END
+    ) THEN max(claimed_ms - added_ms, 0) END
     FROM newest JOIN items USING (job_key, idx)
 """
 """How long an item waited, at its first attempt only."""
@@ -52,6 +52,7 @@ def read_stats(connection: sqlite3.Connection, request: GetStats, now_ms: int) -
     until_ms = now_ms if request.job_id is None else max((a.finished_ms for a in attempts), default=now_ms)
     if is_cut or not window_s:
         since_ms = min((a.claimed_ms for a in attempts), default=until_ms)
+    since_ms = min(since_ms, until_ms)  # the clock may have been set back
     loads = _loads(connection, {a.lane for a in attempts}, since_ms) if request.job_id is None else None
     return _summed_up(attempts, request.job_id, since_ms, until_ms, loads, is_cut=is_cut)
 
@@ -106,7 +107,7 @@ def _summed_up(
     is_cut: bool,
 ) -> Stats:
     outcomes = Counter(a.outcome for a in attempts)
-    runs = {a.run_id: (a.lane, (a.finished_ms - a.claimed_ms) / 1000) for a in attempts}
+    runs = {a.run_id: (a.lane, max(a.finished_ms - a.claimed_ms, 0) / 1000) for a in attempts}
     lanes = {lane for lane, _ in runs.values()}
     seconds = max(until_ms - since_ms, 1) / 1000
     return Stats(
