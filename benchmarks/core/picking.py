@@ -27,6 +27,8 @@ SMALL_JOB = 20
 """Items; those of one model and priority that are not in such jobs are in one large one."""
 MAX_ITEMS = 10_000
 """Items in a request."""
+LARGE_RUN = 1_000
+"""Items in a run where it matters only that they are done."""
 
 
 def picking(setting: Setting) -> list[Figure]:
@@ -34,7 +36,7 @@ def picking(setting: Setting) -> list[Figure]:
     depths, picks = ((500, 5_000), 20) if setting.quick else ((1_000, 1_000_000), 200)
     with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
         data_dirs = [_fill(Path(tempfile.mkdtemp(dir=folder)), depth) for depth in depths]
-        rounds = asyncio.run(_pick_in_turns(data_dirs, picks))
+        rounds = asyncio.run(_pick_in_turns(data_dirs, depths, picks))
     chosen_us = [[pick.chosen_us for pick in both] for both in rounds]
     committed_us = [[pick.committed_us for pick in both] for both in rounds]
     return [
@@ -43,12 +45,12 @@ def picking(setting: Setting) -> list[Figure]:
     ]
 
 
-async def _pick_in_turns(data_dirs: list[Path], picks: int) -> list[list["_Pick"]]:
+async def _pick_in_turns(data_dirs: list[Path], depths: tuple[int, int], picks: int) -> list[list["_Pick"]]:
     queues: list[_Queue] = []
     try:
-        for data_dir in data_dirs:
+        for data_dir, depth in zip(data_dirs, depths, strict=True):
             queues.append(_Queue(data_dir))
-            await queues[-1].resume()
+            await queues[-1].work_off(depth // 10)
         return [[await queue.pick() for queue in queues] for _ in range(picks)]
     finally:
         for queue in queues:
@@ -102,38 +104,45 @@ class _Queue:
     def close(self) -> None:
         self._writer.close()
 
-    async def resume(self) -> None:
-        """Let it go on: it was held while it was filled."""
+    async def work_off(self, items: int) -> None:
+        """Let it go on, for it was held while it was filled, and do the first items: large jobs are half done then."""
         await self._writer.write(lambda transaction: controlling.resume_queue(transaction, "benchmark"))
+        while items > 0:
+            run, _ = await self._claim(LARGE_RUN)
+            await self._record(run)
+            items -= len(run.members)
 
     async def pick(self) -> _Pick:
         """Pick one item; its outcome, which is not timed, makes room for the next."""
-        number = next(self._numbers)
-        order = _order(MODELS[number % len(MODELS)])
-        chosen_us = 0.0
-
-        def work(transaction: Transaction) -> Run | None:
-            nonlocal chosen_us
-            began_ns = time.perf_counter_ns()
-            run = claiming.claim(transaction, order, f"run-{number}")
-            chosen_us = (time.perf_counter_ns() - began_ns) / 1000
-            return run
-
         began_ns = time.perf_counter_ns()
-        run = await self._writer.write(work)
+        run, chosen_us = await self._claim(1)
         committed_us = (time.perf_counter_ns() - began_ns) / 1000
-        assert run is not None
-        results = [Result(member.position, ItemState.SUCCEEDED) for member in run.members]
-        await self._writer.write(lambda transaction: record(transaction, run.run_id, run.members, results))
+        await self._record(run)
         return _Pick(chosen_us, committed_us)
 
+    async def _claim(self, max_batch: int) -> tuple[Run, float]:
+        number = next(self._numbers)
+        order = _order(MODELS[number % len(MODELS)], max_batch)
 
-def _order(model: str) -> ClaimOrder:
+        def work(transaction: Transaction) -> tuple[Run | None, float]:
+            began_ns = time.perf_counter_ns()
+            return claiming.claim(transaction, order, f"run-{number}"), (time.perf_counter_ns() - began_ns) / 1000
+
+        run, chosen_us = await self._writer.write(work)
+        assert run is not None
+        return run, chosen_us
+
+    async def _record(self, run: Run) -> None:
+        results = [Result(member.position, ItemState.SUCCEEDED) for member in run.members]
+        await self._writer.write(lambda transaction: record(transaction, run.run_id, run.members, results))
+
+
+def _order(model: str, max_batch: int) -> ClaimOrder:
     return ClaimOrder(
         lane="gpu",
         engines=frozenset({ENGINE}),
         choose=lambda heads: policy.choose(heads, ENGINE, model),
-        max_batch=lambda _: 1,
+        max_batch=lambda _: max_batch,
         timeout_s=600,
         no_progress_s=600,
         max_delay_s=300,
