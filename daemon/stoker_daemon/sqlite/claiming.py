@@ -66,7 +66,8 @@ def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: s
     ).fetchone()
     job_key, job_id, created_ms, params, batch_size, max_attempts, timeout_s, no_progress_s = job
     rows = transaction.execute(
-        "SELECT idx, params, attempts, crashes, alone, custom_id FROM items"
+        # Left to itself SQLite takes the primary key, and walks over all items of the job that are done.
+        "SELECT idx, params, attempts, crashes, alone, custom_id FROM items INDEXED BY items_ready"
         " WHERE job_key = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
         (job_key, batch_limit(order.max_batch(head.signature.engine), batch_size)),
     ).fetchall()

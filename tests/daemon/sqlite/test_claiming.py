@@ -1,5 +1,6 @@
 """A claim takes the first items that may share a run, of the head that the policy chose, and commits a run."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def _indexes(run: Run | None) -> list[int]:
 def _again(run: Run | None, delay_s: float = 0, *, alone: bool = False) -> list[Result]:
     assert run is not None
     return [Result(m.position, PENDING, FAILURE, delay_s=delay_s, alone=alone) for m in run.members]
+
+
+def _cost_of_a_claim(queue: Queue) -> int:
+    """The instructions that SQLite takes for it."""
+    instructions = count()
+    queue.connection.set_progress_handler(lambda: next(instructions) < 0, 1)  # a true value would interrupt it
+    assert queue.claim() is not None
+    queue.connection.set_progress_handler(None, 0)
+    return next(instructions)
 
 
 def test_nothing_to_claim(queue: Queue) -> None:
@@ -69,6 +79,16 @@ def test_one_job_after_the_other(queue: Queue) -> None:
         ("first", [2]),
         ("second", [0, 1]),
     ]
+
+
+def test_claim_from_a_job_that_is_nearly_done(queue: Queue) -> None:
+    """We expect a claim to cost the database no more when thousands of items of its job are done."""
+    queue.accept("job", 3_002)
+    at_first = _cost_of_a_claim(queue)
+    run = queue.claim(max_batch=3_000)
+    assert run is not None
+    queue.record(run)
+    assert _cost_of_a_claim(queue) <= at_first + 100
 
 
 def test_items_told_apart_run_alone(queue: Queue) -> None:
