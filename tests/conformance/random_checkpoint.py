@@ -21,13 +21,13 @@ BLOCK = 65537  # a prime, so that the rows of no tensor repeat each other
 
 
 def write_models(models: Path) -> None:
-    """Write two Stable Diffusion 1.5 checkpoints, a VAE, a LoRA and a twofold upscaler into a server's model folder."""
+    """Write two Stable Diffusion 1.5 checkpoints, a VAE, a LoRA and a fourfold upscaler into a server's model folder."""
     checkpoint = {**_unet(), **_text_encoder(), **_vae("first_stage_model.")}
     write_safetensors(models / "checkpoints/random_sd15.safetensors", checkpoint, seed=1)
     write_safetensors(models / "checkpoints/sub/random_b.safetensors", checkpoint, seed=2)
     write_safetensors(models / "vae/random_vae.safetensors", _vae(""), seed=3)
     write_safetensors(models / "loras/random_lora.safetensors", _lora(), seed=4)
-    write_safetensors(models / "upscale_models/random_x2.safetensors", _upscaler(), seed=5)
+    write_safetensors(models / "upscale_models/random_x4.safetensors", _upscaler(), seed=5)
 
 
 def write_safetensors(path: Path, shapes: Shapes, seed: int) -> None:
@@ -178,9 +178,9 @@ def _upscaler() -> Shapes:
         for layer in range(5):
             given = 32 if layer < 4 else UPSCALER_CHANNELS
             shapes |= _convolution(f"model.1.sub.0.RDB{dense}.conv{layer + 1}.0", given, UPSCALER_CHANNELS + 32 * layer)
-    for place in ("model.1.sub.1", "model.3", "model.5"):
+    for place in ("model.1.sub.1", "model.3", "model.6", "model.8"):
         shapes |= _convolution(place, UPSCALER_CHANNELS, UPSCALER_CHANNELS)
-    return shapes | _convolution("model.7", 3, UPSCALER_CHANNELS)
+    return shapes | _convolution("model.10", 3, UPSCALER_CHANNELS)
 
 
 def _linear(name: str, given: int, taken: int) -> Shapes:
