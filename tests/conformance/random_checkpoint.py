@@ -21,7 +21,7 @@ BLOCK = 65537  # a prime, so that the rows of no tensor repeat each other
 
 
 def write_models(models: Path) -> None:
-    """Write two Stable Diffusion 1.5 checkpoints, a VAE, a LoRA and a fourfold upscaler into a server's model folder."""
+    """Write two Stable Diffusion 1.5 checkpoints, a VAE, a LoRA and a fourfold upscaler into a model folder."""
     checkpoint = {**_unet(), **_text_encoder(), **_vae("first_stage_model.")}
     write_safetensors(models / "checkpoints/random_sd15.safetensors", checkpoint, seed=1)
     write_safetensors(models / "checkpoints/sub/random_b.safetensors", checkpoint, seed=2)
