@@ -1,1 +1,1 @@
-"""The durable core beside the least that could do the same work: `python -m benchmarks.core --help`."""
+"""The durable core beside the least that could do the same work, and what it costs: `python -m benchmarks.core`."""

@@ -23,8 +23,7 @@ def footprint(setting: Setting) -> list[Figure]:
         daemon.start(Path(folder))
         try:
             daemon.begin_work()
-            time.sleep(SETTLE_S)
-            figures = [_memory(daemon.pid), _idle_cpu(daemon.pid, idle_s, "at first")]
+            figures = [_idle_cpu(daemon.pid, idle_s, "at first"), _memory(daemon.pid)]
             work_off(daemon, warm_up)
             figures.append(_growth(daemon, items))
             return [*figures, _idle_cpu(daemon.pid, idle_s, "after work")]
@@ -67,8 +66,7 @@ def _settled_rss_mib(pid: int) -> float:
 
 
 def _idle_cpu(pid: int, seconds: float, when: str) -> Figure:
-    if when != "at first":
-        time.sleep(SETTLE_S)
+    time.sleep(SETTLE_S)
     pids = with_children(pid)
     before_ms, began_s = cpu_ms(pids), time.perf_counter()
     time.sleep(seconds)
