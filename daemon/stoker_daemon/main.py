@@ -179,7 +179,15 @@ class StokerDaemon:
         fresh.write_text(text + "\n")
         fresh.replace(self._endpoints_file)
         stack.callback(self._endpoints_file.unlink, missing_ok=True)
-        sys.stdout.write((self._greeting(house) if sys.stdout.isatty() else text) + "\n")
+        self._say_ready(house, text)
+        return tasks
+
+    def _say_ready(self, house: "_House", endpoints: str) -> None:
+        """Tell a person at a terminal what to do now, a program the endpoints, and the log all that belongs to them."""
+        if sys.stdout.isatty():
+            click.echo(self._greeting(house))
+            return
+        sys.stdout.write(endpoints + "\n")
         sys.stdout.flush()
         logger.info(
             "ready",
@@ -188,7 +196,6 @@ class StokerDaemon:
             control=house.frontend.endpoints,
             events=house.publisher.endpoints,
         )
-        return tasks
 
     def _greeting(self, house: "_House") -> str:
         """What a person at a terminal is told where a program reads the endpoints."""

@@ -77,7 +77,7 @@ def test_ready_daemon_greets_a_person(tmp_path: Path) -> None:
     """We expect words instead of JSON at a terminal: where it is, where all is kept, and what to do next."""
     ours, theirs = pty.openpty()
     command = _stokerd("--data-dir", tmp_path, *LOCAL)
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL) as daemon:
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as daemon:
         os.close(theirs)
         try:
             wait_for((tmp_path / "endpoints.json").exists)

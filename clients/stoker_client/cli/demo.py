@@ -13,6 +13,7 @@ from stoker_client.cli.proof import Claim
 from stoker_client.cli.render import coloured, table
 from stoker_client.cli.shapes import job_shape
 from stoker_client.cli.verb import Shared, verb
+from stoker_protocol.jobs import Job
 
 
 @verb("stoker demo", "stoker demo --dir here", "stoker demo --json")
@@ -38,12 +39,12 @@ def demo(shared: Shared, directory: Path | None) -> None:
         "jobs": [job_shape(job) for job in told.jobs],
         "claims": [claim._asdict() for claim in told.claims],
     }
-    shared.answer(shape, _ending(told.claims, place))
+    shared.answer(shape, _ending(told.claims, told.jobs, place))
     if not holds:
         click.get_current_context().exit(1)
 
 
-def _ending(claims: list[Claim], place: Path) -> str:
+def _ending(claims: list[Claim], jobs: list[Job], place: Path) -> str:
     rows = [(coloured("yes" if claim.holds else "NO"), claim.text, claim.figures) for claim in claims]
     # In a clone the commands lie in an environment that the shell does not look into.
     folder = "" if shutil.which("stokerd") else f"{Path(sys.executable).parent}/"
@@ -52,7 +53,9 @@ def _ending(claims: list[Claim], place: Path) -> str:
         (f'{folder}stoker generate "a teal dragon" -n 8 --wait', "make pictures with it"),
         (f"{folder}stoker status", "see what it does"),
     ]
-    pictures = f"The pictures are in {place / 'outputs'}"
+    made = [job for job in jobs if job.items.succeeded]
+    pages = [(job.name, str(page)) for job in made for page in place.glob(f"outputs/*/{job.job_id}/index.html")]
+    pictures = table(("the pictures", "open in a browser"), pages)
     return "\n\n".join([table(("", "claim", "counted"), rows), pictures, table(("try next", ""), next_steps)])
 
 

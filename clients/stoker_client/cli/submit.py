@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 @verb(
     "stoker submit items.jsonl --wait",
-    "stoker submit items.jsonl --limit 10       # a trial; the job stays open",
-    "stoker submit items.jsonl --continue JOB   # the rest",
+    "stoker submit items.jsonl --limit 10 --name trial       # ten of them; the job stays open",
+    "stoker submit items.jsonl --continue trial --limit 50   # the next fifty",
+    "stoker submit items.jsonl --continue trial --wait       # the rest",
     "make-prompts | stoker submit - --model neon --name overnight",
 )
 @click.argument("file", type=click.File("rb"))
@@ -75,7 +76,7 @@ def submit(
             _send_all(feed, lines, limit, file.name)
         stays = (wait or watch) and not dry_run
         if watch or not stays or not shared.json:
-            shared.answer(*_answer(feed, before, lines, file.name, dry_run))
+            shared.answer(*_answer(feed, before, lines, file.name, dry_run=dry_run, stays=stays))
         if stays:
             jobs = follow(shared, client, [feed.job_id], events=watch)
             if shared.json and not watch:
@@ -149,15 +150,19 @@ def _how_to_go_on(feed: Feed, file: str) -> str:
     return f"go on: stoker submit {'-' if file == '<stdin>' else file} --continue {feed.job_id}"
 
 
-def _answer(feed: Feed, before: int, lines: Lines, file: str, dry_run: bool) -> tuple[dict[str, Any], str]:
+def _answer(
+    feed: Feed, before: int, lines: Lines, file: str, *, dry_run: bool, stays: bool
+) -> tuple[dict[str, Any], str]:
     """What scripts and people are told at the end."""
     added, is_open = feed.total - before, not lines.is_at_end
     shape = {"job_id": feed.job_id, "items": feed.total, "added": added, "is_open": is_open, "dry_run": dry_run}
     if dry_run:
         return shape, f"Nothing was submitted. {plural(added, 'item')} would be accepted."
-    text = f"Job {feed.job_id}: {plural(added, 'item')} accepted, {feed.total} in all."
+    text = f"Job {feed.job_id}: {plural(added, 'item')} accepted" + (f", {feed.total} in all." if before else ".")
     if is_open:
-        text += f"\nIt stays open; look: stoker items {feed.job_id}    {_how_to_go_on(feed, file)}"
-    else:
+        text += (
+            f"\nIt stays open. Look at what comes of it: stoker fetch {feed.job_id}\nThen {_how_to_go_on(feed, file)}"
+        )
+    elif not stays:
         text += f"\nFollow it: stoker watch {feed.job_id}"
     return shape, text

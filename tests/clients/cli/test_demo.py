@@ -17,7 +17,7 @@ from stoker_client.cli import story
 from stoker_client.cli.proof import Claim, each_seen_once, prove
 from stoker_client.cli.story import Told
 from stoker_client.sync_client import Client
-from stoker_protocol.jobs import Artifact, Item, ItemState
+from stoker_protocol.jobs import Artifact, Item, ItemState, Job
 
 BARE = """\
 import importlib.util as util
@@ -40,6 +40,27 @@ def test_the_story_ends_with_the_proof(tmp_path: Path) -> None:
     assert log.count('"event": "ready"') == 2
     assert "a run was cut short" in log
     assert run_process("ping", "--timeout", "0.3", endpoint=control_of(log)).code == 5
+
+
+def test_the_pictures_are_one_click_away(
+    stoker: Stoker, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """We expect the page of each job that made something, in full, and of no other."""
+    pages = [tmp_path / f"outputs/2026-01-31/{job_id}/index.html" for job_id in ("bestiary-1", "mistake-2")]
+    jobs: list[Job] = []
+    for page, state in zip(pages, ("succeeded", "cancelled"), strict=True):
+        page.parent.mkdir(parents=True)
+        page.touch()
+        daemon.add_job(page.parent.name, name="a name")
+        jobs.append(daemon.finish(page.parent.name, state))
+
+    def tell_story(*_: object) -> Told:
+        return Told(jobs, [])
+
+    monkeypatch.setattr(story, "tell_story", tell_story)
+    out = stoker("demo", "--dir", str(tmp_path)).out
+    assert re.search(rf"^a name +{re.escape(str(pages[0]))}$", out, re.MULTILINE)
+    assert str(pages[1]) not in out
 
 
 def test_a_proof_that_fails_is_no_success(stoker: Stoker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -54,5 +54,7 @@ def test_more_items_for_a_job_by_its_name(daemon: FakeDaemon) -> None:
     for options in (["--limit", "1", "--name", "trial"], ["--continue", "trial"]):
         ran = run_process("submit", "-", *options, endpoint=daemon.control, stdin='"a"\n"b"\n"c"\n')
         assert ran.code == 0, ran.err
+        assert ("Look at what comes of it: stoker fetch" in ran.out) == ("--limit" in options)
+        assert ("3 in all" in ran.out) == ("--continue" in options)
     (job,) = daemon.world.jobs.values()
     assert (job.items.total, job.is_open) == (3, False)

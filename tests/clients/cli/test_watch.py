@@ -5,6 +5,7 @@ from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.running import piped, terminal
 from tests.fakes.daemon import FakeDaemon
 
+from stoker_client.operations import watching
 from stoker_protocol.events import QUEUE_TOPIC, JobProgress, QueuePaused, QueueResumed, topic_of_job
 from stoker_protocol.jobs import Eta, ItemCounts, Pause, Progress
 
@@ -109,6 +110,17 @@ def test_nothing_to_watch(stoker: Stoker, daemon: FakeDaemon) -> None:
     assert stoker("watch", "nope").code == 3
     daemon.stop()
     assert stoker("watch", "--timeout", "0.3").code == 5
+
+
+def test_a_port_that_is_closed(stoker: Stoker, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect exit code 5, the port that is to be opened, and the command that does without, where no event comes."""
+    monkeypatch.setattr(watching, "JOIN_S", 0.3)
+    daemon.world.event_endpoints = ["tcp://127.0.0.1:1"]
+    ran = stoker("watch", "--json")
+    assert ran.code == 5
+    assert ran.error["message"] == "no events from tcp://127.0.0.1:1"
+    assert "open port 1 " in ran.error["hint"]
+    assert "`stoker status --watch`" in ran.error["hint"]
 
 
 def test_ctrl_c_leaves_the_job_alone(daemon: FakeDaemon) -> None:
