@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import zmq
 from tests.system.daemons import Rig
 from tests.worker.processes import BOUND_S, wait_for
 
@@ -57,6 +58,19 @@ def last_words(peer: socket.socket) -> bytes:
         while chunk := peer.recv(1 << 16):
             said += chunk
     return said
+
+
+def await_sync(socket: zmq.Socket[bytes], nonce: str) -> None:
+    """Wait until subscriptions are in force."""
+    socket.subscribe(f"sync/{nonce}")
+    while receive(socket)[0] != f"sync/{nonce}".encode():
+        pass
+
+
+def receive(socket: zmq.Socket[bytes]) -> list[bytes]:
+    """The next message; it must come."""
+    assert socket.poll(int(BOUND_S * 1000)), "nothing comes"
+    return socket.recv_multipart()
 
 
 def resident_mib(pid: int) -> float:

@@ -8,8 +8,7 @@ from typing import Any
 import zmq
 from tests.golden.generate import HERE, as_sent, packed
 from tests.system.daemons import Rig
-from tests.system.hostile import answered_throughout, frame, greet, last_words, resident_mib
-from tests.worker.processes import BOUND_S
+from tests.system.hostile import answered_throughout, await_sync, frame, greet, last_words, receive, resident_mib
 
 from stoker_protocol import codec
 from stoker_protocol.events import Synced
@@ -150,16 +149,3 @@ def damaged(dice: random.Random, data: bytes) -> bytes:
             case _:
                 body[at : at + 1] = dice.choice(LENGTHS)
     return bytes(body)
-
-
-def await_sync(socket: zmq.Socket[bytes], nonce: str) -> None:
-    """Wait until subscriptions are in force."""
-    socket.subscribe(f"sync/{nonce}")
-    while receive(socket)[0] != f"sync/{nonce}".encode():
-        pass
-
-
-def receive(socket: zmq.Socket[bytes]) -> list[bytes]:
-    """The next message; it must come."""
-    assert socket.poll(int(BOUND_S * 1000)), "nothing comes"
-    return socket.recv_multipart()

@@ -14,14 +14,13 @@ IPC_MODE = 0o660
 LINGER_MS = 1_000
 """How long a closed socket still tries to deliver what it was given."""
 
-_COMMON = {
+_COMMON: dict[zmq.SocketOption, int | bytes] = {
     zmq.LINGER: LINGER_MS,
     zmq.HANDSHAKE_IVL: 10_000,
-    # For peers of old versions, which know no heartbeat: they too are forgotten when they vanish.
+    # With a domain, libzmq refuses ZMTP before 3, which knows neither heartbeat nor handshake and which any bytes that
+    # begin with something else than 0xff pass for.
+    zmq.ZAP_DOMAIN: b"stoker",
     zmq.TCP_KEEPALIVE: 1,
-    zmq.TCP_KEEPALIVE_IDLE: 20,
-    zmq.TCP_KEEPALIVE_INTVL: 5,
-    zmq.TCP_KEEPALIVE_CNT: 3,
     # A peer that vanished without a word is forgotten within half a minute, with all that is queued for it.
     zmq.HEARTBEAT_IVL: 10_000,
     zmq.HEARTBEAT_TIMEOUT: 30_000,
