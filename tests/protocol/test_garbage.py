@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, get_args
 
 import msgpack
@@ -17,10 +18,11 @@ from tests.protocol.strategies import json_values
 from stoker_protocol import codec
 from stoker_protocol.codec import MAX_BODY
 from stoker_protocol.errors import Refused
-from stoker_protocol.requests import AnyRequest, Submit
+from stoker_protocol.requests import AnyRequest, Append, Submit
 
 GOLDEN = [path.read_bytes() for path in sorted(HERE.glob("*/*.msgpack"))]
-REQUESTS = [as_sent(path) for path in sorted((HERE / "requests").glob("*.json"))]
+PATHS = sorted((HERE / "requests").glob("*.json"))
+REQUESTS = [as_sent(path) for path in PATHS]
 HEADERS = [bytes([first]) for first in (0x00, 0x80, 0x91, 0xA1, *range(0xC0, 0xE0), 0xFF)]
 """First bytes of each kind of msgpack value."""
 SUBMIT: dict[str, Any] = {"v": 1, "id": "c1-7", "op": "submit", "job_id": "dragons", "items": [{}]}
@@ -35,6 +37,10 @@ wild_values = st.recursive(
         st.lists(inner, max_size=3) | st.dictionaries(st.integers(-9, 9) | st.text() | st.none(), inner, max_size=3)
     ),
     max_leaves=5,
+)
+
+wild_items = st.lists(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(["params", "custom_id", "color"], wild_values)), max_size=3
 )
 
 
@@ -62,6 +68,22 @@ def tampered(draw: st.DrawFn) -> bytes:
 @settings(max_examples=1000)
 def test_a_request_is_decoded_or_refused(body: bytes) -> None:
     """Any bytes are a request or refused with a reason in a few words, and a request is sound in all its parts."""
+    assert_sound_or_refused(body)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@given(data=st.data())
+@settings(max_examples=50)
+def test_each_request_with_wild_fields(path: Path, data: st.DataObject) -> None:
+    """Whatever a request has in its fields, one or several, it is refused with a reason or sound in all its parts."""
+    request = as_sent(path)
+    fields = data.draw(st.lists(st.sampled_from([*sorted(request), "color"]), min_size=1, max_size=3, unique=True))
+    wild = {field: data.draw(wild_values | wild_items if field == "items" else wild_values) for field in fields}
+    assert_sound_or_refused(packed({**request, **wild}))
+
+
+def assert_sound_or_refused(body: bytes) -> None:
+    """A body is a request that all rooms can work with and that is encoded as it was, or refused in a few words."""
     request_id = codec.request_id_of(body)
     outcome = decoded_or_refused(body)
     if isinstance(outcome, Refused):
@@ -70,9 +92,13 @@ def test_a_request_is_decoded_or_refused(body: bytes) -> None:
     else:
         assert isinstance(outcome, get_args(AnyRequest))
         assert outcome.id == request_id
-        assert codec.decode_request(codec.encode(outcome)) == outcome
+        encoded = codec.encode(outcome)
+        assert codec.decode_request(encoded) == outcome
+        assert codec.encode(codec.decode_request(encoded)) == encoded
+        if isinstance(outcome, Submit | Append):
+            assert_readable(outcome)
         if isinstance(outcome, Submit):
-            assert_sound(outcome, body)
+            assert len(codec.fingerprint(body)) == 32
 
 
 def decoded_or_refused(body: bytes) -> AnyRequest | Refused:
@@ -83,11 +109,11 @@ def decoded_or_refused(body: bytes) -> AnyRequest | Refused:
         return refused
 
 
-def assert_sound(request: Submit, body: bytes) -> None:
-    """What later rooms rely on: the free-form values can be read and shown, and the job has a fingerprint."""
-    for value in (request.metadata, request.params, *(item.params for item in request.items)):
+def assert_readable(request: Submit | Append) -> None:
+    """What later rooms rely on: the free-form values can be read and shown."""
+    of_job = (request.metadata, request.params) if isinstance(request, Submit) else ()
+    for value in (*of_job, *(item.params for item in request.items)):
         json.dumps(codec.unpack_map(value), allow_nan=False)
-    assert len(codec.fingerprint(body)) == 32
 
 
 @pytest.mark.parametrize(
@@ -131,6 +157,11 @@ PLACES: dict[str, dict[str, Any]] = {
     "custom id": {"items": [{"custom_id": b"?"}]},
     "unknown": {"color": b"?"},
     "unknown in an item": {"items": [{"color": b"?"}]},
+    "appended items": {"op": "append", "at": 1, "items": b"?"},
+    "appended params": {"op": "append", "at": 1, "items": [{"params": b"?"}]},
+    "place": {"op": "append", "at": b"?"},
+    "window": {"op": "stats", "window_s": b"?"},
+    "age": {"op": "clean_outputs", "older_than_ms": b"?"},
     "job ids": {"op": "cancel", "job_ids": b"?"},
     "states": {"op": "jobs", "states": b"?"},
 }
