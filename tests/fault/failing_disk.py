@@ -21,13 +21,11 @@ exec "{python}" "$@"
 class FailingDisk:
     """What lies in `root` of the programs that `interpreter` starts; well until it is told otherwise."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, library: Path) -> None:
         self.root = folder / "data"
         self.rules = folder / "rules"
         self.trace = folder / "trace"
         self.interpreter = folder / "interpreter"
-        library = folder / "failing_disk.so"
-        build(library)
         self.interpreter.write_text(_INTERPRETER.format(disk=self, library=library, python=sys.executable))
         self.interpreter.chmod(0o755)
 
@@ -48,19 +46,21 @@ class FailingDisk:
         fresh.replace(self.rules)
 
 
-def build(library: Path) -> None:
+def build(folder: Path) -> Path:
     """Compile the library; without a compiler the test is left out."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no disk to fail: it takes a C compiler (on Debian: apt install gcc libc6-dev)")
+    library = folder / "failing_disk.so"
     options = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([compiler, *options, "-o", library, SOURCE, "-ldl"], check=True, timeout=60)
+    return library
 
 
 @contextmanager
-def a_rig_on_a_failing_disk(folder: Path) -> Generator[tuple[Rig, FailingDisk]]:
+def a_rig_on_a_failing_disk(folder: Path, library: Path) -> Generator[tuple[Rig, FailingDisk]]:
     """A daemon whose data lies on a disk that can fail; it is well at the end, and what lies there is audited."""
-    disk = FailingDisk(folder)
+    disk = FailingDisk(folder, library)
     with a_rig(folder, python=str(disk.interpreter)) as rig:
         try:
             yield rig, disk

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.fault.audit import audit, connect
-from tests.fault.failing_disk import a_rig_on_a_failing_disk
+from tests.fault.failing_disk import FailingDisk
 from tests.fault.power_cut import PowerCut
+from tests.system.daemons import Rig
 from tests.worker.processes import wait_for
 
 from stoker_client.errors import StorageUnavailable
@@ -18,19 +19,16 @@ HALF_A_LOG = 50
 """Large items that fill more than half of the database's log; a full one is emptied into the database."""
 
 
-def test_what_was_told_survives_a_power_cut(tmp_path: Path) -> None:
+def test_what_was_told_survives_a_power_cut(rig_on_disk: tuple[Rig, FailingDisk], tmp_path: Path) -> None:
     """We expect each job and outcome in what is left by a cut right after it was told, or at any time in between."""
     told: list[tuple[int, str, str]] = []
-    with a_rig_on_a_failing_disk(tmp_path) as (rig, disk):
-
-        def tell(job_id: str, state: str) -> None:
-            told.append((disk.trace.stat().st_size, job_id, state))
-
-        for number in range(6):
-            job_id = rig.submit(f"{number} " + "x" * 20_000, "b", "c")
-            tell(job_id, "queued")
-            tell(job_id, rig.wait(job_id).state)
-        rig.kill()
+    rig, disk = rig_on_disk
+    for number in range(6):
+        job_id = rig.submit(f"{number} " + "x" * 20_000, "b", "c")
+        told.append((disk.trace.stat().st_size, job_id, "queued"))
+        state = rig.wait(job_id).state
+        told.append((disk.trace.stat().st_size, job_id, state))
+    rig.kill()
     end = disk.trace.stat().st_size
     cuts = sorted({at for at, _, _ in told} | set(range(told[0][0], end, end // 25)))
     cutting = PowerCut(disk.root, disk.trace)
@@ -49,24 +47,26 @@ def test_what_was_told_survives_a_power_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "count"), [(LOG, 1), (DATABASE, HALF_A_LOG), ("*/outputs/*.part", 1), ("*/files", 1)]
 )
-def test_a_sync_that_failed_is_not_trusted(tmp_path: Path, pattern: str, count: int, *, is_killed: bool) -> None:
+def test_a_sync_that_failed_is_not_trusted(
+    rig_on_disk: tuple[Rig, FailingDisk], tmp_path: Path, pattern: str, count: int, *, is_killed: bool
+) -> None:
     """We expect a later outcome to survive a power cut though what a failed sync should have written is not there."""
     items = [f"{number} " + "x" * 50_000 for number in range(count)]
-    with a_rig_on_a_failing_disk(tmp_path) as (rig, disk):
-        rig.run(*items)
-        disk.fail("fsync", errno.EIO, pattern)
-        failed = disk.trace.stat().st_size
-        with suppress(StorageUnavailable):
-            rig.submit(*items)
-        wait_for(lambda: b"lost" in disk.trace.read_bytes()[failed:])
-        if is_killed:
-            rig.kill()
-        disk.heal()
-        if is_killed:
-            rig.restart()
-        job = rig.run("afterwards")
-        told = disk.trace.stat().st_size
+    rig, disk = rig_on_disk
+    rig.run(*items)
+    disk.fail("fsync", errno.EIO, pattern)
+    failed = disk.trace.stat().st_size
+    with suppress(StorageUnavailable):
+        rig.submit(*items)
+    wait_for(lambda: b"lost" in disk.trace.read_bytes()[failed:])
+    if is_killed:
         rig.kill()
+    disk.heal()
+    if is_killed:
+        rig.restart()
+    job = rig.run("afterwards")
+    told = disk.trace.stat().st_size
+    rig.kill()
     left = tmp_path / "left"
     left.mkdir()
     PowerCut(disk.root, disk.trace).leave(told, left)

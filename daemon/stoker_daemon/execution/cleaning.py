@@ -2,6 +2,7 @@
 
 import asyncio
 
+from stoker_daemon.execution.holdup import is_of_the_disk
 from stoker_daemon.jobs.records import Files, Leaving
 from stoker_daemon.ports import Artifacts, Clock, JobStore
 from stoker_protocol.errors import ErrorCode, Refused
@@ -26,7 +27,7 @@ class OutputCleaning:
         """Remove what can be removed in a moment, beginning with what an earlier request or daemon did not finish.
 
         Raises:
-            Refused: `internal`: a file can't be removed; its rows stay, so that it can be tried again.
+            Refused: `storage_unavailable` or `internal`: a file can't be removed; its rows stay, to try it again.
         """
         before_ms = self._clock.now_ms() - request.older_than_ms
         if request.dry_run:
@@ -45,7 +46,7 @@ class OutputCleaning:
                 return await self._clean_in_turn(before_ms, self._clock.monotonic_s() + MOMENT_S)
             except OSError as error:
                 raise Refused(
-                    ErrorCode.INTERNAL,
+                    ErrorCode.STORAGE_UNAVAILABLE if is_of_the_disk(error) else ErrorCode.INTERNAL,
                     f"can't remove {error.filename}: {error.strerror}",
                     hint="see that stokerd may write there, then clean again: it goes on where it stopped",
                 ) from None
