@@ -164,7 +164,7 @@ class Stop:
 class Commit:
     """What a commit tells the rooms that wait for it: events in their order, and runs that are to stop.
 
-    `has_work`: items may be ready that were not before. `has_ended`: a job became final.
+    `has_work`: items may be ready that were not before. `has_ended`: a job with files became final.
     """
 
     events: tuple[CommittedEvent, ...] = ()

@@ -109,7 +109,7 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: i
     """Bring a job's counts, state and times in step with moves that its items have made; the job as it is then.
 
     `added` pending items are new; with `seal` no more may come. A job that is over, or on its way there, is held back
-    no more.
+    no more. One that left no file has no folder, and nothing to sum up in it.
     """
     job = read_job(transaction.execute, job_key)
     counts = msgspec.structs.asdict(job.items)
@@ -123,14 +123,15 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: i
     state = job_state(items, job.state, is_open=is_open)
     started_ms = job.started_at_ms or (transaction.now_ms if items.running else None)
     finished_ms = (job.finished_at_ms or transaction.now_ms) if state.is_final else None
-    transaction.has_ended = transaction.has_ended or state.is_final
+    is_bare = state.is_final and not _has_files(transaction, job_key)
+    transaction.has_ended = transaction.has_ended or (state.is_final and not is_bare)
     error = _first_error(transaction, job_key) if state is JobState.FAILED else None
     if job.paused and (state.is_final or state is JobState.CANCELLING):
         release_job(transaction, job_key)
         job = msgspec.structs.replace(job, paused=None)
     transaction.execute(
         "UPDATE jobs SET total=?, pending=?, running=?, succeeded=?, failed=?, rejected=?, cancelled=?, skipped=?,"
-        " state=?, is_open=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=0 WHERE job_key=?",
+        " state=?, is_open=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=? WHERE job_key=?",
         (
             *msgspec.structs.astuple(items),
             state.value,
@@ -139,6 +140,7 @@ def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: i
             finished_ms,
             error.kind if error else None,
             error.message if error else None,
+            int(is_bare),
             job_key,
         ),
     )
@@ -187,6 +189,10 @@ def head_seq(connection: sqlite3.Connection) -> int:
     """The seq of the last committed event, pruned or not."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
     return row[0] if row else 0
+
+
+def _has_files(transaction: Transaction, job_key: int) -> bool:
+    return transaction.execute("SELECT 1 FROM artifacts WHERE job_key = ? LIMIT 1", (job_key,)).fetchone() is not None
 
 
 def _first_error(transaction: Transaction, job_key: int) -> Failure | None:
