@@ -16,7 +16,7 @@ from tests.fakes.comfyui.gate import Gate
 from tests.fakes.comfyui.options import Options
 from tests.fakes.comfyui.prompts import Entry, Prompts
 from tests.fakes.comfyui.stream import Stream
-from tests.fakes.comfyui.validation import NO_PROMPT, Rejected, Validation
+from tests.fakes.comfyui.validation import BAD_PROMPT_ID, NO_PROMPT, Rejected, Validation
 from tests.fakes.comfyui.worker import Worker
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,6 +53,9 @@ class Server:
         if not self._options.old:
             app.router.add_get("/api/jobs", self._list_jobs)
             app.router.add_get("/api/jobs/{id}", self._get_job)
+        if self._options.new:
+            app.router.add_post("/api/jobs/cancel", self._cancel_jobs)
+            app.router.add_post("/api/jobs/{id}/cancel", self._cancel_job)
         app.router.add_get("/fake/state", self._get_state)
         app.router.add_post("/fake/defects", self._change_defects)
         app.router.add_post("/fake/release", self._release)
@@ -92,13 +95,13 @@ class Server:
             number = float(body["number"])
         else:
             number = next(self._counter)
-            if body.get("front"):
+            if isinstance(body, dict) and body.get("front"):
                 number = -number
         if "prompt" not in body:
             return web.json_response(NO_PROMPT, status=400)
-        prompt_id = str(body.get("prompt_id", uuid.uuid4()))
         try:
-            validation = Validation(body["prompt"], self._worker.nodes, old=self._options.old)
+            prompt_id = self._prompt_id(body)
+            validation = Validation(body["prompt"], self._worker.nodes, self._options)
             outputs, node_errors = validation.run(body.get("partial_execution_targets"))
         except Rejected as rejected:
             return web.json_response(rejected.body, status=400)
@@ -108,6 +111,21 @@ class Server:
         if self._defects.take("post_lost_reply"):
             return _cut(request)
         return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": node_errors})
+
+    def _prompt_id(self, body: dict[str, Any]) -> str:
+        """The client's id, or a new one.
+
+        Raises:
+            Rejected: it must be a UUID as Python writes it, and is not.
+        """
+        if not self._options.new:
+            return str(body.get("prompt_id", uuid.uuid4()))
+        prompt_id = body.get("prompt_id")
+        if prompt_id is None:
+            return str(uuid.uuid4())
+        if not _is_uuid(prompt_id):
+            raise Rejected(BAD_PROMPT_ID, {})
+        return prompt_id
 
     def _extra_data(self, body: dict[str, Any]) -> dict[str, Any]:
         extra_data = body.get("extra_data", {})
@@ -169,6 +187,25 @@ class Server:
     async def _get_job(self, request: web.Request) -> web.Response:
         job = jobs.single(self._prompts, request.match_info["id"])
         return web.json_response({"error": "Job not found"}, status=404) if job is None else web.json_response(job)
+
+    async def _cancel_job(self, request: web.Request) -> web.Response:
+        return web.json_response({"cancelled": self._cancel(request.match_info["id"])})
+
+    async def _cancel_jobs(self, request: web.Request) -> web.Response:
+        job_ids = (await request.json())["job_ids"]
+        if bad := [job_id for job_id in job_ids if not _is_uuid(job_id)]:
+            return web.json_response({"error": "job_ids contains invalid id(s)", "invalid_ids": bad}, status=400)
+        cancelled = [self._cancel(job_id) for job_id in job_ids]
+        return web.json_response({"cancelled": any(cancelled)})
+
+    def _cancel(self, prompt_id: str) -> bool:
+        """Interrupt the prompt if it runs, forget it if it waits; whether it did either."""
+        if self._prompts.delete(prompt_id):
+            return True
+        running = self._prompts.is_running(prompt_id)
+        if running:
+            self._gate.interrupt()
+        return running
 
     async def _free(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -249,13 +286,15 @@ class Server:
         return web.json_response(self._defects.shown())
 
     async def _release(self, request: web.Request) -> web.Response:
-        body = await request.json() if request.can_read_body else {}
+        body = await request.json() if request.can_read_body else dict[str, Any]()
         self._gate.release(body.get("runs", 1))
         return web.Response()
 
     def _features(self) -> dict[str, Any]:
-        extension = {} if self._options.old else {"extension": {"manager": {"supports_v4": True}}}
-        return {"supports_preview_metadata": True, "max_upload_size": _MAX_BODY, **extension}
+        more: dict[str, Any] = {} if self._options.old else {"extension": {"manager": {"supports_v4": True}}}
+        if self._options.new:
+            more |= {"supports_model_type_tags": True, "node_replacements": True, "assets": False}
+        return {"supports_preview_metadata": True, "max_upload_size": _MAX_BODY, **more}
 
     def _queue_changed(self) -> None:
         self._stream.send_status(self._prompts.remaining())
@@ -279,11 +318,20 @@ class Server:
 
 @web.middleware
 async def _leave_empty(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 404 without a body."""
+    """Answer 404 without a body, or 405 if this is no reading, since all that is unknown may be a page to read."""
     try:
         return await handler(request)
     except web.HTTPNotFound:
+        if request.method not in ("GET", "HEAD"):
+            raise web.HTTPMethodNotAllowed(request.method, ("GET", "HEAD")) from None
         return web.Response(status=404)
+
+
+def _is_uuid(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value
+    except ValueError:
+        return False
 
 
 def _cut(request: web.Request) -> web.Response:

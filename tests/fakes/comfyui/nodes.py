@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.comfyui.files import Folders
+from tests.fakes.comfyui.options import Options
 
 Inputs = dict[str, list[Any]]
 
@@ -198,12 +199,23 @@ _MODELS_OF = {
     ("UpscaleModelLoader", "model_name"): "upscale_models",
 }
 
+_SAVED = {
+    "SaveImage": "images",
+    "PreviewImage": "images",
+    "SaveAnimatedWEBP": "images",
+    "SaveAnimatedPNG": "images",
+    "SaveWEBM": "images",
+    "SaveVideo": "video",
+    "SaveAudio": "audio",
+}
+
 
 class Nodes:
     """The node classes, with the lists of files as they are on the disk now."""
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, options: Options) -> None:
         self.folders = folders
+        self._options = options
 
     def __contains__(self, name: object) -> bool:
         return name in _CLASSES
@@ -219,16 +231,23 @@ class Nodes:
         if name in ("LoadImage", "LoadImageMask"):
             inputs = self.folders.by_type["input"]
             _offer(required["image"], sorted(path.name for path in inputs.iterdir() if path.is_file()))
+        if passed_on := self.passed_on(name):
+            kind = required[passed_on][0]
+            known |= {"output": [kind], "output_is_list": [False], "output_name": [kind]}
         return known
 
     def all(self) -> dict[str, dict[str, Any]]:
         return {name: self[name] for name in _CLASSES}
 
+    def passed_on(self, name: str) -> str | None:
+        """The input that a node also gives as its output, since nodes that save do so."""
+        return _SAVED.get(name) if self._options.new else None
+
     def is_output(self, name: str) -> bool:
         return bool(_CLASSES[name]["output_node"])
 
 
-def options(declared: list[Any]) -> list[Any] | None:
+def choices(declared: list[Any]) -> list[Any] | None:
     """What may be chosen for an input, if it is a choice."""
     if declared[0] == "COMBO":
         return declared[1]["options"]
@@ -236,6 +255,6 @@ def options(declared: list[Any]) -> list[Any] | None:
 
 
 def _offer(declared: list[Any], names: list[str]) -> None:
-    offered = options(declared)
+    offered = choices(declared)
     assert offered is not None
     offered[:] = names

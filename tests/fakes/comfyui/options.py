@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Version = Literal["0.12.1", "0.3.64"]
+Version = Literal["0.33.0", "0.12.1", "0.3.64"]
 CacheMode = Literal["default", "lru", "none"]
 
 
@@ -19,3 +19,13 @@ class Options:
     def old(self) -> bool:
         """Before `/api/jobs`, `create_time`, previews chosen by the prompt, and `missing_node_type`."""
         return self.version == "0.3.64"
+
+    @property
+    def new(self) -> bool:
+        """Cycles are told (since 0.20), ids must be UUIDs (0.25), jobs are cancelled (0.26), savers have outputs."""
+        return self.version == "0.33.0"
+
+    @property
+    def hides_cached(self) -> bool:
+        """What was cached is shown to nobody without a client, not even in the history (mended in 0.28)."""
+        return self.version == "0.12.1"

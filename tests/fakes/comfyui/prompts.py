@@ -113,15 +113,16 @@ class Prompts:
             }
             self._changed()
 
-    def delete(self, prompt_id: Any) -> None:
-        """Forget the first queued prompt with this id, if there is one."""
+    def delete(self, prompt_id: Any) -> bool:
+        """Forget the first queued prompt with this id; whether there was one."""
         with self._wake:
             for place, entry in enumerate(self._pending):
                 if entry.prompt_id == prompt_id:
                     del self._pending[place]
                     heapq.heapify(self._pending)
                     self._changed()
-                    return
+                    return True
+            return False
 
     def clear(self) -> None:
         with self._wake:

@@ -4,7 +4,8 @@ import sys
 import traceback
 from typing import Any
 
-from tests.fakes.comfyui.nodes import Nodes, options
+from tests.fakes.comfyui.nodes import Nodes, choices
+from tests.fakes.comfyui.options import Options
 
 Json = dict[str, Any]
 
@@ -22,15 +23,15 @@ class Rejected(Exception):
 class Validation:
     """One look at one prompt. Values are coerced in place, as the real server does."""
 
-    def __init__(self, graph: Json, nodes: Nodes, *, old: bool) -> None:
+    def __init__(self, graph: Json, nodes: Nodes, options: Options) -> None:
         self._graph = graph
         self._nodes = nodes
-        self._old = old
+        self._options = options
         self._seen: dict[str, tuple[bool, list[Json]]] = {}
         self._node_errors: Json = {}
 
     def run(self, targets: Any) -> tuple[list[str], Json]:
-        """The ids of the outputs that can run, and what is wrong with the others.
+        """The ids of the outputs that can run, in an order that nobody may rely on, and what is wrong with the others.
 
         Raises:
             Rejected: none can run.
@@ -46,11 +47,12 @@ class Validation:
         if not good:
             kind = "prompt_outputs_failed_validation"
             raise Rejected(_error(kind, "Prompt outputs failed validation", "\n".join(texts)), self._node_errors)
-        return good, self._node_errors
+        return good[::-1], self._node_errors
 
     def _find_outputs(self, targets: Any) -> list[str]:
         outputs: list[str] = []
-        for node_id, node in self._graph.items():
+        for node_id in self._graph:
+            node = self._graph[node_id]
             if "class_type" not in node:
                 raise Rejected(self._no_class(node_id), {})
             if node["class_type"] not in self._nodes:
@@ -63,25 +65,29 @@ class Validation:
 
     def _no_class(self, node_id: str) -> Json:
         details = f"Node ID '#{node_id}'"
-        if self._old:
+        if self._options.old:
             return _error(
                 "invalid_prompt", "Cannot execute because a node is missing the class_type property.", details
             )
-        text = f"Node 'ID #{node_id}' has no class_type. The workflow may be corrupted or a custom node is missing."
-        return _error("missing_node_type", text, details, node_id=node_id, class_type=None, node_title=None)
+        title = self._graph[node_id].get("_meta", {}).get("title")
+        name = title or f"ID #{node_id}"
+        text = f"Node '{name}' has no class_type. The workflow may be corrupted or a custom node is missing."
+        return _error("missing_node_type", text, details, node_id=node_id, class_type=None, node_title=title)
 
     def _unknown_class(self, node_id: str, node: Json) -> Json:
         name = node["class_type"]
         details = f"Node ID '#{node_id}'"
-        if self._old:
+        if self._options.old:
             return _error("invalid_prompt", f"Cannot execute because node {name} does not exist.", details)
         title = node.get("_meta", {}).get("title", name)
         text = f"Node '{title}' not found. The custom node may not be installed."
         return _error("missing_node_type", text, details, node_id=node_id, class_type=name, node_title=title)
 
     def _is_valid_output(self, output: str) -> bool:
-        """Whether an output can run; if not, its nodes' errors are noted. In a cycle there is nothing to note."""
-        if self._has_cycle(output, ()):
+        """Whether an output can run; if not, its nodes' errors are noted. Of a cycle, older servers note nothing."""
+        if cycle := self._find_cycle(output, ()):
+            if self._options.new:
+                self._note_cycle(output, cycle)
             return False
         try:
             valid = self._check(output)
@@ -100,12 +106,23 @@ class Validation:
                 known = {"errors": errors, "dependent_outputs": [], "class_type": self._graph[node_id]["class_type"]}
                 self._node_errors.setdefault(node_id, known)["dependent_outputs"].append(output)
 
-    def _has_cycle(self, node_id: Any, path: tuple[Any, ...]) -> bool:
+    def _note_cycle(self, output: str, cycle: tuple[str, ...]) -> None:
+        nodes = list(dict.fromkeys(cycle))
+        details = " -> ".join(f"{node_id} ({self._graph[node_id]['class_type']})" for node_id in cycle)
+        for node_id in nodes:
+            text = "Dependency cycle detected"
+            error = _error("dependency_cycle", text, details, node_id=node_id, cycle_nodes=nodes)
+            self._seen[node_id] = (False, [error])
+        self._note_errors(output)
+
+    def _find_cycle(self, node_id: str, path: tuple[str, ...]) -> tuple[str, ...]:
+        """The nodes of a cycle before this node, the first one again at the end; nothing if there is none."""
         if node_id in path:
-            return True
+            return (*path[path.index(node_id) :], node_id)
         inputs: Json = self._graph.get(node_id, {}).get("inputs", {})
         links: list[Any] = [value[0] for value in inputs.values() if isinstance(value, list) and value]
-        return any(self._has_cycle(each, (*path, node_id)) for each in links if isinstance(each, str))
+        cycles = (self._find_cycle(each, (*path, node_id)) for each in links if isinstance(each, str))
+        return next(filter(None, cycles), ())
 
     def _check(self, node_id: str) -> bool:
         if node_id in self._seen:
@@ -169,7 +186,7 @@ class Validation:
         elif "max" in limits and value > limits["max"]:
             text = f"Value {value} bigger than max of {limits['max']}"
             errors.append(_error("value_bigger_than_max", text, name, **config, received_value=value))
-        offered = options(info)
+        offered = choices(info)
         if offered is not None and value not in offered and "image_upload" not in limits:
             few = len(offered) <= _MANY_OPTIONS
             config["input_config"] = info if few else None
@@ -185,6 +202,14 @@ class Validation:
         details = f"image - Invalid image file: {name}"
         return [_error("custom_validation_failed", "Custom validation failed for node", details, input_name="image")]
 
+
+BAD_PROMPT_ID: Json = {
+    "type": "invalid_prompt_id",
+    "message": "prompt_id must be a valid UUID",
+    "details": "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+    "omit it to let the server generate one",
+    "extra_info": {},
+}
 
 NO_PROMPT: Json = {
     "error": {"type": "no_prompt", "message": "No prompt provided", "details": "No prompt provided", "extra_info": {}},

@@ -3,6 +3,7 @@
 import threading
 import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 from tests.fakes.comfyui import work_images, work_models, work_tests
@@ -20,7 +21,7 @@ from tests.fakes.comfyui.work import Blocker, Result, Work
 
 _DOES = work_images.DOES | work_models.DOES | work_tests.DOES
 _OUT_OF_MEMORY = (
-    "\nThis error means you ran out of memory on your GPU.\n\n"
+    "This error means you ran out of memory on your GPU.\n\n"
     "TIPS: If the workflow worked before you might have accidentally set the batch_size to a large number."
 )
 
@@ -36,7 +37,7 @@ class Worker:
         self.folders = folders
         self.gate = gate
         self.defects = defects
-        self.nodes = Nodes(folders)
+        self.nodes = Nodes(folders, options)
         self.options = options
         self.cache = Cache(options.cache)
         self._must_free = False
@@ -155,7 +156,10 @@ class Run:
         for value in inputs.values():
             if isinstance(value, Blocker):
                 return self._blocked(node_id, value)
-        return _DOES[self._graph[node_id]["class_type"]](self._work(node_id), **inputs)
+        name = self._graph[node_id]["class_type"]
+        result = _DOES[name](self._work(node_id), **inputs)
+        passed_on = self._worker.nodes.passed_on(name)
+        return replace(result, values=(inputs[passed_on],)) if passed_on else result
 
     def _inputs(self, node_id: str) -> dict[str, Any]:
         node = self._graph[node_id]
@@ -221,8 +225,9 @@ class Run:
             self._stream.send("executed", data, self._stream.client_id)
 
     def _show_cached(self, node_id: str, cached: Cached) -> None:
-        """Show again what a node showed; without a client nothing is, not even in the history."""
-        if cached.shown is not None and self._stream.client_id is not None:
+        """Show again what a node showed."""
+        is_hidden = self._stream.client_id is None and self._worker.options.hides_cached
+        if cached.shown is not None and not is_hidden:
             self._show(node_id, cached.shown)
         self._progress.finish(node_id)
 
@@ -254,7 +259,7 @@ class Run:
 
     def _told(self, error: Exception) -> dict[str, Any]:
         kind = type(error)
-        message = f"{error}{_OUT_OF_MEMORY if kind is work_tests.OutOfMemoryError else ''}\n"
+        message = f"{error}\n{_OUT_OF_MEMORY if kind is work_tests.OutOfMemoryError else ''}"
         return {
             "exception_message": message,
             "exception_type": kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}",
