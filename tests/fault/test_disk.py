@@ -35,19 +35,6 @@ def test_a_full_disk_delays_and_loses_nothing(tmp_path: Path) -> None:
         rig.run("afterwards")
 
 
-def test_an_idle_daemon_sees_that_its_disk_is_well_again(tmp_path: Path) -> None:
-    """We expect health to be bad while the disk is full, and good afterwards, though nobody submits anything."""
-    with small_disk(tmp_path / "data") as disk, a_rig(tmp_path) as rig:
-        disk.fill()
-        with pytest.raises(StorageUnavailable):
-            rig.submit(*("x" * 1000 for _ in range(2000)))
-        with pytest.raises(StorageUnavailable):
-            rig.client.resume()  # nothing was paused: a commit without a change would prove nothing
-        assert not rig.client.health().ready
-        disk.free()
-        wait_for(lambda: rig.client.health().ready)
-
-
 def test_full_outputs_hold_up_the_lane_only(tmp_path: Path) -> None:
     """We expect that jobs are taken in while only the outputs' disk is full, and a cancel ends what waits for it."""
     with small_disk(tmp_path / "data" / "outputs") as disk, a_rig(tmp_path) as rig:

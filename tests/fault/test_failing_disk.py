@@ -102,6 +102,19 @@ def test_a_disk_that_turns_read_only_under_everything(rig_on_disk: tuple[Rig, Fa
     assert rig.executions() == {"first": 1, "second": 1}
 
 
+def test_an_idle_daemon_sees_that_its_disk_is_well_again(rig_on_disk: tuple[Rig, FailingDisk]) -> None:
+    """We expect health to be bad while the disk is full, and good afterwards, though nobody submits anything."""
+    rig, disk = rig_on_disk
+    disk.fail("write", errno.ENOSPC, LOG)
+    with pytest.raises(StorageUnavailable):
+        rig.submit("refused")
+    with pytest.raises(StorageUnavailable):
+        rig.client.resume()  # nothing was paused: a commit without a change would prove nothing
+    assert not rig.client.health().ready
+    disk.heal()
+    wait_for(lambda: rig.client.health().ready)
+
+
 @pytest.mark.parametrize(
     ("error", "refusal", "said"),
     [(errno.EIO, Internal, "if the disk is well"), (errno.ESTALE, StorageUnavailable, "the disk failed")],
@@ -121,14 +134,14 @@ def test_a_database_that_cannot_be_read(
 
 
 def test_a_log_that_cannot_be_emptied(rig_on_disk: tuple[Rig, FailingDisk]) -> None:
-    """We expect nothing that was acknowledged to be lost when only the database file itself fails, after a kill too."""
+    """We expect work to go on while only the database file fails, and health to say so until it is well."""
     rig, disk = rig_on_disk
     disk.fail("fsync write", errno.EIO, DATABASE)
     job_ids = [rig.run(*(f"{number} " + "x" * 50_000 for number in range(50))).job_id for _ in range(3)]
     assert (rig.data_dir / "stoker.sqlite3-wal").stat().st_size > 8 << 20
-    rig.kill()
+    wait_for(lambda: rig.run("more") and "the disk failed" in findings(rig).get("store", ""))
     disk.heal()
-    rig.restart()
+    wait_for(lambda: rig.client.health().ready)
     assert [rig.client.job(job_id).items.succeeded for job_id in job_ids] == [50] * 3
 
 

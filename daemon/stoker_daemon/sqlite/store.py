@@ -131,7 +131,7 @@ class Store:
         return self._writer.head
 
     def findings(self) -> list[Finding]:
-        trouble = self._writer.trouble
+        trouble = self._writer.trouble or self._writer.stuck
         return [Finding("store", ok=not trouble, detail=trouble)]
 
     # What comes in

@@ -24,6 +24,9 @@ MAX_GROUP = 256
 PROBE_S = 1.0
 """How often an idle writer looks whether the trouble with its disk has passed."""
 
+CHECKPOINT_S = 5.0
+"""How often a busy writer copies its log into the database: SQLite does so too, but keeps silent when it can't."""
+
 _OF_THE_FILE = (sqlite3.OperationalError, sqlite3.DatabaseError)
 """Exactly these classes speak of the disk or the file, and concern the whole group; subclasses, of one write."""
 
@@ -83,6 +86,9 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.trouble = ""
         """Why the last commit failed; empty when it did not."""
+        self.stuck = ""
+        """Why the log can't be copied into the database, so that it grows; empty when it can."""
+        self._checkpoint_due_s = clock.monotonic_s() + CHECKPOINT_S
         self.head: int = connection.execute(
             "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
         ).fetchone()[0]
@@ -126,11 +132,13 @@ class Writer:
         while (group := self._next_group()) or not self._is_closing:
             commit = self._commit(group)
             self._loop.call_soon_threadsafe(self._deliver, group, commit)
+            self._checkpoint()
 
     def _next_group(self) -> list[_Write]:
         """What waits; nothing when it is over, or when it is time to look whether a trouble has passed."""
+        patience_s = PROBE_S if self.trouble or self.stuck else None
         with self._wake:
-            self._wake.wait_for(lambda: self._waiting or self._is_closing, PROBE_S if self.trouble else None)
+            self._wake.wait_for(lambda: self._waiting or self._is_closing, patience_s)
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
 
     def _commit(self, group: list[_Write]) -> Commit:
@@ -174,6 +182,17 @@ class Writer:
             self._connection.execute("ROLLBACK")
         for write in group:
             write.error = refusal(self._path, error)
+
+    def _checkpoint(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._checkpoint_due_s:
+            return
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self.stuck = ""
+        except sqlite3.Error as error:
+            self.stuck = explain(self._path, error)
+        self._checkpoint_due_s = now_s + (PROBE_S if self.stuck else CHECKPOINT_S)
 
     def _deliver(self, group: list[_Write], commit: Commit) -> None:
         for write in group:
