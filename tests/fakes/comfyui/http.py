@@ -95,7 +95,7 @@ class Server:
             number = float(body["number"])
         else:
             number = next(self._counter)
-            if isinstance(body, dict) and body.get("front"):
+            if "front" in body and bool(body["front"]):
                 number = -number
         if "prompt" not in body:
             return web.json_response(NO_PROMPT, status=400)
