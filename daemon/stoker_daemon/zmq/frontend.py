@@ -11,6 +11,7 @@ import zmq
 from stoker_daemon.ports import Caller
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
+from stoker_daemon.zmq.unread import LARGE, MAX_UNREAD, Unread
 from stoker_protocol import codec
 from stoker_protocol.errors import CODES, ErrorCode, Refused
 from stoker_protocol.replies import AnyReply, ErrorReply
@@ -63,6 +64,7 @@ class Frontend:
         self._frames: list[bytes] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._bytes = 0
+        self._unread = Unread()
         self._is_closing = False
         self.undelivered = 0
         """Replies whose peer was gone or did not read."""
@@ -104,7 +106,10 @@ class Frontend:
 
     async def _serve(self, route: list[bytes], body: bytes) -> None:
         try:
-            self._send(route, await self._reply_to(body))
+            reply = await self._reply_to(body)
+            if len(reply) >= LARGE and not self._unread.has_room(route[0]):
+                reply = _refusal(codec.request_id_of(body), _unread())
+            self._send(route, reply)
         finally:
             self._release(len(body))
 
@@ -132,7 +137,12 @@ class Frontend:
 
     def _send(self, route: list[bytes], body: bytes) -> None:
         try:
-            self._socket.send_multipart([*route, body], zmq.NOBLOCK)
+            if len(body) < LARGE:
+                self._socket.send_multipart([*route, body], zmq.NOBLOCK)
+            else:
+                sent = self._socket.send_multipart([*route, body], zmq.NOBLOCK, copy=False, track=True)
+                if sent:
+                    self._unread.add(route[0], sent, len(body))
         except zmq.ZMQError as error:
             if error.errno not in _UNDELIVERABLE:
                 raise
@@ -179,6 +189,15 @@ def _no_request() -> Refused:
         ErrorCode.BAD_REQUEST,
         "the frames are no request",
         hint=f"send up to {MAX_ENVELOPE - 1} envelope frames, an empty one, and one body; a REQ socket does",
+    )
+
+
+def _unread() -> Refused:
+    return Refused(
+        ErrorCode.QUEUE_FULL,
+        f"more than {MAX_UNREAD} bytes of replies wait to be read",
+        hint="read them before asking for more",
+        retry_after_s=1.0,
     )
 
 

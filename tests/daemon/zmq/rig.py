@@ -108,8 +108,9 @@ class Dealer:
     socket: zmq.asyncio.Socket
 
     @classmethod
-    def connect(cls, context: zmq.asyncio.Context, frontend: Frontend) -> "Dealer":
+    def connect(cls, context: zmq.asyncio.Context, frontend: Frontend, rcvhwm: int = 1000) -> "Dealer":
         socket = context.socket(zmq.DEALER)
+        socket.set(zmq.RCVHWM, rcvhwm)
         socket.connect(frontend.endpoints[0])
         return cls(socket)
 

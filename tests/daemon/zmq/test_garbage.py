@@ -15,8 +15,10 @@ from tests.daemon.zmq.rig import Dealer, FakeClock, Subscriber, clients, publish
 
 from stoker_daemon.jobs.records import Commit, CommittedEvent
 from stoker_daemon.zmq.subscribers import MAX_TOPIC, Subscribers
+from stoker_daemon.zmq.unread import MAX_UNREAD
 from stoker_protocol import codec
-from stoker_protocol.replies import ErrorReply, Pong
+from stoker_protocol.errors import ErrorCode
+from stoker_protocol.replies import AnyReply, ArtifactBytes, ErrorReply, Pong
 from stoker_protocol.requests import Cancel, ItemSpec, ListJobs, Ping, Submit
 
 GOOD = [
@@ -104,6 +106,34 @@ def test_endless_multipart() -> None:
         asyncio.run(scenario())
     finally:
         tracemalloc.stop()
+
+
+def test_large_replies_that_nobody_reads() -> None:
+    """Beyond a bound of unread large replies a peer gets typed refusals, others are served, and so is it afterwards."""
+    mebibyte = ArtifactBytes(artifact_id=1, offset=0, data=bytes(1 << 20), total=1 << 20, sha256="")
+    answered = 0
+
+    async def answer(*_: object) -> AnyReply:
+        nonlocal answered
+        answered += 1
+        return mebibyte
+
+    async def scenario() -> None:
+        async with serving(answer) as frontend, clients() as context:
+            rude, other = Dealer.connect(context, frontend, rcvhwm=1), Dealer.connect(context, frontend)
+            for number in range(100):
+                await rude.send(Ping(id=str(number)))
+            await until(lambda: answered == 100)
+            assert isinstance(await other.ask(Ping(id="other")), ArtifactBytes)
+            replies = [await rude.receive() for _ in range(100)]
+            assert {reply.id for reply in replies} == {str(number) for number in range(100)}
+            refused = [reply for reply in replies if isinstance(reply, ErrorReply)]
+            assert {(reply.code, reply.retryable) for reply in refused} == {(ErrorCode.QUEUE_FULL, True)}
+            assert MAX_UNREAD >> 20 <= len(replies) - len(refused) < 90
+            while isinstance(await rude.ask(Ping(id="again")), ErrorReply):
+                pass
+
+    asyncio.run(scenario())
 
 
 def test_bytes_that_are_not_zeromq() -> None:
