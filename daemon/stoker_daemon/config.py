@@ -5,7 +5,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,13 +20,14 @@ class ConfigError(Exception):
     """The configuration can't be used; the text names the file, the key, the value, and what would do."""
 
 
-class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[engines.NAME]`: models in a worker process. Relative paths begin at the folder of the file."""
+class PythonConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="python"):
+    """`[engines.NAME]`, `kind = "python"`, which may be left out: models in a worker process.
+
+    Relative paths begin at the folder of the file.
+    """
 
     model: str
     """Where the model class is: `package.module:Class`."""
-    kind: Literal["python"] = "python"
-    """How the engine is reached."""
     options: dict[str, Any] = {}
     """What the model class is made with."""
     python: str = sys.executable
@@ -44,6 +45,51 @@ class EngineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.model):
             raise ValueError(f"model = {self.model!r} is not of the form package.module:Class")
         _check_name("lane", self.lane)
+
+
+class ComfyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="comfyui"):
+    """`[engines.NAME]`, `kind = "comfyui"`: a ComfyUI server. Relative paths begin at the folder of the file."""
+
+    url: str
+    """Where it listens: `http://host:port`."""
+    lane: str = "gpu"
+    """The lane that runs it; engines of one lane take turns."""
+    recipe: str = "txt2img"
+    """The recipe of jobs that name none."""
+    model: str = ""
+    """The checkpoint of jobs that name none; by default the server's first."""
+    output_dir: str | None = None
+    """The server's output folder, if this host sees it: outputs are read from there instead of over HTTP."""
+    delete_outputs: bool = False
+    """Delete outputs in `output_dir` once they are stored here."""
+    restart_command: tuple[str, ...] = ()
+    """What restarts a server that hangs, for instance `["systemctl", "restart", "comfyui"]`."""
+    max_output_mb: Annotated[int, Meta(ge=1, le=16_384)] = 512
+    """Megabytes that one output may have."""
+    start_timeout_s: Seconds = 60.0
+    """Seconds that a restarted server has to answer."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", self.url):
+            raise ValueError(f"url = {self.url!r} is not of the form http://host:port")
+        if self.delete_outputs and self.output_dir is None:
+            raise ValueError("delete_outputs needs output_dir: the server deletes nothing itself")
+        _check_name("lane", self.lane)
+
+
+EngineConfig = PythonConfig | ComfyConfig
+_KINDS: dict[Any, type[Struct]] = {"python": PythonConfig, "comfyui": ComfyConfig}
+
+
+class ProfileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[profiles.NAME]`: defaults of a user's own, or other ones under the name of a built-in profile."""
+
+    summary: str = ""
+    """What it is good for."""
+    batch_size: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """Most items in one run; 0: what the daemon finds best."""
+    params: dict[str, Any] = {}
+    """Defaults of parameters: steps, cfg, sampler, scheduler ..."""
 
 
 class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,7 +129,7 @@ class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def _default_engines() -> dict[str, EngineConfig]:
-    return {"sprites": EngineConfig(model="stoker_worker.models.sprites:Sprites")}
+    return {"sprites": PythonConfig(model="stoker_worker.models.sprites:Sprites")}
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,12 +139,25 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What callers on this machine may do."""
     engines: Annotated[dict[str, EngineConfig], Meta(min_length=1)] = msgspec.field(default_factory=_default_engines)
     """The engines by name; the first is meant where a job names none."""
+    recipes: str | None = None
+    """A folder with recipes of your own."""
+    profiles: dict[str, ProfileConfig] = {}
+    """Profiles beside the built-in ones."""
     execution: ExecutionConfig = ExecutionConfig()
     retention: RetentionConfig = RetentionConfig()
 
     def __post_init__(self) -> None:
-        for name in self.engines:
-            _check_name("engines", name)
+        for key, names in (("engines", self.engines), ("profiles", self.profiles)):
+            for name in names:
+                _check_name(key, name)
+
+    def with_comfyui(self, url: str) -> "Config":
+        """The same with a ComfyUI server in front, as engine `comfyui`. Raises ConfigError."""
+        try:
+            comfyui = ComfyConfig(url=url)
+        except ValueError as error:
+            raise ConfigError(f"--comfyui: {error}") from None
+        return msgspec.structs.replace(self, engines={"comfyui": comfyui, **self.engines})
 
 
 def load(path: Path | None) -> Config:
@@ -110,7 +169,11 @@ def load(path: Path | None) -> Config:
     if path is None:
         return Config()
     raw = _read(path)
-    for key, kind, table in _tables(raw):
+    try:
+        tables = list(_tables(raw))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    for key, kind, table in tables:
         try:
             msgspec.convert(table, kind)
         except msgspec.ValidationError as error:
@@ -134,20 +197,32 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     """Each table with its key, inner ones first: of a table in a table, msgspec does not say which one is wrong."""
-    engines = raw.get("engines")
-    if isinstance(engines, dict):
-        for name, table in engines.items():  # pyright: ignore[reportUnknownVariableType]  # any TOML
-            yield f"engines.{name}.", EngineConfig, table
+    for name, table in _subtables(raw, "engines"):
+        kind = cast("dict[str, Any]", table).setdefault("kind", "python") if isinstance(table, dict) else "python"
+        if kind not in _KINDS:
+            raise ConfigError(f"engines.{name}.kind = {kind!r}: not one of {', '.join(_KINDS)}")
+        yield f"engines.{name}.", _KINDS[kind], table
+    for name, table in _subtables(raw, "profiles"):
+        yield f"profiles.{name}.", ProfileConfig, table
     yield "execution.", ExecutionConfig, raw.get("execution", {})
     yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "", Config, raw
 
 
+def _subtables(raw: dict[str, Any], key: str) -> list[tuple[str, Any]]:
+    tables = raw.get(key)
+    return list(cast("dict[str, Any]", tables).items()) if isinstance(tables, dict) else []
+
+
 def _with_paths_from(folder: Path, raw: dict[str, Any]) -> dict[str, Any]:
     for engine in raw.get("engines", {}).values():
-        if "python" in engine:
-            engine["python"] = str(folder / engine["python"])
-        engine["python_path"] = [str(folder / path) for path in engine.get("python_path", [])]
+        for key in ("python", "output_dir"):
+            if key in engine:
+                engine[key] = str(folder / engine[key])
+        if engine["kind"] == "python":
+            engine["python_path"] = [str(folder / path) for path in engine.get("python_path", [])]
+    if "recipes" in raw:
+        raw["recipes"] = str(folder / raw["recipes"])
     return raw
 
 

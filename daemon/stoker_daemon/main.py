@@ -22,8 +22,9 @@ import zmq
 from stoker_daemon import handlers, log
 from stoker_daemon.admin import commands
 from stoker_daemon.admin.check import glance
-from stoker_daemon.config import Config, ConfigError
+from stoker_daemon.config import ComfyConfig, Config, ConfigError, EngineConfig, PythonConfig
 from stoker_daemon.config import load as load_config
+from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.python import PythonEngine, end_leftover
 from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
@@ -33,6 +34,8 @@ from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
+from stoker_daemon.library import load_library
+from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
 from stoker_daemon.scheduling.retry import RetryPolicy
@@ -43,6 +46,7 @@ from stoker_daemon.zmq.frontend import Frontend
 from stoker_daemon.zmq.publisher import Publisher
 from stoker_daemon.zmq.security import EndpointError, check_endpoints
 from stoker_protocol import jobs as words
+from stoker_protocol.codec import pack
 from stoker_protocol.errors import Refused
 from stoker_protocol.events import DAEMON_TOPIC, DaemonStarted, DaemonStopping
 from stoker_protocol.replies import AnyReply, Finding
@@ -92,6 +96,10 @@ class StokerDaemon:
         self._config = config
         self._clock = SystemClock()
         self._boot = secrets.token_hex(4)
+        self._library = load_library(
+            None if config.recipes is None else Path(config.recipes),
+            [words.Profile(name, p.summary, p.batch_size, pack(p.params)) for name, p in config.profiles.items()],
+        )
         self._checking = asyncio.Lock()
         self._endpoints_file = options.data_dir / ENDPOINTS_FILE
         self._store = Store(options.data_dir, self._clock, self._boot, max_pending=config.execution.max_pending)
@@ -129,6 +137,8 @@ class StokerDaemon:
         self._endpoints_file.unlink(missing_ok=True)  # that of a daemon which was killed would mislead
         artifacts = OutputTree(self._options.data_dir, self._clock)
         stack.push_async_callback(artifacts.close)
+        blobs = BlobStore(self._options.data_dir)
+        stack.push_async_callback(blobs.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         stack.callback(context.destroy, linger=1000)
         publisher = Publisher(
@@ -140,7 +150,7 @@ class StokerDaemon:
             head=self._store.head(),
         )
         stack.callback(publisher.close)
-        engines = self._build_engines()
+        engines = self._build_engines(blobs)
         for engine in engines.values():
             stack.push_async_callback(engine.stop)
         lanes = self._build_lanes(engines, artifacts, publisher)
@@ -148,13 +158,13 @@ class StokerDaemon:
         for listener in (publisher.committed, lanes.committed, summaries.committed):
             self._store.subscribe(listener)
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
-        frontend = self._build_frontend(context, engines, artifacts, cleaning, lanes, publisher)
+        frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, publisher)
         stack.push_async_callback(frontend.close)
         return _House(artifacts, cleaning, publisher, engines, lanes, summaries, frontend)
 
     async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
-        interrupted = await settle_interrupted(self._store, house.artifacts)
+        interrupted = await settle_interrupted(self._store, house.artifacts, house.lanes.take_back)
         house.publisher.start()
         await self._store.tell(
             DAEMON_TOPIC, DaemonStarted(version=version("stoker"), boot=self._boot, interrupted=interrupted)
@@ -235,34 +245,51 @@ class StokerDaemon:
         async with self._checking:
             return await asyncio.to_thread(glance, self._options.data_dir)
 
-    def _build_engines(self) -> dict[str, Engine]:
+    def _build_engines(self, blobs: BlobStore) -> dict[str, Engine]:
         """The engines of the config, after ending what an earlier daemon's engines left on the GPU."""
         folder = self._options.data_dir / "workers"
         folder.mkdir(exist_ok=True)
         for pid_file in folder.glob("*.pid"):
             if pid := end_leftover(pid_file):
                 logger.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
-        return {
-            name: PythonEngine(
-                name,
-                model=engine.model,
-                lane=engine.lane,
-                pid_file=folder / f"{name}.pid",
-                options=engine.options,
-                python=engine.python or sys.executable,
-                python_path=engine.python_path,
-                start_timeout_s=engine.start_timeout_s,
-                load_timeout_s=engine.load_timeout_s,
-            )
-            for name, engine in self._config.engines.items()
-        }
+        return {name: self._build_engine(name, engine, blobs) for name, engine in self._config.engines.items()}
+
+    def _build_engine(self, name: str, engine: EngineConfig, blobs: BlobStore) -> Engine:
+        match engine:
+            case PythonConfig():
+                return PythonEngine(
+                    name,
+                    model=engine.model,
+                    lane=engine.lane,
+                    pid_file=self._options.data_dir / "workers" / f"{name}.pid",
+                    options=engine.options,
+                    python=engine.python or sys.executable,
+                    python_path=engine.python_path,
+                    start_timeout_s=engine.start_timeout_s,
+                    load_timeout_s=engine.load_timeout_s,
+                )
+            case ComfyConfig():
+                return ComfyEngine(
+                    name,
+                    url=engine.url,
+                    lane=engine.lane,
+                    library=self._library,
+                    blobs=blobs,
+                    default_recipe=engine.recipe,
+                    default_model=engine.model,
+                    output_dir=None if engine.output_dir is None else Path(engine.output_dir),
+                    delete_outputs=engine.delete_outputs,
+                    restart_command=engine.restart_command,
+                    max_output_bytes=engine.max_output_mb << 20,
+                    start_timeout_s=engine.start_timeout_s,
+                )
 
     def _build_lanes(self, engines: dict[str, Engine], artifacts: OutputTree, publisher: Publisher) -> Lanes:
         execution = self._config.execution
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
         settings = LaneSettings(
             patience=Patience(
-                load_s=max(engine.load_timeout_s + engine.start_timeout_s for engine in self._config.engines.values()),
+                load_s=max(map(_load_patience_s, self._config.engines.values())),
                 interrupt_s=execution.interrupt_grace_s,
                 terminate_s=execution.terminate_grace_s,
             ),
@@ -285,6 +312,7 @@ class StokerDaemon:
         context: "zmq.Context[zmq.Socket[bytes]]",
         engines: dict[str, Engine],
         artifacts: OutputTree,
+        blobs: BlobStore,
         cleaning: OutputCleaning,
         lanes: Lanes,
         publisher: Publisher,
@@ -293,6 +321,8 @@ class StokerDaemon:
             clock=self._clock,
             store=self._store,
             artifacts=artifacts,
+            blobs=blobs,
+            profiles=list(self._library.profiles.values()),
             cleaning=cleaning,
             engines=engines,
             default_engine=next(iter(engines)),
@@ -328,6 +358,11 @@ class _House:
     frontend: Frontend
 
 
+def _load_patience_s(engine: EngineConfig) -> float:
+    """Seconds that an engine may need until a model is there; a ComfyUI server loads within its runs."""
+    return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
+
+
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:
     for task in tasks:
         task.cancel()
@@ -345,6 +380,7 @@ DATA_DIR_HELP = "Queue and outputs [default: ~/.local/state/stoker, or where sys
 EXAMPLES = """\b
 Examples:
   stokerd
+  stokerd --comfyui http://127.0.0.1:8188
   stokerd --data-dir /srv/stoker --config /etc/stoker.toml
   stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
   stokerd backup queue-today.sqlite3
@@ -360,6 +396,7 @@ Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
 @click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
 @click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file [default: none].")
+@click.option("--comfyui", metavar="URL", help="A ComfyUI server, for jobs that name no engine: http://HOST:8188.")
 @click.option("--insecure", is_flag=True, help="Bind addresses beyond loopback without keys: anyone may do anything.")
 @click.option("--log-level", default="info", type=click.Choice(log.LEVELS))
 @click.version_option(package_name="stoker")
@@ -370,6 +407,7 @@ def stokerd(
     control: tuple[str, ...],
     events: tuple[str, ...],
     config: Path | None,
+    comfyui: str | None,
     insecure: bool,
     log_level: str,
 ) -> None:
@@ -385,6 +423,8 @@ def stokerd(
     try:
         check_endpoints([*options.control, *options.events], insecure)
         loaded = load_config(config)
+        if comfyui is not None:
+            loaded = loaded.with_comfyui(comfyui)
         check_free([*options.control, *options.events])
         _make_directory(data_dir)
         asyncio.run(StokerDaemon(options, loaded).run())

@@ -15,11 +15,11 @@ from stoker_daemon.jobs.records import (
     Member,
     OpenJob,
     Output,
+    Placement,
     Recorded,
     Result,
     Run,
     SavedArtifact,
-    Signature,
 )
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import FailureKind
@@ -27,6 +27,7 @@ from stoker_protocol.events import AnyEvent, LifecycleEvent
 from stoker_protocol.replies import (
     Appended,
     ArtifactsPage,
+    BlobStored,
     CancelledJob,
     DiskSpace,
     EventsPage,
@@ -56,6 +57,7 @@ from stoker_protocol.requests import (
     ListOutputs,
     Move,
     PauseWork,
+    PutBlob,
     ResumeWork,
     Retry,
     Role,
@@ -115,7 +117,7 @@ class Clock(Protocol):
 class JobStore(Protocol):
     """The durable queue. Every write returns after its commit is on disk; a refusal changes nothing."""
 
-    async def accept(self, request: Submit, body: bytes, client: str, model: str, signature: Signature) -> None:
+    async def accept(self, request: Submit, body: bytes, client: str, placement: Placement) -> None:
         """Store a job, or find that it is stored already. Raises Refused: `conflict`, `queue_full`."""
         ...
 
@@ -189,6 +191,10 @@ class JobStore(Protocol):
         """Treat the members of such a run by their job's `on_interrupt`."""
         ...
 
+    async def take_up(self, run: Interrupted, order: ClaimOrder) -> Run:
+        """Such a run as it was claimed, so that it can go on under its own id."""
+        ...
+
     async def unsummed(self) -> list[JobFolder]:
         """Final jobs whose summary file is not written yet, a few at a time."""
         ...
@@ -243,9 +249,15 @@ class RunObserver(Protocol):
 
     wants_previews: bool
 
-    def on_progress(self, phase: str, step: int, steps: int) -> None: ...
+    def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:
+        """The run moved; `fraction` (0 to 1) tells how much of it is done, if the engine knows better than the step."""
+        ...
 
-    def on_preview(self, position: int, step: int, steps: int, image: bytes) -> None: ...
+    def on_waiting(self) -> None:
+        """The engine works for somebody else: the time of this run begins anew."""
+        ...
+
+    def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None: ...
 
     def on_output(self, output: Output) -> None: ...
 
@@ -255,9 +267,14 @@ class RunObserver(Protocol):
 
 
 class Engine(Protocol):
-    """An adapter that can load, run, interrupt and unload. One lane calls it, one call at a time."""
+    """An adapter that can load, run, interrupt and unload. One lane calls it, one call at a time.
+
+    One that `remembers` goes on with a run when the daemon ends or loses sight of it: `run` under the same id takes up
+    what there is instead of beginning anew.
+    """
 
     name: str
+    remembers: bool
 
     def facts(self) -> words.Engine:
         """What it offers and how it is, as far as is known without asking it."""
@@ -271,11 +288,15 @@ class Engine(Protocol):
         """End all that it started."""
         ...
 
-    def place(self, request: Submit) -> tuple[str, Signature]:
-        """The model that a job means and its signature. Raises Refused: `bad_request`: no such model."""
+    def recipes(self) -> list[words.Recipe]:
+        """The recipes that its jobs may name, with their workflows."""
         ...
 
-    async def check(self, request: Submit) -> None:
+    def place(self, request: Submit) -> Placement:
+        """Where a job belongs. Raises Refused: `bad_request`: no such model, recipe or profile."""
+        ...
+
+    async def check(self, request: Submit, placement: Placement) -> None:
         """Are all items' parameters what the model takes, as far as is known? Raises Refused: `bad_request`."""
         ...
 
@@ -285,6 +306,10 @@ class Engine(Protocol):
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         """Run a batch; True: to its end, False: it was interrupted. Raises EngineFailure when the whole run failed."""
+        ...
+
+    async def holds(self, run: Interrupted) -> bool:
+        """Has it anything of a run that was cut short: queued, at work, or its results? Raises EngineFailure."""
         ...
 
     async def interrupt(self, run_id: str) -> None:
@@ -330,6 +355,22 @@ class Artifacts(Protocol):
         ...
 
 
+class Blobs(Protocol):
+    """Input files by the SHA-256 of their content."""
+
+    async def put(self, request: PutBlob) -> BlobStored:
+        """Take some bytes. Raises Refused: `bad_request`: not a SHA-256, or the bytes are not what it says."""
+        ...
+
+    async def has(self, sha256: str) -> bool:
+        """Whether all of it is there; if so, it is kept a while longer."""
+        ...
+
+    async def read(self, sha256: str) -> bytes:
+        """The whole file. Raises Refused: `not_found`."""
+        ...
+
+
 class Cleaning(Protocol):
     """Who removes the files of jobs."""
 
@@ -359,6 +400,8 @@ class Services:
     clock: Clock
     store: JobStore
     artifacts: Artifacts
+    blobs: Blobs
+    profiles: Sequence[words.Profile]
     cleaning: Cleaning
     engines: Mapping[str, Engine]
     default_engine: str

@@ -28,6 +28,7 @@ MAX_CONTAINERS = 100_000
 """Maps and lists in all free-form values of a request: what a byte can make costly."""
 MAX_METADATA = 64 << 10
 MAX_PARAMS = 256 << 10
+MAX_WORKFLOW = 1 << 20
 MAX_WORKER_FRAME = 256 << 20
 """Bytes of one message on a worker's socketpair: a few large images."""
 QUOTABLE = 16 << 10
@@ -317,6 +318,8 @@ def _given(asked: Struct) -> Iterator[tuple[str, Raw]]:
 
 def _is_flat(body: bytes, request: Submit | Append) -> bool:
     """Whether all free-form values are small maps of plain values, which one pass sees in a tenth of the time."""
+    if isinstance(request, Submit) and request.workflow is not UNSET:
+        return False
     given = [item.params for item in request.items]
     given += [request.metadata, request.params] if isinstance(request, Submit) else []
     if len(body) > MAX_METADATA and any(v is not UNSET and memoryview(v).nbytes > MAX_METADATA for v in given):
@@ -347,6 +350,8 @@ def _free_forms(request: Submit | Append) -> Iterator[tuple[str, Raw, int]]:
         yield "metadata", request.metadata, MAX_METADATA
     if isinstance(request, Submit) and request.params is not UNSET:
         yield "params", request.params, MAX_PARAMS
+    if isinstance(request, Submit) and request.workflow is not UNSET:
+        yield "workflow", request.workflow, MAX_WORKFLOW
     for index, item in enumerate(request.items):
         if item.params is not UNSET:
             yield f"items[{index}].params", item.params, MAX_PARAMS

@@ -114,7 +114,7 @@ class ItemCounts(Struct, frozen=True):
 class Job(Struct, frozen=True):
     """One job as it is now. Times are milliseconds since the epoch; `rev` counts what people did to it.
 
-    `is_open`: more items may come.
+    `is_open`: more items may come. `recipe`: what it is made by, where its engine has recipes.
     """
 
     job_id: str
@@ -133,6 +133,7 @@ class Job(Struct, frozen=True):
     finished_at_ms: int | None = None
     error: Failure | None = None
     metadata: FreeForm | UnsetType = UNSET
+    recipe: str = ""
 
 
 class Artifact(Struct, frozen=True):
@@ -213,10 +214,58 @@ class Parameter(Struct, frozen=True, omit_defaults=True):
 
 
 class ModelFacts(Struct, frozen=True):
-    """A model that an engine can load; `models` of one family count as different models."""
+    """A model that an engine can load; `models` of one family count as different models.
+
+    `kind` tells what it is good for: `checkpoint` (what a job may name as its model), `lora`, `vae` ...
+    """
 
     name: str
     summary: str = ""
+    kind: str = "checkpoint"
+
+
+class Recipe(Struct, frozen=True):
+    """A way to make something, with the parameters that it takes; `workflow` is the graph behind it, if asked for."""
+
+    name: str
+    engine: str
+    summary: str
+    parameters: list[Parameter]
+    workflow: FreeForm | UnsetType = UNSET
+
+
+class Profile(Struct, frozen=True):
+    """A named set of defaults. `batch_size` bounds how many items share one run, as in a submit."""
+
+    name: str
+    summary: str
+    batch_size: int
+    params: FreeForm
+
+
+class Device(Struct, frozen=True):
+    """What a server computes on; memory in bytes."""
+
+    name: str
+    kind: str
+    memory_total: int
+    memory_free: int
+
+
+class Server(Struct, frozen=True):
+    """What the server behind an engine last said. `ours` and `others` are the prompts in its queue.
+
+    `caching` says what it keeps from one prompt to the next; `last_error` is the last one of any prompt of ours.
+    """
+
+    url: str
+    version: str
+    devices: list[Device] = []
+    ours: int = 0
+    others: int = 0
+    caching: str = ""
+    node_packs: list[str] = []
+    last_error: str = ""
 
 
 class Engine(Struct, frozen=True):
@@ -231,6 +280,7 @@ class Engine(Struct, frozen=True):
     parameters: list[Parameter]
     max_batch: int
     detail: str = ""
+    server: Server | None = None
 
 
 class Lane(Struct, frozen=True):

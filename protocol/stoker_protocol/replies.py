@@ -5,7 +5,21 @@ from typing import Any
 from msgspec import Raw, Struct, field
 
 from stoker_protocol.errors import ErrorCode
-from stoker_protocol.jobs import Artifact, Daemon, Engine, Item, Job, JobState, Lane, Pause, Priority, Queue
+from stoker_protocol.jobs import (
+    Artifact,
+    Daemon,
+    Engine,
+    Item,
+    Job,
+    JobState,
+    Lane,
+    ModelFacts,
+    Pause,
+    Priority,
+    Profile,
+    Queue,
+    Recipe,
+)
 
 
 class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
@@ -268,6 +282,39 @@ class EnginesReply(Reply, frozen=True, tag="engines", kw_only=True):
     engines: list[Engine]
 
 
+class EngineModels(Struct, frozen=True):
+    """The models of one engine."""
+
+    engine: str
+    models: list[ModelFacts]
+
+
+class ModelsReply(Reply, frozen=True, tag="models", kw_only=True):
+    """Answers `models`."""
+
+    engines: list[EngineModels]
+
+
+class RecipesReply(Reply, frozen=True, tag="recipes", kw_only=True):
+    """Answers `recipes`."""
+
+    recipes: list[Recipe]
+
+
+class ProfilesReply(Reply, frozen=True, tag="profiles", kw_only=True):
+    """Answers `profiles`."""
+
+    profiles: list[Profile]
+
+
+class BlobStored(Reply, frozen=True, tag="blob_stored", kw_only=True):
+    """Answers `put_blob`: so many bytes from the first on are there; `complete`: all, and they are what they should be."""
+
+    sha256: str
+    received: int
+    complete: bool
+
+
 class Percentiles(Struct, frozen=True):
     """How seconds are spread: half are at most p50, nine in ten at most p90; `count` were looked at."""
 
@@ -343,6 +390,10 @@ AnyReply = (
     | OutputsPage
     | OutputsCleaned
     | EnginesReply
+    | ModelsReply
+    | RecipesReply
+    | ProfilesReply
+    | BlobStored
     | Stats
     | Description
     | ShuttingDown

@@ -16,6 +16,11 @@ PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 JobIds = Annotated[list[JobId], Meta(min_length=1, max_length=MAX_PAGE)]
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+MAX_CHUNK = 4 << 20
+"""Bytes of a blob in one request."""
+MAX_BLOB = 1 << 30
+Sha256 = Annotated[str, Meta(min_length=64, max_length=64)]
+"""64 lower-case hexadecimal digits."""
 
 
 class Role(IntEnum):
@@ -67,10 +72,11 @@ class ItemSpec(Struct, frozen=True, omit_defaults=True):
 class Submit(Request, frozen=True, tag="submit", kw_only=True):
     """Accept a job. The client makes `job_id`: the same map again is the same job, another under that id a conflict.
 
-    Without `engine` or `model` the daemon's default ones are meant. `batch_size` bounds how many items share one run
-    (0: what the engine and the policy find best), `timeout_s` and `no_progress_s` bound one item's run and its silence
-    (None: the daemon's defaults). With `more` the job stays open: `append` adds items, it runs meanwhile, and it can't
-    end before it is sealed. `dry_run` checks and stores nothing.
+    Without `engine`, `model` or `recipe` the default ones are meant. `workflow` is a graph of the client's own in the
+    engine's format, instead of a recipe. `profile` names defaults that lie under `params`. `batch_size` bounds how many
+    items share one run (0: what the engine and the policy find best), `timeout_s` and `no_progress_s` bound one item's
+    run and its silence (None: the daemon's defaults). With `more` the job stays open: `append` adds items, it runs
+    meanwhile, and it can't end before it is sealed. `dry_run` checks and stores nothing.
     """
 
     role = Role.SUBMIT
@@ -78,6 +84,9 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
     engine: Annotated[str, Meta(max_length=64)] = ""
     items: Annotated[list[ItemSpec], Meta(min_length=1, max_length=MAX_ITEMS)]
     model: Annotated[str, Meta(max_length=200)] = ""
+    recipe: Annotated[str, Meta(max_length=64)] = ""
+    workflow: FreeForm | UnsetType = UNSET
+    profile: Annotated[str, Meta(max_length=64)] = ""
     params: FreeForm | UnsetType = UNSET
     name: Name = ""
     priority: Priority = Priority.NORMAL
@@ -249,6 +258,37 @@ class ListEngines(Request, frozen=True, tag="engines", kw_only=True):
     """The engines with their models, parameters and state."""
 
 
+class ListModels(Request, frozen=True, tag="models", kw_only=True):
+    """The models of all engines or of one, optionally of one kind: `checkpoint`, `lora`, `vae` ..."""
+
+    engine: Annotated[str, Meta(max_length=64)] = ""
+    kind: Annotated[str, Meta(max_length=64)] = ""
+
+
+class ListRecipes(Request, frozen=True, tag="recipes", kw_only=True):
+    """The recipes of all engines, or the one named, then with its workflow."""
+
+    name: Annotated[str, Meta(max_length=64)] = ""
+
+
+class ListProfiles(Request, frozen=True, tag="profiles", kw_only=True):
+    """The profiles: named sets of defaults."""
+
+
+class PutBlob(Request, frozen=True, tag="put_blob", kw_only=True):
+    """Store bytes of an input file from `offset`, known by the SHA-256 of the whole, which has `total` bytes.
+
+    The reply says how much of it is there: nothing need be sent that is, and after a break one goes on from there.
+    An item means the file by the parameter value `blob:<sha256>`.
+    """
+
+    role = Role.SUBMIT
+    sha256: Sha256
+    total: Annotated[int, Meta(ge=1, le=MAX_BLOB)]
+    offset: Annotated[int, Meta(ge=0, le=MAX_BLOB)] = 0
+    data: Annotated[bytes, Meta(max_length=MAX_CHUNK)] = b""
+
+
 class GetStats(Request, frozen=True, tag="stats", kw_only=True):
     """What was done, how fast, and how long it waited: in the last `window_s` seconds, by default an hour.
 
@@ -295,6 +335,10 @@ AnyRequest = (
     | ListOutputs
     | CleanOutputs
     | ListEngines
+    | ListModels
+    | ListRecipes
+    | ListProfiles
+    | PutBlob
     | GetStats
     | Describe
     | Shutdown

@@ -23,6 +23,8 @@ class Recorder:
     def __init__(self, *, wants_previews: bool = False) -> None:
         self.wants_previews = wants_previews
         self.progress: list[tuple[str, int, int]] = []
+        self.fractions: list[float | None] = []
+        self.waits = 0
         self.previews: list[tuple[int, int, int, bytes]] = []
         self.outputs: list[Output] = []
         self.done: list[int] = []
@@ -34,11 +36,16 @@ class Recorder:
         """Those of the outputs, in the order in which they came."""
         return [output.position for output in self.outputs]
 
-    def on_progress(self, phase: str, step: int, steps: int) -> None:
+    def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:
         self.progress.append((phase, step, steps))
+        self.fractions.append(fraction)
         self.moved.set()
 
-    def on_preview(self, position: int, step: int, steps: int, image: bytes) -> None:
+    def on_waiting(self) -> None:
+        self.waits += 1
+
+    def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
+        assert media_type.startswith("image/")
         self.previews.append((position, step, steps, image))
 
     def on_output(self, output: Output) -> None:
@@ -51,7 +58,7 @@ class Recorder:
         self.failures.append((position, kind, message))
 
 
-def members(*items: Mapping[str, Any]) -> list[Member]:
+def members(*items: Mapping[str, Any], template: bytes = b"") -> list[Member]:
     """The members of a run over items of one job."""
     return [
         Member(
@@ -64,6 +71,7 @@ def members(*items: Mapping[str, Any]) -> list[Member]:
             crashes=0,
             created_ms=0,
             params=dict(params),
+            template=template,
         )
         for position, params in enumerate(items)
     ]
@@ -100,9 +108,15 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def checked(engine: Engine, request: Submit) -> None:
+    """Check a request as it is checked when it comes in."""
+    await engine.check(request, engine.place(request))
+
+
 async def run(engine: Engine, *items: Mapping[str, Any], run_id: str = "run", model: str = "") -> Recorder:
     """Load a model, run a batch to its end and return what was told."""
     recorder = Recorder()
+    template = engine.place(submit(*items, model=model)).template
     await within_bound(engine.load(model))
-    assert await within_bound(engine.run(run_id, members(*items), recorder)) is True
+    assert await within_bound(engine.run(run_id, members(*items, template=template), recorder)) is True
     return recorder

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conformance.bench import Recorder, members, run, started, submit, within_bound
+from tests.conformance.bench import Recorder, checked, members, run, started, submit, within_bound
 from tests.conformance.engine_cases import CASES, EngineCase
 
 from stoker_daemon.jobs.records import EngineFailure
@@ -39,12 +39,12 @@ def test_place(case: EngineCase, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
-            model, signature = engine.place(submit(case.good))
-            assert (model, signature) == engine.place(submit(case.good, model=case.models[0]))
-            assert (model, signature.engine) == (case.models[0], engine.name)
-            other, other_signature = engine.place(submit(case.good, model=case.models[1]))
-            assert other == case.models[1]
-            assert other_signature.residency != signature.residency
+            placement = engine.place(submit(case.good))
+            assert placement == engine.place(submit(case.good, model=case.models[0]))
+            assert (placement.model, placement.signature.engine) == (case.models[0], engine.name)
+            other = engine.place(submit(case.good, model=case.models[1]))
+            assert other.model == case.models[1]
+            assert other.signature.residency != placement.signature.residency
 
     asyncio.run(scenario())
 
@@ -71,14 +71,14 @@ def test_check(case: EngineCase, tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
-            await within_bound(engine.check(submit(case.good, case.failing, case.held(tmp_path))))
-            await within_bound(engine.check(submit(None, None, params=case.good)))
+            await within_bound(checked(engine, submit(case.good, case.failing, case.held(tmp_path))))
+            await within_bound(checked(engine, submit(None, None, params=case.good)))
             with pytest.raises(Refused) as of_item:
-                await within_bound(engine.check(submit(case.good, case.bad)))
+                await within_bound(checked(engine, submit(case.good, case.bad)))
             assert of_item.value.field == f"items[1].params.{case.bad_name}"
             assert of_item.value.hint
             with pytest.raises(Refused) as of_job:
-                await within_bound(engine.check(submit(case.good, params=case.bad)))
+                await within_bound(checked(engine, submit(case.good, params=case.bad)))
             assert of_job.value.field == f"params.{case.bad_name}"
 
     asyncio.run(scenario())

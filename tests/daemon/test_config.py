@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stoker_daemon.config import Config, ConfigError, EngineConfig, ExecutionConfig, load
+from stoker_daemon.config import Config, ConfigError, ExecutionConfig, PythonConfig, load
 
 
 def _load(folder: Path, text: str) -> Config:
@@ -54,7 +54,7 @@ def test_everything_said(tmp_path: Path) -> None:
     assert config == Config(
         local_role="view",
         engines={
-            "zebra": EngineConfig(
+            "zebra": PythonConfig(
                 model="my.models:Zebra",
                 python=str(tmp_path / "venv/bin/python"),
                 python_path=(str(tmp_path / "src"), "/opt/models"),
@@ -62,7 +62,7 @@ def test_everything_said(tmp_path: Path) -> None:
                 start_timeout_s=5.0,
                 options={"depth": {"layers": [1, 2]}},
             ),
-            "ant": EngineConfig(model="ants:Ant"),
+            "ant": PythonConfig(model="ants:Ant"),
         },
         execution=ExecutionConfig(timeout_s=1.5, crash_limit=1),
     )
@@ -78,7 +78,7 @@ def test_everything_said(tmp_path: Path) -> None:
         ("[execution]\nq = 3", "there is no key execution.q; known: timeout_s, no_progress_s, "),
         ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model?"),
         ('local_role = "root"', "local_role = 'root': not one of view, submit, admin"),
-        ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python"),
+        ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python, comfyui"),
         ("[engines.a]", "engines.a.model is missing"),
         ('[engines.a]\nmodel = "a.B"', "engines.a: model = 'a.B' is not of the form package.module:Class"),
         ('[engines.a]\nmodel = "a:B"\nlane = "x/y"', "engines.a: lane: 'x/y' is not a name of lower-case letters"),

@@ -60,8 +60,8 @@ def plain_values(info: inspect.Type) -> st.SearchStrategy[Any]:
     match info:
         case inspect.StrType(pattern=str()):
             return st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True)
-        case inspect.StrType(max_length=most):
-            return st.text(max_size=min(most or 8, 8))
+        case inspect.StrType(min_length=least, max_length=most):
+            return st.text(min_size=least or 0, max_size=max(least or 0, min(most or 8, 8)))
         case inspect.IntType(ge=least, le=most):
             return st.integers(MIN_INT if least is None else least, MAX_INT if most is None else most)
         case inspect.FloatType(gt=least, le=most):

@@ -8,11 +8,22 @@ from typing import Literal
 import structlog
 
 from stoker_daemon.execution.absences import Absences
+from stoker_daemon.execution.adrift import Adrift
 from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
 from stoker_daemon.execution.waiting import wait_at_most
-from stoker_daemon.jobs.records import Commit, Head, Member, Recorded, Result, Run, SavedArtifact
+from stoker_daemon.jobs.records import (
+    Commit,
+    EngineFailure,
+    Head,
+    Interrupted,
+    Member,
+    Recorded,
+    Result,
+    Run,
+    SavedArtifact,
+)
 from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
 from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.eta import Pace
@@ -84,6 +95,7 @@ class Lane:
         self._engine_name, self._model = "", ""
         self._loads = 0
         self._absences = Absences(world.clock, lambda tries: settings.retries.delay_s(tries, world.dice()))
+        self._adrift = Adrift(engines, world.store, world.artifacts, self._miss)
         self._state: Literal["idle", "loading", "running", "stopped"] = "idle"
 
     def committed(self, commit: Commit) -> None:
@@ -115,6 +127,14 @@ class Lane:
             trouble = f"waits for the disk and goes on by itself once that takes what is stored: {self._holdup.reason}"
         return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble)]
 
+    def take_back(self, run: Interrupted) -> bool:
+        """Go on with a run that an earlier daemon began here, if its engine may have it still; False: it can't."""
+        engine = self._engines.get(run.engine)
+        if run.lane != self.name or engine is None or not engine.remembers:
+            return False
+        self._adrift.add(run)
+        return True
+
     async def serve(self) -> None:
         """Take runs until `stop`."""
         run: Run | None = None
@@ -137,7 +157,9 @@ class Lane:
         """Claim a run, or wait until there may be one."""
         self._wake.clear()
         try:
-            run = await self._holdup.outlast(lambda: self._world.store.claim(self._order()), self._stopping)
+            run = await self._holdup.outlast(lambda: self._adrift.next_run(self._order(), self._stops), self._stopping)
+            if run is None and not self._stopping.is_set():
+                run = await self._holdup.outlast(lambda: self._world.store.claim(self._order()), self._stopping)
             if run is None and not self._stopping.is_set():
                 await self._wait_for_work()
         except Refused as refused:
@@ -160,7 +182,12 @@ class Lane:
         work.artifacts = await work.observer.saved()
         await self._tidy(work)
         await self._tell_death(work)
-        recorded = await self._record(work, self._results(work))
+        results = self._results(work)
+        if work.ending.failure and work.ending.failure.adrift and not work.ending.reason:
+            self._adrift.let_go(run, results)
+            recorded = Recorded(finished_jobs=(), next_run=None)
+        else:
+            recorded = await self._record(work, results)
         self._conclude(work, recorded)
         return recorded.next_run
 
@@ -217,8 +244,13 @@ class Lane:
         if failure is not None and (failure.died or failure.unavailable):
             self._engine_name, self._model = "", ""
             if failure.unavailable:
-                self._absences.begin(work.engine.name)
+                self._miss(work.engine.name, failure)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
+
+    def _miss(self, engine: str, failure: EngineFailure) -> None:
+        """An engine is away; it is tried again after a while."""
+        self._absences.begin(engine)
+        log.warning("an engine can't be reached", lane=self.name, engine=engine, why=failure.message)
 
     def _results(self, work: Work) -> list[Result]:
         return [self._result(work, member) for member in work.run.members]
@@ -271,7 +303,8 @@ class Lane:
             return Recorded(finished_jobs=(), next_run=None)
 
     def _conclude(self, work: Work, recorded: Recorded) -> None:
-        self._stops.pop(work.run.run_id, None)
+        if not self._adrift.holds(work.run.run_id):
+            self._stops.pop(work.run.run_id, None)
         for job in work.run.jobs:
             mine = sum(member.job_id == job.job_id for member in work.run.members)
             self._paces.setdefault(job.job_id, Pace()).note(work.observer.seconds(), mine)
@@ -302,6 +335,8 @@ class Lane:
     def _stop_run(self, run_id: str, reason: str) -> None:
         """Stop a run, even one whose claim is committed but not yet here."""
         self._stops[run_id] = reason
+        if self._adrift.holds(run_id):
+            self._wake.set()
         if self._work is not None and self._work.run.run_id == run_id:
             self._work.supervisor.stop(reason)
             self._work.observer.given_up.set()

@@ -61,15 +61,21 @@ class Observer:
         self.running_since_s = self.last_progress_s
         self.begun.set_result(None)
 
-    def on_progress(self, phase: str, step: int, steps: int) -> None:
+    def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:
         self._touch()
-        if phase in SAMPLING_PHASES and steps > 0:
+        if fraction is not None:
+            self._fraction = max(self._fraction, min(1.0, fraction))
+        elif phase in SAMPLING_PHASES and steps > 0:
             self._fraction = max(self._fraction, min(1.0, step / steps))
         elif phase in FINISHING_PHASES:
             self._fraction = 1.0
         self.tell_progress(phase, step, steps)
 
-    def on_preview(self, position: int, step: int, steps: int, image: bytes) -> None:
+    def on_waiting(self) -> None:
+        self._touch()
+        self.running_since_s = self.last_progress_s
+
+    def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         self._touch()
         member = self._members[position]
         event = Preview(
@@ -78,7 +84,7 @@ class Observer:
             index=member.index,
             step=step,
             steps=steps,
-            media_type="image/png",
+            media_type=media_type,
             image=image,
         )
         self._announce(topic_of_preview(member.job_id) + "preview", event)

@@ -16,11 +16,15 @@ from stoker_daemon.handlers import (
     items,
     job,
     jobs,
+    models,
     move,
     outputs,
     pause,
     ping,
+    profiles,
+    put_blob,
     read_artifact,
+    recipes,
     resume,
     retry,
     seal,
@@ -48,10 +52,14 @@ from stoker_protocol.requests import (
     ListEngines,
     ListItems,
     ListJobs,
+    ListModels,
     ListOutputs,
+    ListProfiles,
+    ListRecipes,
     Move,
     PauseWork,
     Ping,
+    PutBlob,
     ReadArtifact,
     ResumeWork,
     Retry,
@@ -112,6 +120,14 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await clean_outputs.handle(request, services)
         case ListEngines():
             return engines.handle(services)
+        case ListModels():
+            return models.handle(request, services)
+        case ListRecipes():
+            return recipes.handle(request, services)
+        case ListProfiles():
+            return profiles.handle(services)
+        case PutBlob():
+            return await put_blob.handle(request, services)
         case GetStats():
             return await stats.handle(request, services)
         case Describe():

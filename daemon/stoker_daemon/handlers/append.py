@@ -14,6 +14,8 @@ async def handle(request: Append, services: Services) -> Appended:
     """
     job = await services.store.open_job(request.job_id)
     engine = services.engines[job.engine]
-    as_submitted = Submit(id=request.id, job_id=request.job_id, items=request.items, model=job.model, params=job.params)
-    await engine.check(as_submitted)
+    as_submitted = Submit(
+        id=request.id, job_id=request.job_id, items=request.items, model=job.placement.model, params=job.params
+    )
+    await engine.check(as_submitted, job.placement)
     return await services.store.append(request)

@@ -4,7 +4,7 @@ from stoker_daemon.ports import Caller, Services
 from stoker_protocol import codec
 from stoker_protocol.jobs import MAX_ITEMS
 from stoker_protocol.replies import Welcome
-from stoker_protocol.requests import MAX_PAGE, MAX_READ
+from stoker_protocol.requests import MAX_BLOB, MAX_CHUNK, MAX_PAGE, MAX_READ
 
 FEATURES = ["events", "replay", "artifacts", "previews"]
 LIMITS = {
@@ -13,6 +13,9 @@ LIMITS = {
     "items": MAX_ITEMS,
     "metadata_bytes": codec.MAX_METADATA,
     "params_bytes": codec.MAX_PARAMS,
+    "workflow_bytes": codec.MAX_WORKFLOW,
+    "blob_bytes": MAX_BLOB,
+    "chunk_bytes": MAX_CHUNK,
     "page": MAX_PAGE,
     "read_bytes": MAX_READ,
 }

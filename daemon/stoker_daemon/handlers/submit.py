@@ -13,22 +13,23 @@ async def handle(request: Submit, body: bytes, caller: Caller, services: Service
     """Answer `submit` after the job is on disk.
 
     Raises:
-        Refused: `bad_request`: no such engine, model or parameter; `conflict`: the id belongs to another job;
-            `queue_full`.
+        Refused: `bad_request`: no such engine, model, recipe, profile or parameter; `conflict`: the id belongs to
+            another job; `queue_full`.
     """
-    engine = _engine(request, services)
-    model, signature = engine.place(request)
-    await engine.check(request)
-    named = structs.replace(request, engine=engine.name)
+    engine = named_engine(request.engine, services)
+    placement = engine.place(request)
+    await engine.check(request, placement)
+    named = structs.replace(request, engine=engine.name, batch_size=request.batch_size or placement.batch_size)
     if request.dry_run:
         await services.store.check_new(named, body)
     else:
-        await services.store.accept(named, body, caller.name, model, signature)
-    return Submitted(job_id=request.job_id, items=len(request.items), model=model, dry_run=request.dry_run)
+        await services.store.accept(named, body, caller.name, placement)
+    return Submitted(job_id=request.job_id, items=len(request.items), model=placement.model, dry_run=request.dry_run)
 
 
-def _engine(request: Submit, services: Services) -> Engine:
-    name = request.engine or services.default_engine
+def named_engine(name: str, services: Services) -> Engine:
+    """An engine by its name, the default one by none. Raises Refused: `bad_request`: there is no such engine."""
+    name = name or services.default_engine
     engine = services.engines.get(name)
     if engine is None:
         near = nearest(name, services.engines) or list(services.engines)

@@ -19,6 +19,21 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a job belongs: the model that it means, why its items belong together, and by which recipe they are made.
+
+    `template` is what the recipe, or the client's own workflow, says at that moment, in the engine's own form: the job
+    keeps it, whatever becomes of the recipe. `batch_size` is the profile's, 0 without one.
+    """
+
+    model: str
+    signature: Signature
+    recipe: str = ""
+    template: bytes = b""
+    batch_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """All ready items of one signature and priority, as the store keeps them: how many, and the place of the first."""
 
@@ -33,7 +48,8 @@ class Head:
 class Member:
     """One item's part in a run; `created_ms` and `job_key` (the store's own number) are its job's.
 
-    `attempt` counts from 1; `params` are the job's parameters with the item's own laid over them.
+    `attempt` counts from 1; `params` are the job's parameters with the item's own laid over them; `template` is that of
+    the job's placement.
     """
 
     position: int
@@ -45,6 +61,7 @@ class Member:
     crashes: int
     created_ms: int
     params: dict[str, Any]
+    template: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +94,16 @@ class OpenJob:
     """What further items of a job are checked against."""
 
     engine: str
-    model: str
     params: Raw
+    placement: Placement
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """What an engine made for the member at `position`; `record` is what the model says about it.
 
-    The member is done with it unless `more` outputs of the same member follow.
+    The member is done with it unless `more` outputs of the same member follow. `verbatim`: the file stays as it is to
+    the last byte, and its record only lies beside it.
     """
 
     position: int
@@ -94,6 +112,7 @@ class Output:
     suffix: str
     record: dict[str, Any]
     more: bool = False
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +153,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """A run that the end of an earlier daemon cut short; its members without parameters, and files known of them."""
+    """A run that was cut short, by the end of an earlier daemon or because its engine could not be reached any more.
+
+    Its members are without parameters; `known_paths` are the files that the database has of them.
+    """
 
     run_id: str
     lane: str
+    engine: str
     members: tuple[Member, ...]
     known_paths: frozenset[str]
 
@@ -223,12 +246,21 @@ class EngineFailure(Exception):
     """An engine could not do what it was asked to.
 
     `died`: its process ended with it. `unavailable`: it could not even be started or reached, which no item is to
-    blame for.
+    blame for; and if it is `adrift`, it may be at the run all the same.
     """
 
-    def __init__(self, kind: FailureKind, message: str, *, died: bool = False, unavailable: bool = False) -> None:
+    def __init__(
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        died: bool = False,
+        unavailable: bool = False,
+        adrift: bool = False,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.died = died
         self.unavailable = unavailable
+        self.adrift = adrift

@@ -35,9 +35,12 @@ class Finished(NamedTuple):
 
 
 def finish(origin: Origin) -> Finished:
-    """Put the texts into a PNG and write the record; a PNG that is damaged stays as it is, and the record says so."""
+    """Put the texts into a PNG and write the record; a PNG that is damaged stays as it is, and the record says so.
+
+    An output that is to stay as it is gets no texts.
+    """
     data, damage = origin.made.data, {}
-    if origin.made.media_type == "image/png":
+    if origin.made.media_type == "image/png" and not origin.made.verbatim:
         try:
             data = png.with_text(data, _texts(origin, png.size_of(data)))
         except png.MalformedPng as error:

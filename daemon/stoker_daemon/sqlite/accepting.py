@@ -1,8 +1,10 @@
 """How a job comes in: once, whatever happens to the reply."""
 
+import hashlib
+
 from msgspec import UNSET, Raw, UnsetType
 
-from stoker_daemon.jobs.records import OpenJob, Signature
+from stoker_daemon.jobs.records import OpenJob, Placement, Signature
 from stoker_daemon.sqlite.controlling import wake_idle
 from stoker_daemon.sqlite.rows import EMPTY_MAP, job_key_of, move_items, move_ready, read_job
 from stoker_daemon.sqlite.writer import Execute, Transaction
@@ -22,8 +24,7 @@ def accept(
     request: Submit,
     body: bytes,
     client: str,
-    model: str,
-    signature: Signature,
+    placement: Placement,
     max_pending: int,
 ) -> None:
     """Store a job with its items, or find that the very same was stored before.
@@ -35,11 +36,11 @@ def accept(
     if is_known(transaction.execute, request.job_id, fingerprint):
         return
     _check_room(transaction, len(request.items), max_pending)
-    job_key = _insert_job(transaction, request, fingerprint, client, model)
+    job_key = _insert_job(transaction, request, fingerprint, client, placement)
     _insert_items(transaction, job_key, 0, request.items)
     transaction.execute(
         "INSERT INTO lots (job_key, signature_id, priority, place, ready) VALUES (?, ?, ?, ?, ?)",
-        (job_key, _signature_id(transaction, signature), request.priority.rank, job_key, len(request.items)),
+        (job_key, _signature_id(transaction, placement.signature), request.priority.rank, job_key, len(request.items)),
     )
     transaction.has_work = True
     transaction.tell(
@@ -87,8 +88,12 @@ def seal(transaction: Transaction, job_id: str) -> Sealed:
 def read_open_job(execute: Execute, job_id: str) -> OpenJob:
     """What further items of a job are checked against. Raises Refused: `not_found`."""
     job_key = job_key_of(execute, job_id)
-    engine, model, params = execute("SELECT engine, model, params FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
-    return OpenJob(engine, model, Raw(params))
+    engine, model, params, residency, merge, recipe, template = execute(
+        "SELECT jobs.engine, model, params, residency, merge, recipe, body FROM jobs JOIN lots USING (job_key)"
+        " JOIN signatures USING (signature_id) LEFT JOIN templates USING (template_key) WHERE job_key = ?",
+        (job_key,),
+    ).fetchone()
+    return OpenJob(engine, Raw(params), Placement(model, Signature(engine, residency, merge), recipe, template or b""))
 
 
 def is_known(execute: Execute, job_id: str, fingerprint: bytes) -> bool:
@@ -156,14 +161,18 @@ def _insert_items(transaction: Transaction, job_key: int, at: int, items: list[I
     )
 
 
-def _insert_job(transaction: Transaction, request: Submit, fingerprint: bytes, client: str, model: str) -> int:
+def _insert_job(
+    transaction: Transaction, request: Submit, fingerprint: bytes, client: str, placement: Placement
+) -> int:
     row = {
         "job_id": request.job_id,
         "fingerprint": fingerprint,
         "client": client,
         "name": request.name,
         "engine": request.engine,
-        "model": model,
+        "model": placement.model,
+        "recipe": placement.recipe,
+        "template_key": _template_key(transaction, placement.template),
         "priority": request.priority.rank,
         "state": "queued",
         "params": _blob(request.params),
@@ -183,6 +192,15 @@ def _insert_job(transaction: Transaction, request: Submit, fingerprint: bytes, c
     job_key = transaction.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", row).lastrowid
     assert job_key is not None  # an INSERT that did not raise has a row
     return job_key
+
+
+def _template_key(transaction: Transaction, template: bytes) -> int | None:
+    """The row of a template; jobs of one recipe share it."""
+    if not template:
+        return None
+    sha256 = hashlib.sha256(template).digest()
+    transaction.execute("INSERT OR IGNORE INTO templates (sha256, body) VALUES (?, ?)", (sha256, template))
+    return transaction.execute("SELECT template_key FROM templates WHERE sha256 = ?", (sha256,)).fetchone()[0]
 
 
 def _signature_id(transaction: Transaction, signature: Signature) -> int:

@@ -59,12 +59,12 @@ def _choose(transaction: Transaction, order: ClaimOrder) -> Head | None:
 def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: str) -> Run:
     """The first items of the head's oldest job that may share a run."""
     job = transaction.execute(
-        "SELECT job_key, job_id, created_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s"
-        " FROM lots JOIN jobs USING (job_key)"
+        "SELECT job_key, job_id, created_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s, body"
+        " FROM lots JOIN jobs USING (job_key) LEFT JOIN templates USING (template_key)"
         " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0 ORDER BY place LIMIT 1",
         (head.signature_id, head.priority.rank),
     ).fetchone()
-    job_key, job_id, created_ms, params, batch_size, max_attempts, timeout_s, no_progress_s = job
+    job_key, job_id, created_ms, params, batch_size, max_attempts, timeout_s, no_progress_s, template = job
     rows = transaction.execute(
         # Left to itself SQLite takes the primary key, and walks over all items of the job that are done.
         "SELECT idx, params, attempts, crashes, alone, custom_id FROM items INDEXED BY items_ready"
@@ -83,6 +83,7 @@ def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: s
             crashes=crashes,
             created_ms=created_ms,
             params={**shared, **codec.unpack_map(own)},
+            template=template or b"",
         )
         for position, (index, own, attempts, crashes, _, custom_id) in enumerate(_may_share(rows))
     )

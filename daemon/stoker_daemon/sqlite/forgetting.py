@@ -34,8 +34,19 @@ def forget_some_of_a_job(transaction: Transaction, before_ms: int) -> bool:
     transaction.execute("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)", (*tomb, transaction.now_ms))
     if not _forget_some_attempts(transaction, job_key) and not _forget_some_items(transaction, job_key):
         transaction.execute("DELETE FROM lots WHERE job_key = ?", (job_key,))
-        transaction.execute("DELETE FROM jobs WHERE job_key = ?", (job_key,))
+        _forget_job(transaction, job_key)
     return True
+
+
+def _forget_job(transaction: Transaction, job_key: int) -> None:
+    """Remove the row of a job, and its template if it was the last one of it."""
+    (template_key,) = transaction.execute(
+        "DELETE FROM jobs WHERE job_key = ? RETURNING template_key", (job_key,)
+    ).fetchone()
+    transaction.execute(
+        "DELETE FROM templates WHERE template_key = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE template_key = ?1)",
+        (template_key,),
+    )
 
 
 def _forget_some_attempts(transaction: Transaction, job_key: int) -> int:

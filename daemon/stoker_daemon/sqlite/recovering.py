@@ -1,22 +1,28 @@
 """What a new daemon does with runs that the end of an earlier one cut short."""
 
 import sqlite3
+from dataclasses import replace
 
-from stoker_daemon.jobs.records import Interrupted, Member, Result
+from stoker_daemon.jobs.records import Interrupted, Limits, Member, Result, Run, Signature
+from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.sqlite.controlling import hold_job
 from stoker_daemon.sqlite.recording import record
-from stoker_daemon.sqlite.rows import read_job
+from stoker_daemon.sqlite.rows import PRIORITIES, read_job
 from stoker_daemon.sqlite.writer import Transaction
+from stoker_protocol import codec
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import Failure, ItemState, Job, JobState, OnInterrupt, Pause
 
 
 def read_interrupted(connection: sqlite3.Connection) -> list[Interrupted]:
     """Runs without an outcome, with their members and the files that these have in the database."""
-    runs = connection.execute("SELECT run_id, lane FROM runs WHERE finished_ms IS NULL ORDER BY claimed_ms").fetchall()
+    runs = connection.execute(
+        "SELECT run_id, lane, engine FROM runs JOIN signatures USING (signature_id)"
+        " WHERE finished_ms IS NULL ORDER BY claimed_ms"
+    ).fetchall()
     return [
-        Interrupted(run_id, lane, _members(connection, run_id), _known_paths(connection, run_id))
-        for run_id, lane in runs
+        Interrupted(run_id, lane, engine, _members(connection, run_id), _known_paths(connection, run_id))
+        for run_id, lane, engine in runs
     ]
 
 
@@ -28,6 +34,25 @@ def hand_back(transaction: Transaction, run: Interrupted) -> None:
         job = read_job(transaction.execute, job_key)
         if wish is OnInterrupt.ASK and job.paused is None:
             hold_job(transaction, job_key, Pause("interrupted", "stokerd", transaction.now_ms))
+
+
+def take_up(connection: sqlite3.Connection, run: Interrupted, order: ClaimOrder) -> Run:
+    """Such a run as it was claimed; the seconds of `order` hold for jobs that set none of their own."""
+    engine, residency, merge = connection.execute(
+        "SELECT engine, residency, merge FROM runs JOIN signatures USING (signature_id) WHERE run_id = ?", (run.run_id,)
+    ).fetchone()
+    job_keys = list(dict.fromkeys(member.job_key for member in run.members))
+    rows = {key: _job_row(connection, key) for key in job_keys}
+    priority, max_attempts, timeout_s, no_progress_s, _, _ = rows[job_keys[0]]
+    return Run(
+        run.run_id,
+        run.lane,
+        Signature(engine, residency, merge),
+        PRIORITIES[priority],
+        tuple(_with_parameters(connection, member, rows[member.job_key]) for member in run.members),
+        Limits(max_attempts, timeout_s or order.timeout_s, no_progress_s or order.no_progress_s),
+        tuple(read_job(connection.execute, key) for key in job_keys),
+    )
 
 
 def mark_summed(transaction: Transaction, job: Job) -> None:
@@ -47,6 +72,24 @@ def _wish(transaction: Transaction, job_key: int) -> OnInterrupt:
     """A job that is being cancelled wants no more than that, and what is handed back to it is cancelled."""
     state, wish = transaction.execute("SELECT state, on_interrupt FROM jobs WHERE job_key = ?", (job_key,)).fetchone()
     return OnInterrupt.REQUEUE if JobState(state) is JobState.CANCELLING else OnInterrupt(wish)
+
+
+def _job_row(connection: sqlite3.Connection, job_key: int) -> tuple[int, int, float, float, bytes, bytes]:
+    return connection.execute(
+        "SELECT priority, max_attempts, timeout_s, no_progress_s, params, body"
+        " FROM jobs LEFT JOIN templates USING (template_key) WHERE job_key = ?",
+        (job_key,),
+    ).fetchone()
+
+
+def _with_parameters(
+    connection: sqlite3.Connection, member: Member, job: tuple[int, int, float, float, bytes, bytes]
+) -> Member:
+    (own,) = connection.execute(
+        "SELECT params FROM items WHERE job_key = ? AND idx = ?", (member.job_key, member.index)
+    ).fetchone()
+    *_, shared, template = job
+    return replace(member, params={**codec.unpack_map(shared), **codec.unpack_map(own)}, template=template or b"")
 
 
 def _members(connection: sqlite3.Connection, run_id: str) -> tuple[Member, ...]:

@@ -19,7 +19,8 @@ PRIORITIES: dict[int, Priority] = {priority.rank: priority for priority in Prior
 COUNT_COLUMNS = "total, pending, running, succeeded, failed, rejected, cancelled, skipped"
 JOB_COLUMNS = (
     f"{COUNT_COLUMNS}, job_id, name, state, priority, engine, model, client, created_ms, rev, is_open,"
-    " paused_reason, paused_author, paused_ms, started_ms, finished_ms, error_kind, error_message, metadata"
+    " paused_reason, paused_author, paused_ms, started_ms, finished_ms, error_kind, error_message, recipe,"
+    " metadata"
 )
 ITEM_COLUMNS = "idx, state, attempts, custom_id, error_kind, error_message, not_before_ms, params"
 ARTIFACT_COLUMNS = "artifact_id, idx, output, path, media_type, sha256, bytes"
@@ -34,7 +35,7 @@ def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
     job_id, name, state, priority, engine, model, client, created_ms, rev, is_open, reason, author, paused_ms = rest[
         :13
     ]
-    started_ms, finished_ms, error_kind, error_message, metadata = rest[13:]
+    started_ms, finished_ms, error_kind, error_message, recipe, metadata = rest[13:]
     return Job(
         job_id=job_id,
         name=name,
@@ -52,6 +53,7 @@ def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
         finished_at_ms=finished_ms,
         error=to_failure(error_kind, error_message),
         metadata=Raw(metadata) if with_metadata and metadata != EMPTY_MAP else UNSET,
+        recipe=recipe,
     )
 
 

@@ -20,10 +20,10 @@ from stoker_daemon.jobs.records import (
     KeptFiles,
     Leaving,
     OpenJob,
+    Placement,
     Recorded,
     Result,
     Run,
-    Signature,
 )
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
 from stoker_daemon.sqlite import (
@@ -136,9 +136,9 @@ class Store:
 
     # What comes in
 
-    async def accept(self, request: Submit, body: bytes, client: str, model: str, signature: Signature) -> None:
+    async def accept(self, request: Submit, body: bytes, client: str, placement: Placement) -> None:
         room = self._max_pending
-        await self._write(lambda tx: accepting.accept(tx, request, body, client, model, signature, room))
+        await self._write(lambda tx: accepting.accept(tx, request, body, client, placement, room))
 
     async def check_new(self, request: Submit, body: bytes) -> None:
         await self._read(lambda c: accepting.is_known(c.execute, request.job_id, codec.fingerprint(body)))
@@ -226,6 +226,9 @@ class Store:
 
     async def hand_back(self, run: Interrupted) -> None:
         await self._write(lambda tx: recovering.hand_back(tx, run))
+
+    async def take_up(self, run: Interrupted, order: ClaimOrder) -> Run:
+        return await self._read(lambda connection: recovering.take_up(connection, run, order))
 
     async def unsummed(self) -> list[JobFolder]:
         return await self._read(lambda connection: reading.read_unsummed(connection, SUMMARIES_AT_ONCE))

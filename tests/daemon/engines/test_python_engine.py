@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.conformance.bench import Recorder, members, run, started, submit, until, within_bound
+from tests.conformance.bench import Recorder, checked, members, run, started, submit, until, within_bound
 from tests.daemon.engines.faults_engine import faults_engine, pid_file, worker_pid
 from tests.models.faults import BIG
 from tests.worker.processes import is_alive
@@ -37,9 +37,9 @@ def test_engine_that_can_not_begin(tmp_path: Path, settings: dict[str, str], det
             facts = engine.facts()
             assert (facts.state, facts.models, facts.max_batch) == ("down", [], 1)
             assert detail in facts.detail
-            assert engine.place(submit({}, model="any"))[0] == "any"
-            assert engine.place(submit({}))[0] == ""
-            await engine.check(submit({"any": "thing"}))
+            assert engine.place(submit({}, model="any")).model == "any"
+            assert engine.place(submit({})).model == ""
+            await checked(engine, submit({"any": "thing"}))
             with pytest.raises(EngineFailure) as failure:
                 await within_bound(engine.load("any"))
             assert (failure.value.kind, failure.value.unavailable) == (FailureKind.SERVER_ERROR, True)
@@ -84,11 +84,11 @@ def test_check_finds_what_is_missing(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path)) as engine:
-            await engine.check(submit(None, {"steps": 1}, params={"prompt": "shared"}))
-            await engine.check(submit({"prompt": "own"}, params={"steps": 1}))
+            await checked(engine, submit(None, {"steps": 1}, params={"prompt": "shared"}))
+            await checked(engine, submit({"prompt": "own"}, params={"steps": 1}))
             for request in (submit({"prompt": "own"}, None), submit({"prompt": "own"}, {"steps": 1})):
                 with pytest.raises(Refused, match="prompt is missing") as refusal:
-                    await engine.check(request)
+                    await checked(engine, request)
                 assert refusal.value.field == "items[1].params.prompt"
 
     asyncio.run(scenario())
@@ -108,7 +108,7 @@ def test_check_of_many_items_lets_others_have_their_turn(tmp_path: Path) -> None
 
         async with started(faults_engine(tmp_path)) as engine:
             task = asyncio.create_task(other())
-            await engine.check(submit(*[{"prompt": "own"}] * 10_000))
+            await checked(engine, submit(*[{"prompt": "own"}] * 10_000))
             task.cancel()
         assert turns >= 30
 

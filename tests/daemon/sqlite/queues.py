@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stoker_daemon.jobs.records import Result, Run, SavedArtifact, Signature
+from stoker_daemon.jobs.records import Placement, Result, Run, SavedArtifact, Signature
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.scheduling import policy
 from stoker_daemon.sqlite import accepting, claiming
@@ -63,7 +63,11 @@ class Queue:
         """Store a job of so many items."""
         request = a_submit(job_id, count, **options)
         signature = Signature("faults", model, model)
-        self.write(lambda tx: accepting.accept(tx, request, codec.encode(request), "tests", model, signature, NO_LIMIT))
+        self.write(
+            lambda tx: accepting.accept(
+                tx, request, codec.encode(request), "tests", Placement(model, signature), NO_LIMIT
+            )
+        )
 
     def claim(self, *, max_batch: int = 1, loaded: str = "", engines: tuple[str, ...] = ("faults",)) -> Run | None:
         """Claim a run, as the policy chooses with that model loaded."""

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stoker_daemon.engines.python.fitting import check_items, choose_model
+from stoker_daemon.engines.fitting import check_items, choose_model, refuse_recipes
 from stoker_daemon.engines.python.leftover import OWNER, forget, remember
 from stoker_daemon.engines.python.relay import Relay
 from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults
-from stoker_daemon.jobs.records import EngineFailure, Member, Signature
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
 from stoker_daemon.ports import RunObserver
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack
@@ -40,9 +40,11 @@ class PythonEngine:
     """Runs the models of the class `model` (`module:Class`), made with `options`, in an interpreter of its own.
 
     `python_path` are folders where the worker also looks for the class; `pid_file` lets a later daemon `end_leftover`.
-    A worker that dies is started again by the next `load`. Times are in seconds: for the worker to begin, for a model
-    to load, and for the worker to go by itself at the end.
+    A worker ends with its daemon; one that dies is started again by the next `load`. Times are in seconds: for the
+    worker to begin, for a model to load, and for the worker to go by itself at the end.
     """
+
+    remembers = False
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class PythonEngine:
             kind="python",
             state=state,
             lane=self._lane,
-            default_model=choose_model(self._family, ""),
+            default_model=choose_model(self._family.models, ""),
             models=self._family.models,
             parameters=self._family.parameters,
             max_batch=min(self._family.max_batch, MAX_BATCH),
@@ -98,11 +100,15 @@ class PythonEngine:
             forget(self._pid_file)
         self._state, self._detail = "down", "stopped"
 
-    def place(self, request: Submit) -> tuple[str, Signature]:
-        model = choose_model(self._family, request.model)
-        return model, Signature(engine=self.name, residency=model, merge=model)
+    def recipes(self) -> list[words.Recipe]:
+        return []
 
-    async def check(self, request: Submit) -> None:
+    def place(self, request: Submit) -> Placement:
+        refuse_recipes(request, self.name)
+        model = choose_model(self._family.models, request.model)
+        return Placement(model, Signature(engine=self.name, residency=model, merge=model))
+
+    async def check(self, request: Submit, placement: Placement) -> None:  # noqa: ARG002  # the port's; one model class
         if self._family is not _UNKNOWN:
             await check_items(self._family.parameters, request)
 
@@ -134,6 +140,9 @@ class PythonEngine:
         except asyncio.CancelledError:
             worker.tell(Interrupt(run_id=run_id))
             raise
+
+    async def holds(self, run: Interrupted) -> bool:  # noqa: ARG002  # the port's: a worker keeps nothing
+        return False
 
     async def interrupt(self, run_id: str) -> None:
         if self._worker and self._worker.is_sound:
@@ -201,7 +210,7 @@ class PythonEngine:
     def _known_model(self, residency: str) -> str:
         """A job that came before anything was known of the models may mean the default, or one that there is not."""
         try:
-            return choose_model(self._family, residency)
+            return choose_model(self._family.models, residency)
         except Refused as refused:
             raise EngineFailure(FailureKind.INVALID, refused.message) from None
 

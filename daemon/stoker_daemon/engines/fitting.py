@@ -1,4 +1,4 @@
-"""Does a job fit what a model family offers: which of its models is meant, and are the parameters what they take?"""
+"""Does a job fit what an engine offers: which of its models is meant, and are the parameters what they take?"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,20 @@ from msgspec import UNSET, Raw, UnsetType
 from stoker_daemon.jobs.parameters import by_name, check_parameters
 from stoker_protocol.codec import nearest, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
-from stoker_protocol.jobs import Parameter
+from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.requests import Submit
-from stoker_protocol.worker import ModelFamily
 
 _ITEMS_A_TURN = 256
 """So many items are checked before others on the loop have their turn."""
 
 
-def choose_model(family: ModelFamily, asked: str) -> str:
-    """The model meant: the first one unless another is named; of a family not known yet, as asked.
+def choose_model(models: Sequence[ModelFacts], asked: str) -> str:
+    """The model meant: the first one unless another is named; where none are known yet, as asked.
 
     Raises:
-        Refused: `bad_request`: the family has no such model.
+        Refused: `bad_request`: there is no such model.
     """
-    names = [model.name for model in family.models]
+    names = [model.name for model in models]
     if not asked:
         return names[0] if names else ""
     if names and asked not in names:
@@ -32,6 +31,18 @@ def choose_model(family: ModelFamily, asked: str) -> str:
         hint = f"did you mean {' or '.join(near)}?" if near else f"models: {', '.join(names)}"
         raise Refused(ErrorCode.BAD_REQUEST, f"there is no model {asked!r:.80}", field="model", hint=hint)
     return asked
+
+
+def refuse_recipes(request: Submit, engine: str) -> None:
+    """For engines that have none of it. Raises Refused: `bad_request`: a recipe, workflow or profile is named."""
+    for field, given in (
+        ("recipe", bool(request.recipe)),
+        ("workflow", request.workflow is not UNSET),
+        ("profile", bool(request.profile)),
+    ):
+        if given:
+            hint = "leave it out, or name an engine that has recipes; `stoker recipes` lists them"
+            raise Refused(ErrorCode.BAD_REQUEST, f"engine {engine} takes no {field}", field=field, hint=hint)
 
 
 async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:

@@ -1,0 +1,44 @@
+"""What a server offers, as it last said: node classes, model files, devices, and how it works."""
+
+from stoker_daemon.engines.comfyui.answers import SystemStats
+from stoker_daemon.recipes.object_info import ObjectInfo
+from stoker_protocol.jobs import Device, ModelFacts
+
+
+class Catalogue:
+    """The last known facts; before the first ones all is empty."""
+
+    def __init__(self) -> None:
+        self.info: ObjectInfo | None = None
+        self.version = ""
+        self.caching = ""
+        self.devices: list[Device] = []
+        self.node_packs: list[str] = []
+        self.models: list[ModelFacts] = []
+
+    def learn_classes(self, info: ObjectInfo) -> None:
+        """Take what `/object_info` says."""
+        self.info = info
+        self.node_packs = info.node_packs()
+        self.models = [ModelFacts(name, kind=kind) for kind, names in info.models().items() for name in names]
+
+    def learn_stats(self, stats: SystemStats) -> None:
+        """Take what `/system_stats` says."""
+        self.version = stats.system.comfyui_version
+        self.caching = _caching(stats.system.argv)
+        self.devices = [Device(d.name, d.type, d.vram_total, d.vram_free) for d in stats.devices]
+
+    def of_kind(self, kind: str) -> list[ModelFacts]:
+        """The models of one kind."""
+        return [model for model in self.models if model.kind == kind]
+
+
+def _caching(argv: list[str]) -> str:
+    """What a server started so keeps from one prompt to the next."""
+    if "--cache-none" in argv:
+        return "nothing"
+    if "--cache-lru" in argv[:-1]:
+        return f"results of the last {argv[argv.index('--cache-lru') + 1]} nodes"
+    if any(word.startswith("--cache-ram") for word in argv):
+        return "as much as there is memory for"
+    return "results of the last prompt"

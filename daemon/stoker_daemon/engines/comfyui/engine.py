@@ -1,0 +1,347 @@
+"""The port `Engine` for a ComfyUI server."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from msgspec import structs
+
+from stoker_daemon.engines.comfyui.batch import Batch, Bench, prompt_id
+from stoker_daemon.engines.comfyui.catalogue import Catalogue
+from stoker_daemon.engines.comfyui.inputs import Inputs
+from stoker_daemon.engines.comfyui.messages import Message
+from stoker_daemon.engines.comfyui.progress import NodeTimes
+from stoker_daemon.engines.comfyui.prompts import Prompts
+from stoker_daemon.engines.comfyui.restarting import restart
+from stoker_daemon.engines.comfyui.results import Place, Results
+from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
+from stoker_daemon.engines.comfyui.stream import Stream
+from stoker_daemon.engines.fitting import check_items, choose_model
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
+from stoker_daemon.ports import Blobs, RunObserver
+from stoker_daemon.recipes import object_info
+from stoker_daemon.recipes import template as templates
+from stoker_daemon.recipes.checking import check_graph, check_shared, parameters_of
+from stoker_daemon.recipes.library import Library
+from stoker_daemon.recipes.template import Template
+from stoker_daemon.recipes.weights import weights_of
+from stoker_protocol import jobs as words
+from stoker_protocol.codec import pack, unpack_map
+from stoker_protocol.errors import FailureKind, Refused
+from stoker_protocol.requests import Submit
+
+ATTEND_S = 5.0
+"""Between two looks at the server."""
+LEARN_S = 60.0
+"""Between two looks at what it offers."""
+RUN_S = 1.0
+"""A run takes as many short prompts as fit into this: between two runs the server waits for a commit here."""
+MAX_BATCH = 32
+SEEN_S = 5.0
+"""A server that answered so lately needs not be asked whether it is there."""
+ASIDE_S = 5.0
+"""Bounds what is asked of the server beside a run."""
+
+log = structlog.get_logger()
+
+
+class ComfyEngine:
+    """Runs workflows on the ComfyUI server at `url`.
+
+    Jobs that name no recipe mean `default_recipe`, those without a model `default_model` or the server's first
+    checkpoint. Outputs are read from `output_dir` if given, and with `delete_outputs` removed there once they are
+    stored. `restart_command` is the last rung for a server that hangs; it has `start_timeout_s` to answer again.
+    """
+
+    remembers = True
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str,
+        lane: str,
+        library: Library,
+        blobs: Blobs,
+        default_recipe: str = "txt2img",
+        default_model: str = "",
+        output_dir: Path | None = None,
+        delete_outputs: bool = False,
+        restart_command: Sequence[str] = (),
+        max_output_bytes: int = 512 << 20,
+        start_timeout_s: float = 60.0,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._lane = lane
+        self._library = library
+        self._default_recipe = default_recipe
+        self._default_model = default_model
+        self._delete_outputs = delete_outputs
+        self._restart_command = restart_command
+        self._start_timeout_s = start_timeout_s
+        self._now_s = now_s
+        self._server = Server(url)
+        self._stream = Stream(url, self._hear, self._look_now)
+        self._prompts = Prompts(self._server, self._stream, NodeTimes(), now_s)
+        self._inputs = Inputs(self._server, blobs)
+        self._results = Results(self._server, output_dir, max_output_bytes)
+        self._catalogue = Catalogue()
+        self._state, self._detail = "starting", ""
+        self._seen_s = self._learned_s = float("-inf")
+        self._queue = (0, 0)
+        self._last_error = ""
+        self._prompt_s = RUN_S
+        self._look = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._batch: tuple[str, Batch] | None = None
+        self._given_up: asyncio.Future[str] | None = None
+        self._found: set[str] = set()
+        self._unwanted: set[str] = set()
+        self._stored: list[Place] = []
+        self._parameters: list[words.Parameter] = []
+
+    def facts(self) -> words.Engine:
+        ours, others = self._queue
+        return words.Engine(
+            name=self.name,
+            kind="comfyui",
+            state=self._state,
+            lane=self._lane,
+            default_model=self._model_meant(""),
+            models=self._catalogue.models,
+            parameters=self._parameters,
+            max_batch=max(1, min(MAX_BATCH, int(RUN_S / max(self._prompt_s, 0.001)))),
+            detail=self._detail,
+            server=words.Server(
+                url=self._server.url,
+                version=self._catalogue.version,
+                devices=self._catalogue.devices,
+                ours=ours,
+                others=others,
+                caching=self._catalogue.caching,
+                node_packs=self._catalogue.node_packs,
+                last_error=self._last_error,
+            ),
+        )
+
+    async def start(self) -> None:
+        self._state, self._detail = "starting", ""
+        await self._attend()
+        self._tasks = [
+            asyncio.create_task(self._stream.serve(), name=f"{self.name} stream"),
+            asyncio.create_task(self._watch(), name=f"{self.name} watch"),
+        ]
+
+    async def stop(self) -> None:
+        await self._give_up("the daemon stops")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self._server.close()
+        self._state, self._detail = "down", "stopped"
+
+    # What jobs are checked against
+
+    def recipes(self) -> list[words.Recipe]:
+        found: list[words.Recipe] = []
+        for recipe in self._library.recipes.values():
+            parameters = parameters_of(recipe.template(), self._catalogue.info)
+            found.append(
+                words.Recipe(recipe.name, self.name, recipe.summary, parameters, workflow=pack(recipe.workflow))
+            )
+        return found
+
+    def place(self, request: Submit) -> Placement:
+        template = self._library.template(request, self._default_recipe)
+        check_shared(template, request)
+        shared = unpack_map(request.params)
+        model = ""
+        if "model" in {binding.parameter.name for binding in template.bindings}:
+            model = self._model_meant(request.model or str(template.values(shared).get("model") or ""))
+            template = structs.replace(template, defaults={**template.defaults, "model": model})
+        residency = " + ".join(name for _, name in weights_of(templates.fill(template, shared)))
+        profile = self._library.profile(request.profile)
+        return Placement(
+            model,
+            Signature(engine=self.name, residency=residency or "no model"),
+            template.recipe,
+            templates.encode(template),
+            profile.batch_size if profile else 0,
+        )
+
+    async def check(self, request: Submit, placement: Placement) -> None:
+        template = templates.decode(placement.template)
+        try:
+            await self._check(request, template)
+        except Refused:
+            if not await self._learn():
+                raise
+            await self._check(request, template)  # somebody may have put a new model there
+
+    async def _check(self, request: Submit, template: Template) -> None:
+        info = self._catalogue.info
+        if info is not None:
+            check_graph(template, request, info)
+        await check_items(parameters_of(template, info, with_inputs=True), request)
+        await self._inputs.check(request)
+
+    # Runs
+
+    async def load(self, residency: str) -> float:  # noqa: ARG002  # the port's: the server loads within a prompt
+        await self._tidy()
+        if self._now_s() - self._seen_s > SEEN_S and not await self._attend():
+            raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
+        return 0.0
+
+    async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
+        bench = Bench(self.name, self._catalogue.version, self._server, self._prompts, self._inputs, self._results)
+        batch = Batch(bench, run_id, members, observer, is_taken_up=run_id in self._found)
+        self._found.discard(run_id)
+        self._batch = (run_id, batch)
+        self._given_up = asyncio.get_running_loop().create_future()
+        began_s = self._now_s()
+        work = asyncio.create_task(batch.run())
+        try:
+            await asyncio.wait([work, self._given_up], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
+            self._seen_s = self._now_s()
+            return work.result()
+        finally:
+            await _cancelled(work)
+            self._batch = self._given_up = None
+            self._last_error = batch.last_error or self._last_error
+            self._stored += batch.fetched
+            self._prompt_s += 0.5 * ((self._now_s() - began_s) / len(members) - self._prompt_s)
+
+    async def holds(self, run: Interrupted) -> bool:
+        try:
+            for member in run.members:
+                if await self._prompts.is_there(prompt_id(run.run_id, member)):
+                    self._found.add(run.run_id)
+                    return True
+        except (Unreachable, Faulty) as error:
+            raise EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True) from None
+        return False
+
+    async def interrupt(self, run_id: str) -> None:
+        if self._batch is not None and self._batch[0] == run_id:
+            await _aside(self._batch[1].stop())
+        elif self._state != "starting":
+            self._unwanted.add(run_id)
+            await _aside(self._remove_unwanted())
+
+    async def terminate(self, *, force: bool) -> None:
+        if self._batch is None:
+            return
+        await _aside(self._batch[1].stop())
+        if force and self._restart_command:
+            why = await restart(self._restart_command, self._start_timeout_s)
+            await self._give_up(why or "the server was restarted, because a prompt did not end")
+        elif force:
+            await self._give_up("a prompt does not end, and no restart_command is configured; it goes on at the server")
+
+    async def _give_up(self, reason: str) -> None:
+        if self._given_up is not None and not self._given_up.done():
+            self._given_up.set_result(reason)
+            await asyncio.sleep(0)
+
+    # The server, watched
+
+    def _hear(self, message: Message) -> None:
+        self._seen_s = self._now_s()
+        self._prompts.hear(message)
+
+    def _look_now(self) -> None:
+        self._look.set()
+
+    async def _watch(self) -> None:
+        """Keep what is known of the server fresh."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ATTEND_S):
+                    await self._look.wait()
+            self._look.clear()
+            await self._attend()
+
+    async def _attend(self) -> bool:
+        """Look whether the server is there, and how it is; True: it is."""
+        try:
+            self._catalogue.learn_stats(await self._server.stats())
+            await self._count()
+            await self._remove_unwanted()
+            if self._state != "ready" or self._now_s() - self._learned_s > LEARN_S:
+                await self._learn()
+        except (Unreachable, Faulty) as error:
+            if self._state != "down":
+                log.warning("ComfyUI is away", engine=self.name, why=str(error))
+            self._state, self._detail = "down", str(error)
+            self._inputs.forget()
+            return False
+        if self._state != "ready":
+            log.info("ComfyUI is there", engine=self.name, url=self._server.url, version=self._catalogue.version)
+        self._state, self._detail, self._seen_s = "ready", "", self._now_s()
+        return True
+
+    async def _learn(self) -> bool:
+        """Ask what the server offers; True: that is known now."""
+        try:
+            body = await self._server.object_info()
+            self._catalogue.learn_classes(await asyncio.to_thread(object_info.parse, body))
+        except (Unreachable, Faulty) as error:
+            log.warning("what ComfyUI offers is not known", engine=self.name, why=str(error))
+            return False
+        self._learned_s = self._now_s()
+        if default := self._library.recipes.get(self._default_recipe):
+            self._parameters = parameters_of(default.template(), self._catalogue.info)
+        return True
+
+    async def _count(self) -> None:
+        """Whose prompts are in the queue."""
+        queue = await self._server.queue()
+        there = queue.running | queue.pending
+        ours = len(there & self._prompts.ids)
+        self._queue = (ours, len(there) - ours)
+
+    async def _remove_unwanted(self) -> None:
+        """Stop what is left of runs that nobody wants any more. Raises Unreachable, Faulty."""
+        if not self._unwanted:
+            return
+        queue = await self._server.queue()
+        for prompt in queue.running | queue.pending:
+            if prompt.rpartition("-")[0] in self._unwanted:
+                await self._prompts.stop(prompt)
+        self._unwanted.clear()
+
+    async def _tidy(self) -> None:
+        """Delete at the server what is stored here: the run that it is of is recorded by now."""
+        stored, self._stored = self._stored, []
+        for place in stored if self._delete_outputs else ():
+            try:
+                await self._results.delete(place)
+            except (Faulty, OSError) as error:
+                log.warning("an output could not be deleted", engine=self.name, file=place.filename, why=str(error))
+
+    def _model_meant(self, asked: str) -> str:
+        return choose_model(self._catalogue.of_kind("checkpoint"), asked or self._default_model)
+
+
+async def _aside(asked: Coroutine[Any, Any, None]) -> None:
+    """Ask something of the server that it may leave undone: whoever asks goes on."""
+    try:
+        async with asyncio.timeout(ASIDE_S):
+            await asked
+    except (TimeoutError, Unreachable, Faulty) as error:
+        log.warning("ComfyUI did not do what it was asked", why=str(error))
+
+
+async def _cancelled(task: "asyncio.Task[bool]") -> None:
+    """Wait for the end of a task that is to end, or has."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,141 @@
+"""Asks a ComfyUI server over HTTP; every call is bounded, and what goes wrong is told in three kinds of errors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import msgspec
+
+from stoker_daemon.engines.comfyui.answers import (
+    Entry,
+    Posted,
+    Queue,
+    SystemStats,
+    history_decoder,
+    posted_decoder,
+    queue_decoder,
+    stats_decoder,
+)
+from stoker_daemon.recipes.template import Graph
+
+CONNECT_S = 5.0
+SILENCE_S = 30.0
+"""Seconds that a server may take for an answer, or for the next bytes of one."""
+
+
+class Unreachable(Exception):
+    """Nobody answers. `untouched`: the request did not get there, so nothing came of it."""
+
+    def __init__(self, message: str, *, untouched: bool = False) -> None:
+        super().__init__(message)
+        self.untouched = untouched
+
+
+class Faulty(Exception):
+    """The server answered with something that it should not."""
+
+
+class TooLarge(Exception):
+    """A file has more bytes than are allowed."""
+
+
+class Server:
+    """The HTTP side of a server at `url`. All methods raise Unreachable and Faulty."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
+            trust_env=False,  # a proxy of the environment is not meant for a server of the house
+        )
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._http.aclose()
+
+    async def post(self, graph: Graph, prompt_id: str, client_id: str, info: Mapping[str, Any]) -> Posted:
+        """Queue a prompt under an id of ours; `info` goes into the PNG files that it makes.
+
+        Without `number`, which can kill the server's worker.
+        """
+        body = {
+            "prompt": graph,
+            "prompt_id": prompt_id,
+            "client_id": client_id,
+            "extra_data": {"extra_pnginfo": dict(info)},
+        }
+        content = msgspec.json.encode(body)
+        response = await self._ask("POST", "/prompt", content=content, accept=(200, 400))
+        return _decoded(posted_decoder, response)
+
+    async def queue(self) -> Queue:
+        """Who is at work and who waits."""
+        return _decoded(queue_decoder, await self._ask("GET", "/queue"))
+
+    async def entry(self, prompt_id: str) -> Entry | None:
+        """What the history has of a prompt, or None: nothing."""
+        return _decoded(history_decoder, await self._ask("GET", f"/history/{prompt_id}")).get(prompt_id)
+
+    async def drop(self, prompt_ids: Sequence[str]) -> None:
+        """Take prompts from the queue that wait there; others are left alone."""
+        await self._ask("POST", "/queue", content=msgspec.json.encode({"delete": list(prompt_ids)}))
+
+    async def interrupt(self, prompt_id: str) -> None:
+        """Stop a prompt if it is the one at work. The server answers the same whether it is or not."""
+        await self._ask("POST", "/interrupt", content=msgspec.json.encode({"prompt_id": prompt_id}))
+
+    async def stats(self) -> SystemStats:
+        """The server about itself."""
+        return _decoded(stats_decoder, await self._ask("GET", "/system_stats"))
+
+    async def object_info(self) -> bytes:
+        """All node classes with their inputs, as JSON."""
+        return (await self._ask("GET", "/object_info")).content
+
+    async def upload(self, name: str, subfolder: str, data: bytes) -> str:
+        """Put an image where workflows find it; the name by which they do, which need not be the one asked for."""
+        files = {"image": (name, data, "application/octet-stream")}
+        form = {"subfolder": subfolder, "type": "input"}
+        said: Any = (await self._ask("POST", "/upload/image", files=files, data=form)).json()
+        return f"{said['subfolder']}/{said['name']}" if said.get("subfolder") else str(said["name"])
+
+    async def view(self, filename: str, subfolder: str, folder: str, max_bytes: int) -> bytes:
+        """The bytes of an output. Raises TooLarge."""
+        query = {"filename": filename, "subfolder": subfolder, "type": folder}
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with self._http.stream("GET", "/view", params=query) as response:
+                if not response.is_success:
+                    raise Faulty(f"{filename} is not given out: HTTP {response.status_code}")
+                async for part in response.aiter_bytes():
+                    parts.append(part)
+                    size += len(part)
+                    if size > max_bytes:
+                        raise TooLarge(f"{filename} has more than {max_bytes} bytes")
+        except httpx.TransportError as error:
+            raise _unreachable(self.url, error) from None
+        return b"".join(parts)
+
+    async def _ask(self, method: str, path: str, *, accept: Sequence[int] = (200,), **request: Any) -> httpx.Response:
+        try:
+            response = await self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise _unreachable(self.url, error) from None
+        if response.status_code not in accept:
+            raise Faulty(f"{method} {path}: HTTP {response.status_code} {response.text[:200].strip()}".strip())
+        return response
+
+
+def _unreachable(url: str, error: Exception) -> Unreachable:
+    untouched = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
+    why = str(error) or type(error).__name__
+    return Unreachable(f"ComfyUI at {url} does not answer: {why}", untouched=untouched)
+
+
+def _decoded(decoder: "msgspec.json.Decoder[Any]", response: httpx.Response) -> Any:
+    try:
+        return decoder.decode(response.content)
+    except msgspec.DecodeError as error:
+        raise Faulty(f"{response.request.url.path}: what it answers can't be read: {error}") from None
