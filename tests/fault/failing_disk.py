@@ -52,7 +52,7 @@ def build(folder: Path) -> Path:
     if compiler is None:
         pytest.skip("no disk to fail: it takes a C compiler (on Debian: apt install gcc libc6-dev)")
     library = folder / "failing_disk.so"
-    options = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
+    options = ["-shared", "-fPIC", "-O1", "-U_FORTIFY_SOURCE"]
     subprocess.run([compiler, *options, "-o", library, SOURCE, "-ldl"], check=True, timeout=60)
     return library
 
