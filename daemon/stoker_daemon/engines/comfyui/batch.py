@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -240,8 +241,8 @@ class Batch:
 
 
 def prompt_id(run_id: str, member: Member) -> str:
-    """The id of a member's prompt on the server, the same whenever it is asked for."""
-    return f"{run_id}-{member.position}"
+    """The id of a member's prompt on the server, the same whenever it is asked for: newer servers take UUIDs only."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"stoker:{run_id}/{member.position}"))
 
 
 def _with_seed(template: Template, member: Member) -> dict[str, Any]:
