@@ -26,16 +26,17 @@ struct rule { char call[16]; int error; int skip; char pattern[PATH_MAX]; };
 
 static struct rule rules[RULES];
 static int rule_count;
-static ino_t rules_read;
+static struct stat rules_read;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void read_rules(void) {
     const char *name = getenv("DISK_RULES");
     struct stat found;
-    if (!name || stat(name, &found) != 0 || found.st_ino == rules_read) return;
+    if (!name || stat(name, &found) != 0) return;
+    if (found.st_ino == rules_read.st_ino && !memcmp(&found.st_ctim, &rules_read.st_ctim, sizeof found.st_ctim)) return;
     FILE *file = fopen(name, "re");
     if (!file) return;
-    rules_read = found.st_ino;
+    rules_read = found;
     rule_count = 0;
     while (rule_count < RULES) {
         struct rule *rule = &rules[rule_count];
