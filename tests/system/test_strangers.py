@@ -1,13 +1,15 @@
 """Raw TCP connections that are silent, slow, greedy or many, to a daemon that goes on with its work."""
 
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 import zmq
-from tests.system.daemons import Rig, a_rig
+from tests.system.daemons import REPOSITORY, Rig, a_rig
 from tests.system.hostile import (
     GREETING,
     answered_throughout,
@@ -148,3 +150,12 @@ def test_connections_take_all_file_handles(rig: Rig) -> None:
         assert rig.wait(job_id).state == "succeeded"
         assert rig.items(job_id)[0].attempts == 1
     resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_cannot_be_bounded_is_measured() -> None:
+    """We expect the script that measures what a hostile peer costs to end with its figures."""
+    command = [sys.executable, "-m", "benchmarks.hostile", "million_frames"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "MiB more" in done.stdout
+    assert "longest ping" in done.stdout

@@ -1,0 +1,98 @@
+"""What a peer that may connect can cost the daemon: its memory, and the longest that another client's ping waited."""
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from tests.system.hostile import frame, greet, resident_mib
+
+from stoker_client import Client
+from stoker_client.private_daemon import PrivateDaemon
+from stoker_protocol.codec import MAX_FRAME
+
+SECONDS = 5.0
+HALVES = 50
+MILLION = 1_000_000
+
+Attack = Callable[[PrivateDaemon, ExitStack], str]
+
+
+def subscriptions(daemon: PrivateDaemon, _stack: ExitStack) -> str:
+    """Subscribe to ever new topics, and come again when dropped."""
+    sent, times, until_s = 0, 0, time.monotonic() + SECONDS
+    while time.monotonic() < until_s:
+        with greet(daemon.events, b"SUB") as peer, suppress(ConnectionError):
+            times += 1
+            while time.monotonic() < until_s:
+                peer.sendall(b"".join(frame(b"\1job/%d/" % number) for number in range(sent, sent + 1_000)))
+                sent += 1_000
+    return f"{sent:,} sent over {times} connections"
+
+
+def endless_message(daemon: PrivateDaemon, stack: ExitStack) -> str:
+    """Send the frames of a message that never ends."""
+    peer, block, sent = stack.enter_context(greet(daemon.control, b"DEALER")), frame(b"x", more=True) * 50_000, 0
+    until_s = time.monotonic() + SECONDS
+    while time.monotonic() < until_s:
+        peer.sendall(block)
+        sent += 50_000
+    return f"{sent:,} frames"
+
+
+def million_frames(daemon: PrivateDaemon, stack: ExitStack) -> str:
+    """Send one message of a million frames."""
+    peer = stack.enter_context(greet(daemon.control, b"DEALER"))
+    peer.sendall(frame(b"x", more=True) * MILLION + frame(b"x"))
+    peer.recv(1)
+    return "one message"
+
+
+def halves(daemon: PrivateDaemon, stack: ExitStack) -> str:
+    """Send messages of the largest size but for their last byte."""
+    for _ in range(HALVES):
+        peer = stack.enter_context(greet(daemon.control, b"DEALER"))
+        peer.sendall(frame(b"", more=True) + frame(bytes(MAX_FRAME))[:-1])
+    return f"{HALVES} connections"
+
+
+@contextmanager
+def _pings(daemon: PrivateDaemon) -> Generator[list[float]]:
+    """How long each ping takes meanwhile, in seconds."""
+    done, took = threading.Event(), list[float]()
+
+    def ask() -> None:
+        with Client(daemon.control, timeout_s=120) as client:
+            while not done.wait(0.01):
+                start_s = time.monotonic()
+                client.ping()
+                took.append(time.monotonic() - start_s)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield took
+    finally:
+        done.set()
+        thread.join()
+
+
+def _measure(attack: Attack) -> None:
+    with tempfile.TemporaryDirectory() as folder, PrivateDaemon(Path(folder)) as daemon:
+        before_mib = resident_mib(daemon.pid)
+        with _pings(daemon) as took, ExitStack() as stack:
+            what = attack(daemon, stack)
+            more_mib = resident_mib(daemon.pid) - before_mib
+        longest_ms = max(took) * 1000
+    print(f"{attack.__name__:16} {what:40} {more_mib:6.0f} MiB more   longest ping {longest_ms:6.0f} ms")
+
+
+ATTACKS: list[Attack] = [subscriptions, endless_message, million_frames, halves]
+
+if __name__ == "__main__":
+    for each in ATTACKS:
+        if not sys.argv[1:] or each.__name__ in sys.argv[1:]:
+            _measure(each)
