@@ -154,8 +154,9 @@ def test_death_of_a_worker_takes_its_children_along(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_orphan_that_holds_the_connection_open(tmp_path: Path) -> None:
-    """A worker's death is known even when a process that left its group keeps the socket."""
+@pytest.mark.parametrize("then", ["load", "stop"])
+def test_orphan_that_holds_the_connection_open(tmp_path: Path, then: str) -> None:
+    """A worker's death is known even when a process that left its group keeps the socket, and it stays no longer."""
 
     async def scenario() -> None:
         log = tmp_path / "log"
@@ -167,8 +168,9 @@ def test_orphan_that_holds_the_connection_open(tmp_path: Path) -> None:
                 await within_bound(engine.run("run", members({"prompt": "made"}, item), recorder))
             orphan = int(log.read_text().split("orphan ")[1].split()[0])
             assert is_alive(orphan)
-            os.kill(orphan, signal.SIGKILL)
             assert recorder.positions == [0]
+            await within_bound(engine.load("") if then == "load" else engine.stop())
+            await until(lambda: not is_alive(orphan))
 
     asyncio.run(scenario())
 

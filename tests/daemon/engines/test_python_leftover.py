@@ -35,19 +35,19 @@ def test_leftover_group_is_ended(tmp_path: Path, leader: "subprocess.Popen[str]"
 
 
 def test_leader_that_was_not_reaped_is_no_leftover(tmp_path: Path, leader: "subprocess.Popen[str]") -> None:
-    """A worker that has ended counts as dead although nobody reaped it, and what it started is ended all the same."""
+    """A worker that has ended counts as dead although nobody reaped it, and all that it started is ended too."""
     environment = {**os.environ, OWNER: str(tmp_path / "pid")}
-    command = ["sh", "-c", "sleep 60 & echo $!; wait"]
+    command = ["sh", "-c", "sleep 60 & echo $!; setsid sh -c 'echo $$; exec sleep 60' & wait"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment
     ) as process:
         assert process.stdout is not None
-        child = int(process.stdout.readline())
+        children = [int(process.stdout.readline()) for _ in range(2)]
         remember(tmp_path / "pid", process.pid)
         os.kill(process.pid, 9)
         wait_for(lambda: state_of(process.pid) == "Z")
         assert end_leftover(tmp_path / "pid") is None
-        wait_for(lambda: not is_alive(child))
+        wait_for(lambda: not any(map(is_alive, children)))
         assert leader.poll() is None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker_daemon.engines.fitting import check_items, choose_model, refuse_recipes
-from stoker_daemon.engines.python.leftover import OWNER, forget, remember
+from stoker_daemon.engines.python.leftover import OWNER, end_orphans, forget, remember
 from stoker_daemon.engines.python.relay import Relay
 from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults
@@ -97,6 +97,7 @@ class PythonEngine:
 
     async def stop(self) -> None:
         if self._worker and await self._worker.end(self._grace_s):
+            await asyncio.to_thread(end_orphans, self._pid_file)
             forget(self._pid_file)
         self._state, self._detail = "down", "stopped"
 
@@ -169,8 +170,10 @@ class PythonEngine:
             return worker
 
     async def _start_worker(self) -> Worker:
-        if self._worker and not await self._worker.end(grace_s=0):
-            raise WorkerDied(self._worker.epitaph)  # a second one would share the GPU with it
+        if self._worker:
+            if not await self._worker.end(grace_s=0):
+                raise WorkerDied(self._worker.epitaph)  # a second one would share the GPU with it
+            await asyncio.to_thread(end_orphans, self._pid_file)
         self._worker = worker = await Worker.spawn(self._command, self._environment)
         try:
             remember(self._pid_file, worker.pid)

@@ -10,7 +10,7 @@ from pathlib import Path
 OWNER = "STOKER_WORKER"
 """The environment variable by which a process that a worker started is known as such: the worker's file."""
 _GONE_WITHIN_S = 5.0
-_STATE, _SESSION, _START_TIME = 0, 3, 19
+_STATE, _START_TIME = 0, 19
 """Where these are among the fields of /proc/PID/stat that follow the command name; source: proc(5)."""
 
 
@@ -35,17 +35,26 @@ def end_leftover(pid_file: Path) -> int | None:
     except (OSError, ValueError):
         return None
     is_alive = _state(pid) not in "ZX" and birth != "" and birth == _birth(pid)
-    for member in [pid] if is_alive else _orphans(pid, f"{OWNER}={pid_file}"):
-        _kill(member, with_group=is_alive)
+    if is_alive:
+        _kill(pid, with_group=True)
+    end_orphans(pid_file)
     forget(pid_file)
     return pid if is_alive else None
 
 
-def _orphans(session: int, mark: str) -> Iterator[int]:
-    """Processes of a session whose leader is dead. The mark tells them from those of a later one with its number."""
+def end_orphans(pid_file: Path) -> None:
+    """Kill what an ended worker started and left behind, also in sessions of its own; waits until it is gone.
+
+    Not while another worker has that file: what it starts is marked the same.
+    """
+    for pid in _marked(f"{OWNER}={pid_file}"):
+        _kill(pid, with_group=False)
+
+
+def _marked(mark: str) -> Iterator[int]:
     for entry in Path("/proc").glob("[0-9]*"):
-        fields, pid = _stat(int(entry.name)), int(entry.name)
-        if fields and int(fields[_SESSION]) == session and _state(pid) not in "ZX" and mark in _environment(entry):
+        pid = int(entry.name)
+        if mark in _environment(entry) and _state(pid) not in "ZX":
             yield pid
 
 
