@@ -221,7 +221,8 @@ class FrameBuffer:
                 raise ValueError(f"a frame of {size} bytes")
             if len(self._bytes) < 4 + size:
                 return
-            body = bytes(self._bytes[4 : 4 + size])
+            with memoryview(self._bytes) as view:  # a slice of the array itself would be one more copy
+                body = bytes(view[4 : 4 + size])
             del self._bytes[: 4 + size]
             yield body
 
