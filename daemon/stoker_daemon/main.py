@@ -426,12 +426,12 @@ def stokerd(
         if comfyui is not None:
             loaded = loaded.with_comfyui(comfyui)
         check_free([*options.control, *options.events])
-        _make_directory(data_dir)
+        data_dir.mkdir(parents=True, exist_ok=True)
         asyncio.run(StokerDaemon(options, loaded).run())
     except ConfigError as error:
         _fail(2, str(error))
     except (StoreError, OSError, Refused) as error:
-        _fail(4, str(error))
+        _fail(4, _complaint(error))
     except EndpointError as error:
         _fail(5, str(error))
 
@@ -440,12 +440,11 @@ for command in (commands.backup, commands.restore, commands.check):
     stokerd.add_command(command)
 
 
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise StoreError(f"{path}: can't be made: {why}; name another directory with --data-dir") from None
+def _complaint(error: Exception) -> str:
+    """What is wrong; the system's own errors begin with a number that helps nobody."""
+    if not isinstance(error, OSError) or not error.filename:
+        return str(error)
+    return f"{error.filename}: {(error.strerror or str(error)).lower()}; name another directory with --data-dir"
 
 
 def _fail(exit_code: int, message: str) -> None:

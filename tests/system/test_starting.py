@@ -180,6 +180,15 @@ def test_directory_that_is_a_file(tmp_path: Path) -> None:
     assert "Errno" not in line
 
 
+def test_directory_that_takes_no_file() -> None:
+    """We expect the file that can't be made to be named, and the way out."""
+    code, line = _fail("--data-dir", "/proc", *LOCAL)
+    assert code == 4
+    assert "/proc/stokerd.lock" in line
+    assert "--data-dir" in line
+    assert "Errno" not in line
+
+
 @pytest.mark.parametrize("endpoint", ["tcp://0.0.0.0:0", "tcp://*:5577", "tcp://[::]:0", "tcp://192.0.2.1:5577"])
 @pytest.mark.parametrize("option", ["--control", "--events"])
 def test_address_that_others_could_reach(tmp_path: Path, option: str, endpoint: str) -> None:
