@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.conformance import comfyui_case
+
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Engine
 
@@ -26,6 +28,8 @@ class EngineCase:
     held: Callable[[Path], dict[str, Any]]
     bad: dict[str, Any]
     bad_name: str
+    owns_process: bool = True
+    """Whether it starts a process of its own, and loads models when it is told to."""
 
 
 def _python(folder: Path) -> Engine:
@@ -47,5 +51,15 @@ CASES = {
         held=lambda folder: {"prompt": "held", "gate": str(folder / "gate")},
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
+    ),
+    "comfyui": EngineCase(
+        make=comfyui_case.engine,
+        models=comfyui_case.CHECKPOINTS,
+        good={"prompt": "good"},
+        failing={"prompt": "failing", "fits": 0},
+        held=lambda _: {"prompt": "held", "seconds": -1.0},
+        bad={"prompt": "bad", "steps": 0},
+        bad_name="steps",
+        owns_process=False,
     ),
 }

@@ -210,7 +210,7 @@ class Batch:
 
     def _new_prompt(self, member: Member, graph: Graph) -> Prompt:
         prompt = self._bench.prompts.new(
-            prompt_id(self._run_id, member),
+            prompt_id(self._run_id, member.position),
             graph,
             on_advance=lambda advance: self._advance(member, advance),
             on_preview=lambda previewed: self._preview(member, previewed),
@@ -240,9 +240,9 @@ class Batch:
         return {"stoker": {**facts, "recipe": template.recipe, "params": params}}
 
 
-def prompt_id(run_id: str, member: Member) -> str:
+def prompt_id(run_id: str, position: int) -> str:
     """The id of a member's prompt on the server, the same whenever it is asked for: newer servers take UUIDs only."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"stoker:{run_id}/{member.position}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"stoker:{run_id}/{position}"))
 
 
 def _with_seed(template: Template, member: Member) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _with_seed(template: Template, member: Member) -> dict[str, Any]:
         return member.params
     first = template.defaults.get("seed", seeds[0].default)
     if first is None:
-        first = int.from_bytes(hashlib.sha256(member.job_id.encode()).digest()[:4], "big")
+        first = int.from_bytes(hashlib.sha256(member.job_id.encode()).digest()[:3], "big") // 2
     return {**member.params, "seed": (first + member.index) % (MAX_SEED + 1)}
 
 

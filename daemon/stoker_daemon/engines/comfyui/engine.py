@@ -131,6 +131,7 @@ class ComfyEngine:
 
     async def start(self) -> None:
         self._state, self._detail = "starting", ""
+        self._server.open()
         await self._attend()
         self._tasks = [
             asyncio.create_task(self._stream.serve(), name=f"{self.name} stream"),
@@ -138,6 +139,8 @@ class ComfyEngine:
         ]
 
     async def stop(self) -> None:
+        if self._batch is not None:
+            await _aside(self._batch[1].stop())
         await self._give_up("the daemon stops")
         for task in self._tasks:
             task.cancel()
@@ -213,6 +216,10 @@ class ComfyEngine:
                 raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
             self._seen_s = self._now_s()
             return work.result()
+        except asyncio.CancelledError:
+            self._forsake(run_id)
+            self._look_now()
+            raise
         finally:
             await _cancelled(work)
             self._batch = self._given_up = None
@@ -223,7 +230,7 @@ class ComfyEngine:
     async def holds(self, run: Interrupted) -> bool:
         try:
             for member in run.members:
-                if await self._prompts.is_there(prompt_id(run.run_id, member)):
+                if await self._prompts.is_there(prompt_id(run.run_id, member.position)):
                     self._found.add(run.run_id)
                     return True
         except (Unreachable, Faulty) as error:
@@ -234,7 +241,7 @@ class ComfyEngine:
         if self._batch is not None and self._batch[0] == run_id:
             await _aside(self._batch[1].stop())
         elif self._state != "starting":
-            self._unwanted.add(run_id)
+            self._forsake(run_id)
             await _aside(self._remove_unwanted())
 
     async def terminate(self, *, force: bool) -> None:
@@ -314,10 +321,13 @@ class ComfyEngine:
         if not self._unwanted:
             return
         queue = await self._server.queue()
-        for prompt in queue.running | queue.pending:
-            if prompt.rpartition("-")[0] in self._unwanted:
-                await self._prompts.stop(prompt)
+        for prompt in self._unwanted & (queue.running | queue.pending):
+            await self._prompts.stop(prompt)
         self._unwanted.clear()
+
+    def _forsake(self, run_id: str) -> None:
+        """Have a run's prompts removed as soon as the server can be asked."""
+        self._unwanted |= {prompt_id(run_id, position) for position in range(MAX_BATCH)}
 
     async def _tidy(self) -> None:
         """Delete at the server what is stored here: the run that it is of is recorded by now."""

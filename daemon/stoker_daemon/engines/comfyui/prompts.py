@@ -173,6 +173,8 @@ class Prompts:
 
     async def stop(self, prompt_id: str) -> None:
         """Take a prompt out of the queue, or stop it if it is at work. Nobody else's is touched."""
+        if await self._server.cancel(prompt_id):
+            return
         queue = await self._server.queue()
         if prompt_id in queue.pending:
             await self._server.drop([prompt_id])

@@ -40,15 +40,16 @@ class TooLarge(Exception):
 
 
 class Server:
-    """The HTTP side of a server at `url`. All methods raise Unreachable and Faulty."""
+    """The HTTP side of a server at `url`, from `open` to `close`. All methods raise Unreachable and Faulty."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(
-            base_url=self.url,
-            timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S),
-            trust_env=False,  # a proxy of the environment is not meant for a server of the house
-        )
+        self._http = _client(self.url)
+
+    def open(self) -> None:
+        """Begin again after a `close`."""
+        if self._http.is_closed:
+            self._http = _client(self.url)
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -76,6 +77,11 @@ class Server:
     async def entry(self, prompt_id: str) -> Entry | None:
         """What the history has of a prompt, or None: nothing."""
         return _decoded(history_decoder, await self._ask("GET", f"/history/{prompt_id}")).get(prompt_id)
+
+    async def cancel(self, prompt_id: str) -> bool:
+        """Stop a prompt of the queue, whether it waits or is at work, in one step; False: an older server can't."""
+        response = await self._ask("POST", f"/api/jobs/{prompt_id}/cancel", accept=(200, 404, 405))
+        return response.is_success
 
     async def drop(self, prompt_ids: Sequence[str]) -> None:
         """Take prompts from the queue that wait there; others are left alone."""
@@ -126,6 +132,11 @@ class Server:
         if response.status_code not in accept:
             raise Faulty(f"{method} {path}: HTTP {response.status_code} {response.text[:200].strip()}".strip())
         return response
+
+
+def _client(url: str) -> httpx.AsyncClient:
+    """Without the proxies of the environment, which are not meant for a server of the house."""
+    return httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_S), trust_env=False)
 
 
 def _unreachable(url: str, error: Exception) -> Unreachable:
