@@ -1,51 +1,67 @@
 """How a job comes in: once, whatever happens to the reply."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
 from stoker_daemon.jobs.records import OpenJob, Placement, Signature
 from stoker_daemon.sqlite.controlling import wake_idle
+from stoker_daemon.sqlite.inserting import insert
 from stoker_daemon.sqlite.rows import EMPTY_MAP, job_key_of, move_items, move_ready, read_job
 from stoker_daemon.sqlite.writer import Execute, Transaction
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import JobAppended, JobSealed, JobSubmitted, topic_of_job
-from stoker_protocol.jobs import Job
+from stoker_protocol.jobs import ItemCounts, Job, JobState
 from stoker_protocol.replies import Appended, Sealed
 from stoker_protocol.requests import Append, ItemSpec, Submit
 
 QUEUE_FULL_RETRY_S = 2.0
 """When to try again to add to a full queue."""
+_ITEM_COLUMNS = "job_key, idx, custom_id, params, added_ms"
 
 
-def accept(
-    transaction: Transaction,
-    request: Submit,
-    body: bytes,
-    client: str,
-    placement: Placement,
-    max_pending: int,
-) -> None:
-    """Store a job with its items, or find that the very same was stored before.
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job to take in: the request with its engine named, the body that it came in, and where it belongs."""
+
+    request: Submit
+    body: bytes
+    client: str
+    placement: Placement
+
+
+def accept(transaction: Transaction, submissions: Sequence[Submission], max_pending: int) -> None:
+    """Store jobs with their items, except those of which the very same were stored before.
 
     Raises:
-        Refused: `conflict`: another job has this id, or had it; `queue_full`: more than `max_pending` items wait.
+        Refused: `conflict`: another job has, or had, the id of one; `queue_full`: more than `max_pending` items wait.
     """
-    fingerprint = codec.fingerprint(body)
-    if is_known(transaction.execute, request.job_id, fingerprint):
+    execute, now_ms = transaction.execute, transaction.now_ms
+    fresh = _fresh(execute, submissions)
+    if not fresh:
         return
-    _check_room(transaction, len(request.items), max_pending)
-    job_key = _insert_job(transaction, request, fingerprint, client, placement)
-    _insert_items(transaction, job_key, 0, request.items)
-    transaction.execute(
-        "INSERT INTO lots (job_key, signature_id, priority, place, ready) VALUES (?, ?, ?, ?, ?)",
-        (job_key, _signature_id(transaction, placement.signature), request.priority.rank, job_key, len(request.items)),
+    _check_room(transaction, sum(len(new.request.items) for new in fresh.values()), max_pending)
+    keyed = list(enumerate(fresh.values(), start=_next_job_key(execute)))
+    jobs = [_job_row(transaction, key, fingerprint, new) for (key, new), fingerprint in zip(keyed, fresh, strict=True)]
+    insert(execute, "jobs", ", ".join(jobs[0]), (tuple(job.values()) for job in jobs))
+    items = (row for key, new in keyed for row in _item_rows(key, 0, new.request.items, now_ms))
+    insert(execute, "items", _ITEM_COLUMNS, items)
+    signature_ids = {
+        one: _signature_id(transaction, one) for one in {new.placement.signature for new in fresh.values()}
+    }
+    lots = (
+        (key, signature_ids[new.placement.signature], new.request.priority.rank, key, len(new.request.items))
+        for key, new in keyed
+    )
+    insert(execute, "lots", "job_key, signature_id, priority, place, ready", lots)
+    transaction.tell_first(
+        [(topic_of_job(new.request.job_id), JobSubmitted(job=_as_accepted(new, now_ms))) for new in fresh.values()]
     )
     transaction.has_work = True
-    transaction.tell(
-        topic_of_job(request.job_id), JobSubmitted(job=read_job(transaction.execute, job_key, with_metadata=True))
-    )
 
 
 def append(transaction: Transaction, request: Append, max_pending: int) -> Appended:
@@ -61,7 +77,8 @@ def append(transaction: Transaction, request: Append, max_pending: int) -> Appen
         return Appended(job_id=job.job_id, total=job.items.total)
     _check_append(request, job)
     _check_room(transaction, len(request.items), max_pending)
-    _insert_items(transaction, job_key, request.at, request.items)
+    rows = _item_rows(job_key, request.at, request.items, transaction.now_ms)
+    insert(transaction.execute, "items", _ITEM_COLUMNS, rows)
     move_ready(transaction, job_key, len(request.items))
     transaction.execute("UPDATE jobs SET appended_ms = ? WHERE job_key = ?", (transaction.now_ms, job_key))
     wake_idle(transaction, job_key)
@@ -103,18 +120,36 @@ def is_known(execute: Execute, job_id: str, fingerprint: bytes) -> bool:
         Refused: `conflict`: another job has this id, or had it.
     """
     row = execute(
-        "SELECT fingerprint FROM jobs WHERE job_id = :id"
-        " UNION ALL SELECT fingerprint FROM tombstones WHERE job_id = :id",
-        {"id": job_id},
+        "SELECT fingerprint FROM jobs WHERE job_id = ?1 UNION ALL SELECT fingerprint FROM tombstones WHERE job_id = ?1",
+        (job_id,),
     ).fetchone()
     if row is not None and row[0] != fingerprint:
-        raise Refused(
-            ErrorCode.CONFLICT,
-            f"another job has the id {job_id!r}",
-            field="job_id",
-            hint="use a new job_id, or send exactly what was sent before",
-        )
+        raise _other_job(job_id)
     return row is not None
+
+
+def _fresh(execute: Execute, submissions: Sequence[Submission]) -> dict[bytes, Submission]:
+    """Those that are not stored yet, each once, by their fingerprints. Raises Refused: `conflict`."""
+    fresh: dict[bytes, Submission] = {}
+    for submission in submissions:
+        fingerprint = codec.fingerprint(submission.body)
+        if not is_known(execute, submission.request.job_id, fingerprint):
+            fresh[fingerprint] = submission
+    ids: set[str] = set()
+    for new in fresh.values():
+        if new.request.job_id in ids:
+            raise _other_job(new.request.job_id)
+        ids.add(new.request.job_id)
+    return fresh
+
+
+def _other_job(job_id: str) -> Refused:
+    return Refused(
+        ErrorCode.CONFLICT,
+        f"another job has the id {job_id!r}",
+        field="job_id",
+        hint="use a new job_id, or send exactly what was sent before",
+    )
 
 
 def _check_append(request: Append, job: Job) -> None:
@@ -151,30 +186,31 @@ def _are_there(transaction: Transaction, job_key: int, request: Append) -> bool:
     return rows == [(item.custom_id, _blob(item.params)) for item in request.items]
 
 
-def _insert_items(transaction: Transaction, job_key: int, at: int, items: list[ItemSpec]) -> None:
-    transaction.executemany(
-        "INSERT INTO items (job_key, idx, custom_id, params, added_ms) VALUES (?, ?, ?, ?, ?)",
-        (
-            (job_key, index, item.custom_id, _blob(item.params), transaction.now_ms)
-            for index, item in enumerate(items, start=at)
-        ),
-    )
+def _item_rows(job_key: int, at: int, items: list[ItemSpec], now_ms: int) -> Iterator[tuple[Any, ...]]:
+    """Rows of _ITEM_COLUMNS; `at` is the index of the first."""
+    for index, item in enumerate(items, start=at):
+        yield job_key, index, item.custom_id, _blob(item.params), now_ms
 
 
-def _insert_job(
-    transaction: Transaction, request: Submit, fingerprint: bytes, client: str, placement: Placement
-) -> int:
-    row = {
+def _next_job_key(execute: Execute) -> int:
+    """The key that the next job is given: no job, not even a removed one, had it."""
+    return execute("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1").fetchone()[0]
+
+
+def _job_row(transaction: Transaction, job_key: int, fingerprint: bytes, new: Submission) -> dict[str, Any]:
+    request, placement = new.request, new.placement
+    return {
+        "job_key": job_key,
         "job_id": request.job_id,
         "fingerprint": fingerprint,
-        "client": client,
+        "client": new.client,
         "name": request.name,
         "engine": request.engine,
         "model": placement.model,
         "recipe": placement.recipe,
         "template_key": _template_key(transaction, placement.template),
         "priority": request.priority.rank,
-        "state": "queued",
+        "state": JobState.QUEUED.value,
         "params": _blob(request.params),
         "metadata": _blob(request.metadata),
         "on_interrupt": request.on_interrupt.value,
@@ -188,10 +224,25 @@ def _insert_job(
         "created_ms": transaction.now_ms,
         "appended_ms": transaction.now_ms,
     }
-    columns, marks = ", ".join(row), ", ".join(f":{column}" for column in row)
-    job_key = transaction.execute(f"INSERT INTO jobs ({columns}) VALUES ({marks})", row).lastrowid
-    assert job_key is not None  # an INSERT that did not raise has a row
-    return job_key
+
+
+def _as_accepted(new: Submission, now_ms: int) -> Job:
+    """The job that its row says."""
+    request, number = new.request, len(new.request.items)
+    return Job(
+        job_id=request.job_id,
+        name=request.name,
+        state=JobState.QUEUED,
+        priority=request.priority,
+        engine=request.engine,
+        model=new.placement.model,
+        client=new.client,
+        items=ItemCounts(total=number, pending=number),
+        created_at_ms=now_ms,
+        is_open=request.more,
+        metadata=UNSET if _blob(request.metadata) == EMPTY_MAP else request.metadata,
+        recipe=new.placement.recipe,
+    )
 
 
 def _template_key(transaction: Transaction, template: bytes) -> int | None:
@@ -205,10 +256,14 @@ def _template_key(transaction: Transaction, template: bytes) -> int | None:
 
 def _signature_id(transaction: Transaction, signature: Signature) -> int:
     fields = (signature.engine, signature.residency, signature.merge)
-    transaction.execute("INSERT OR IGNORE INTO signatures (engine, residency, merge) VALUES (?, ?, ?)", fields)
-    return transaction.execute(
+    known = transaction.execute(
         "SELECT signature_id FROM signatures WHERE engine = ? AND residency = ? AND merge = ?", fields
-    ).fetchone()[0]
+    ).fetchone()
+    if known is not None:
+        return known[0]
+    added = transaction.execute("INSERT INTO signatures (engine, residency, merge) VALUES (?, ?, ?)", fields).lastrowid
+    assert added is not None  # an INSERT that did not raise has a row
+    return added
 
 
 def _blob(value: Raw | UnsetType) -> bytes:

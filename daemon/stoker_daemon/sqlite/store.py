@@ -113,6 +113,7 @@ class Store:
         self._writer = Writer(connection, data_dir / FILE_NAME, clock)
         self._reader = Reader(data_dir / FILE_NAME)
         self._write, self._read = self._writer.write, self._reader.read
+        self._accept = partial(accepting.accept, max_pending=max_pending)
 
     def start(self) -> None:
         """Begin to write, on the running loop."""
@@ -137,8 +138,7 @@ class Store:
     # What comes in
 
     async def accept(self, request: Submit, body: bytes, client: str, placement: Placement) -> None:
-        room = self._max_pending
-        await self._write(lambda tx: accepting.accept(tx, request, body, client, placement, room))
+        await self._writer.write_alike(self._accept, accepting.Submission(request, body, client, placement))
 
     async def check_new(self, request: Submit, body: bytes) -> None:
         await self._read(lambda c: accepting.is_known(c.execute, request.job_id, codec.fingerprint(body)))

@@ -3,10 +3,13 @@
 import asyncio
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +17,7 @@ import msgspec
 from stoker_daemon.jobs.records import Commit, CommittedEvent, Stop
 from stoker_daemon.ports import Clock
 from stoker_daemon.sqlite.database import explain, refusal
+from stoker_daemon.sqlite.inserting import insert
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import LifecycleEvent
@@ -31,6 +35,7 @@ _OF_THE_FILE = (sqlite3.OperationalError, sqlite3.DatabaseError)
 """Exactly these classes speak of the disk or the file, and concern the whole group; subclasses, of one write."""
 
 T = TypeVar("T")
+Order = TypeVar("Order")
 Execute = Callable[..., sqlite3.Cursor]
 """`Connection.execute`, whichever connection it is."""
 
@@ -51,21 +56,29 @@ class Transaction:
     def tell(self, thread: str, event: LifecycleEvent) -> None:
         """Write an event to the log as it will go out; `thread` is its topic up to and with the last slash."""
         (prev,) = self.execute("SELECT coalesce(max(seq), 0) FROM events WHERE thread = ?", (thread,)).fetchone()
-        self.head += 1
-        topic = thread + str(event.__struct_config__.tag)
-        numbered = msgspec.structs.replace(event, seq=self.head, prev=prev, at_ms=self.now_ms)
-        body = codec.encode(numbered)
-        self.execute(
-            "INSERT INTO events (seq, thread, topic, body) VALUES (?, ?, ?, ?)", (self.head, thread, topic, body)
-        )
-        self.events.append(CommittedEvent(self.head, topic, body))
+        self._log([(thread, event)], prev)
+
+    def tell_first(self, told: Sequence[tuple[str, LifecycleEvent]]) -> None:
+        """Write the first event of each of these threads, as `tell` does it for one of any."""
+        self._log(told, prev=0)
+
+    def _log(self, told: Sequence[tuple[str, LifecycleEvent]], prev: int) -> None:
+        rows: list[tuple[int, str, str, bytes]] = []
+        for thread, event in told:
+            self.head += 1
+            topic = thread + str(event.__struct_config__.tag)
+            numbered = msgspec.structs.replace(event, seq=self.head, prev=prev, at_ms=self.now_ms)
+            rows.append((self.head, thread, topic, codec.encode(numbered)))
+            self.events.append(CommittedEvent(self.head, topic, rows[-1][-1]))
+        insert(self.execute, "events", "seq, thread, topic, body", rows)
 
 
 @dataclass(slots=True)
 class _Write:
     """One waiting write and what came of it."""
 
-    work: Callable[[Transaction], Any]
+    work: Callable[[Transaction, Sequence[Any]], Any]
+    order: Any
     future: "asyncio.Future[Any]"
     result: Any = None
     error: BaseException | None = field(default=None)
@@ -78,8 +91,8 @@ class Writer:
         self._connection = connection
         self._path = path
         self._clock = clock
-        self._waiting: deque[_Write] = deque()
-        self._wake = threading.Condition()
+        self._gathered: list[_Write] = []
+        self._waiting: SimpleQueue[list[_Write]] = SimpleQueue()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="stoker-writer")
         self._listeners: list[Callable[[Commit], None]] = []
@@ -109,37 +122,58 @@ class Writer:
             Refused: Whatever the work refused, with nothing changed; `shutting_down`; `storage_unavailable` or
                 `internal`: no commit possible.
         """
-        assert self._loop is not None, "the writer was not started"
-        write = _Write(work, self._loop.create_future())
-        with self._wake:
-            if self._is_closing:
-                raise Refused(ErrorCode.SHUTTING_DOWN, "the daemon is stopping", hint="submit again when it is back")
-            self._waiting.append(write)
-            self._wake.notify()
-        return await write.future
+        return await self._enter(lambda transaction, _: work(transaction), None)
+
+    async def write_alike(self, work: Callable[[Transaction, Sequence[Order]], None], order: Order) -> None:
+        """Have `work` carry out `order`, in one call with what else waits for the same work; otherwise like `write`.
+
+        What it refuses of several orders it is asked for again, one by one.
+        """
+        await self._enter(work, order)
 
     def close(self) -> None:
         """Commit what waits and end the thread."""
-        with self._wake:
-            self._is_closing = True
-            self._wake.notify()
+        self._hand_over()
+        self._is_closing = True
+        self._waiting.put([])
         if self._thread.is_alive():
             self._thread.join()
         self._connection.close()
 
+    async def _enter(self, work: Callable[[Transaction, Sequence[Any]], Any], order: Any) -> Any:
+        assert self._loop is not None, "the writer was not started"
+        if self._is_closing:
+            raise Refused(ErrorCode.SHUTTING_DOWN, "the daemon is stopping", hint="submit again when it is back")
+        write = _Write(work, order, self._loop.create_future())
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(write)
+        return await write.future
+
+    def _hand_over(self) -> None:
+        """Give the thread what one turn of the loop brought, at once: each waking of it costs more than a write."""
+        if self._gathered:
+            self._waiting.put(self._gathered)
+            self._gathered = []
+
     def _run(self) -> None:
         assert self._loop is not None  # set by start
-        while (group := self._next_group()) or not self._is_closing:
-            commit = self._commit(group)
-            self._loop.call_soon_threadsafe(self._deliver, group, commit)
-            self._checkpoint()
+        while not (self._is_closing and self._waiting.empty()):
+            writes = self._next_writes()
+            # Without a write there is a commit too: it looks whether a trouble has passed.
+            for start in range(0, max(len(writes), 1), MAX_GROUP):
+                group = writes[start : start + MAX_GROUP]
+                self._loop.call_soon_threadsafe(self._deliver, group, self._commit(group))
+                self._checkpoint()
 
-    def _next_group(self) -> list[_Write]:
+    def _next_writes(self) -> list[_Write]:
         """What waits; nothing when it is over, or when it is time to look whether a trouble has passed."""
-        patience_s = PROBE_S if self.trouble or self.stuck else None
-        with self._wake:
-            self._wake.wait_for(lambda: self._waiting or self._is_closing, patience_s)
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+        writes: list[_Write] = []
+        with suppress(Empty):
+            writes += self._waiting.get(timeout=PROBE_S if self.trouble or self.stuck else None)
+            while len(writes) < MAX_GROUP:
+                writes += self._waiting.get_nowait()
+        return writes
 
     def _commit(self, group: list[_Write]) -> Commit:
         transaction = Transaction(self._connection, self._clock.now_ms(), self.head)
@@ -148,8 +182,8 @@ class Writer:
             if self.trouble:
                 # Only a transaction that changes something proves that the disk takes it.
                 self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('trouble_ms', ?)", (transaction.now_ms,))
-            for write in group:
-                self._attempt(write, transaction)
+            for _, alike in groupby(group, attrgetter("work")):
+                self._attempt(list(alike), transaction)
             if transaction.has_work and self._connection.execute("SELECT 1 FROM queue_pause").fetchone():
                 transaction.has_work = False  # nobody need look: the end of the pause will say so again
             self._connection.execute("COMMIT")
@@ -160,20 +194,28 @@ class Writer:
         self.head = transaction.head
         return Commit(tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended)
 
-    def _attempt(self, write: _Write, transaction: Transaction) -> None:
-        """Do one write of a group so that its failure leaves the others as they are."""
+    def _attempt(self, alike: list[_Write], transaction: Transaction) -> None:
+        """Do writes of the same work so that their failure leaves the others of the group as they are."""
         head, told, stops = transaction.head, len(transaction.events), len(transaction.stops)
         transaction.execute("SAVEPOINT one")
+        failure: Exception | None = None
         try:
-            write.result = write.work(transaction)
+            alike[0].result = alike[0].work(transaction, [write.order for write in alike])
         except Exception as error:
             if type(error) in _OF_THE_FILE:
                 raise
-            write.error = error
+            failure = error
             transaction.execute("ROLLBACK TO one")
             transaction.head = head
             del transaction.events[told:], transaction.stops[stops:]
         transaction.execute("RELEASE one")
+        if failure is None:
+            return
+        if len(alike) == 1:
+            alike[0].error = failure
+            return
+        for write in alike:
+            self._attempt([write], transaction)
 
     def _give_up(self, group: list[_Write], error: sqlite3.Error) -> None:
         """Nothing of the group was committed: say so to everyone in it."""

@@ -35,6 +35,13 @@ class ManualClock:
         return self.ms / 1000
 
 
+def a_submission(job_id: str, count: int = 1, *, model: str = "one", **options: Any) -> accepting.Submission:
+    """A job of so many items, as the store is handed it."""
+    request = a_submit(job_id, count, **options)
+    placement = Placement(model, Signature("faults", model, model))
+    return accepting.Submission(request, codec.encode(request), "tests", placement)
+
+
 class Queue:
     """A database of its own in a folder, and a clock."""
 
@@ -61,13 +68,8 @@ class Queue:
 
     def accept(self, job_id: str, count: int = 1, *, model: str = "one", **options: Any) -> None:
         """Store a job of so many items."""
-        request = a_submit(job_id, count, **options)
-        signature = Signature("faults", model, model)
-        self.write(
-            lambda tx: accepting.accept(
-                tx, request, codec.encode(request), "tests", Placement(model, signature), NO_LIMIT
-            )
-        )
+        submission = a_submission(job_id, count, model=model, **options)
+        self.write(lambda tx: accepting.accept(tx, [submission], NO_LIMIT))
 
     def claim(self, *, max_batch: int = 1, loaded: str = "", engines: tuple[str, ...] = ("faults",)) -> Run | None:
         """Claim a run, as the policy chooses with that model loaded."""

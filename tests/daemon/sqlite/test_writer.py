@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +36,10 @@ class Rig:
 
     async def together(self, *works: Work) -> list[Any]:
         """Have all of these in one group: results and refusals in their order."""
+        return await self.together_of(*(partial(self.writer.write, work) for work in works))
+
+    async def together_of(self, *calls: Callable[[], Coroutine[Any, Any, Any]]) -> list[Any]:
+        """Have what these calls of the writer ask for in one group: results and refusals in their order."""
         gate, begun = threading.Event(), threading.Event()
 
         def hold(_: Transaction) -> None:
@@ -43,7 +48,7 @@ class Rig:
 
         held = asyncio.create_task(self.writer.write(hold))
         await asyncio.to_thread(begun.wait, LIMIT_S)
-        tasks = [asyncio.create_task(self.writer.write(work)) for work in works]
+        tasks = [asyncio.create_task(call()) for call in calls]
         await asyncio.sleep(0)
         gate.set()
         await held
@@ -141,6 +146,61 @@ def test_group_is_one_commit(tmp_path: Path) -> None:
             assert await rig.together(*map(put, wanted)) == wanted
             assert [len(commit.events) for commit in rig.commits] == [MAX_GROUP, 10]
             assert keys(tmp_path) == wanted
+
+    run(test())
+
+
+def put_all(calls: list[list[str]], bad: str = "") -> Callable[[Transaction, Sequence[str]], None]:
+    """A work that puts several keys at once, unless a bad one is among them."""
+
+    def work(transaction: Transaction, wanted: Sequence[str]) -> None:
+        calls.append(list(wanted))
+        for key in wanted:
+            put(key)(transaction)
+        if bad in wanted:
+            refuse(transaction)
+
+    return work
+
+
+def test_alike_writes_are_one_call(tmp_path: Path) -> None:
+    """We expect the work to be called once for all orders that follow each other, and again for those after another."""
+
+    async def test() -> None:
+        async with a_writer(tmp_path) as rig:
+            calls: list[list[str]] = []
+            work = put_all(calls)
+            orders = [lambda key=key: rig.writer.write_alike(work, key) for key in "abc"]
+            await rig.together_of(
+                *orders, lambda: rig.writer.write(put("d")), lambda: rig.writer.write_alike(work, "e")
+            )
+            assert calls == [["a", "b", "c"], ["e"]]
+            assert keys(tmp_path) == ["a", "b", "c", "d", "e"]
+            assert [len(commit.events) for commit in rig.commits] == [5]
+
+    run(test())
+
+
+def test_refused_order_leaves_the_others(tmp_path: Path) -> None:
+    """We expect a work that refuses several orders to be asked for each alone, and only the bad one to be refused."""
+
+    async def test() -> None:
+        async with a_writer(tmp_path) as rig:
+            calls: list[list[str]] = []
+            work = put_all(calls, bad="b")
+            first, bad, last = await rig.together_of(
+                *(lambda key=key: rig.writer.write_alike(work, key) for key in "abc")
+            )
+            assert (first, last) == (None, None)
+            assert isinstance(bad, Refused)
+            assert calls == [["a", "b", "c"], ["a"], ["b"], ["c"]]
+            assert keys(tmp_path) == ["a", "c"]
+            (commit,) = rig.commits
+            assert [(event.seq, event.prev) for event in map(codec.decode_event, (e.body for e in commit.events))] == [
+                (1, 0),
+                (2, 1),
+            ]
+            assert [stop.run_id for stop in commit.stops] == ["a", "c"]
 
     run(test())
 
