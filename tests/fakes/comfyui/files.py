@@ -10,14 +10,36 @@ import time
 from pathlib import Path
 from typing import Any
 
-MODEL_FOLDERS = ("checkpoints", "loras", "vae", "upscale_models", "controlnet", "embeddings")
+MODEL_FOLDERS = [
+    "checkpoints",
+    "configs",
+    "loras",
+    "vae",
+    "text_encoders",
+    "diffusion_models",
+    "clip_vision",
+    "style_models",
+    "embeddings",
+    "diffusers",
+    "vae_approx",
+    "controlnet",
+    "gligen",
+    "upscale_models",
+    "latent_upscale_models",
+    "custom_nodes",
+    "hypernetworks",
+    "photomaker",
+    "classifiers",
+    "model_patches",
+    "audio_encoders",
+]
 _MODELS = {
-    "checkpoints/random_sd15.safetensors": {"kind": "checkpoint", "modelspec.title": "random test weights"},
-    "checkpoints/sub/random_b.safetensors": {"kind": "checkpoint"},
-    "loras/random_lora.safetensors": {"kind": "lora"},
-    "vae/random_vae.safetensors": {"kind": "vae"},
-    "upscale_models/random_x4.safetensors": {"kind": "upscaler"},
-    "embeddings/rnd_emb.safetensors": {"kind": "embedding"},
+    "checkpoints/random_sd15.safetensors": "checkpoint",
+    "checkpoints/sub/random_b.safetensors": "checkpoint",
+    "loras/random_lora.safetensors": "lora",
+    "vae/random_vae.safetensors": "vae",
+    "upscale_models/random_x4.safetensors": "upscaler",
+    "embeddings/rnd_emb.safetensors": "embedding",
 }
 
 
@@ -32,8 +54,8 @@ class Folders:
         for folder in self.by_type.values():
             folder.mkdir(parents=True, exist_ok=True)
         if not self.models.exists():
-            for name, metadata in _MODELS.items():
-                write_model(self.models / name, metadata)
+            for name, kind in _MODELS.items():
+                write_model(self.models / name, kind)
 
     def model_names(self, folder: str) -> list[str]:
         """The models in one folder, with sub-folders, sorted."""
@@ -112,22 +134,23 @@ def split_annotation(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def write_model(path: Path, metadata: dict[str, str]) -> None:
-    """Write a safetensors file without tensors; its metadata says what kind of model it stands for."""
-    header = json.dumps({"__metadata__": metadata}).encode()
+def write_model(path: Path, kind: str, **metadata: str) -> None:
+    """Write a safetensors file with one empty tensor, whose name says what kind of model it stands for."""
+    tensors = {kind: {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]}}
+    header = json.dumps(tensors | ({"__metadata__": metadata} if metadata else {})).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(struct.pack("<Q", len(header)) + header)
 
 
 def read_model(path: Path) -> dict[str, Any]:
-    """The metadata of a safetensors file.
+    """The header of a safetensors file: its tensors and its metadata.
 
     Raises:
         ValueError: it is none.
     """
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + length])["__metadata__"]
+    return json.loads(content[8 : 8 + length])
 
 
 def file_hash(content: bytes) -> str:

@@ -115,6 +115,8 @@ class Plan:
 
 
 def _is_link(value: Any) -> bool:
-    return (
-        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int | float)
-    )
+    match value:
+        case [str(), int() | float()]:
+            return True
+        case _:
+            return False

@@ -1,6 +1,7 @@
 """Starts, kills and restarts a fake ComfyUI in a process of its own, for tests."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import IO, Any, Self, cast
 REPOSITORY = Path(__file__).parents[3]
 
 _ANSWER_S = 30
+_HASH_SEED = "2"  # with it the outputs of the recorded prompts come in the order that was recorded
 
 
 class ComfyProcess:
@@ -23,6 +25,8 @@ class ComfyProcess:
         Arguments:
             directory: holds its folders; made if it isn't there.
             options: `port`, `version`, `cache`, `preview_method`; all others are switches of `defects.py`.
+
+        The order of a prompt's outputs is that of a set: the same in each process that this class starts.
         """
         self.directory = directory
         self._settings = {name: options.pop(name) for name in _SETTINGS if name in options}
@@ -54,6 +58,7 @@ class ComfyProcess:
         self._process = subprocess.Popen(
             [*command, *settings, *defects],
             cwd=REPOSITORY,
+            env=os.environ | {"PYTHONHASHSEED": _HASH_SEED},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

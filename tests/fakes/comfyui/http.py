@@ -264,7 +264,8 @@ class Server:
         path = self._folders.models / request.match_info["folder"] / request.rel_url.query.get("filename", "")
         if not path.is_file():
             raise web.HTTPNotFound
-        return web.json_response(read_model(path))
+        metadata = read_model(path).get("__metadata__")
+        return web.Response(status=404) if metadata is None else web.json_response(metadata)
 
     async def _get_state(self, _: web.Request) -> web.Response:
         """What a test may want to know: the switches, the requests so far, and what is going on."""

@@ -31,23 +31,23 @@ class Validation:
         self._node_errors: Json = {}
 
     def run(self, targets: Any) -> tuple[list[str], Json]:
-        """The ids of the outputs that can run, in an order that nobody may rely on, and what is wrong with the others.
+        """The ids of the outputs that can run, in the order of a set, and what is wrong with the others.
 
         Raises:
             Rejected: none can run.
         """
         outputs = self._find_outputs(targets)
-        good: list[str] = []
+        good: set[str] = set()
         texts: list[str] = []
         for output in outputs:
             if self._is_valid_output(output):
-                good.append(output)
+                good.add(output)
             else:
                 texts.extend(f"{each['message']}: {each['details']}" for each in self._seen.get(output, (False, []))[1])
         if not good:
             kind = "prompt_outputs_failed_validation"
             raise Rejected(_error(kind, "Prompt outputs failed validation", "\n".join(texts)), self._node_errors)
-        return good[::-1], self._node_errors
+        return list(good), self._node_errors
 
     def _find_outputs(self, targets: Any) -> list[str]:
         outputs: list[str] = []

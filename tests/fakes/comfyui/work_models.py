@@ -34,10 +34,10 @@ def _load_checkpoint(work: Work, ckpt_name: str) -> Result:
     path = work.folders.models / "checkpoints" / ckpt_name
     work.load()
     try:
-        kind = read_model(path).get("kind")
+        tensors = read_model(path)
     except ValueError as error:
         raise SafetensorError(f"Error while deserializing header: {error}") from error
-    if kind != "checkpoint":
+    if "checkpoint" not in tensors:
         raise RuntimeError(f"ERROR: Could not detect model type of: {path}\n")
     return Result((f"model {ckpt_name}", f"clip {ckpt_name}", f"vae {ckpt_name}"))
 
