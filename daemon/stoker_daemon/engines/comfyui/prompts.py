@@ -18,7 +18,7 @@ QUIET_POLL_S = 2.0
 """The same while the stream tells of it."""
 SURE_S = 2.0
 """A prompt that is nowhere is looked for once more after this; only then it is lost."""
-AWAY_S = 10.0
+AWAY_S = 5.0
 """A server that does not answer for so long is away."""
 IDLE_S = 5.0
 """A server with prompts that wait and none at work for so long does not work any more."""

@@ -120,6 +120,8 @@ class Server:
                     size += len(part)
                     if size > max_bytes:
                         raise TooLarge(f"{filename} has more than {max_bytes} bytes")
+        except httpx.RemoteProtocolError as error:
+            raise Faulty(f"{filename} did not come whole: {error}") from None
         except httpx.TransportError as error:
             raise _unreachable(self.url, error) from None
         return b"".join(parts)
