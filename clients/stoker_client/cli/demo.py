@@ -47,11 +47,13 @@ def demo(shared: Shared, directory: Path | None) -> None:
 def _ending(claims: list[Claim], jobs: list[Job], place: Path) -> str:
     rows = [(coloured("yes" if claim.holds else "NO"), claim.text, claim.figures) for claim in claims]
     # In a clone the commands lie in an environment that the shell does not look into.
-    folder = "" if shutil.which("stokerd") else f"{Path(sys.executable).parent}/"
+    activate = Path(sys.executable).parent / "activate"
+    hidden = activate.exists() and not shutil.which("stokerd")
     next_steps = [
-        (f"{folder}stokerd", "start a daemon that stays"),
-        (f'{folder}stoker generate "a teal dragon" -n 8 --wait', "make pictures with it"),
-        (f"{folder}stoker status", "see what it does"),
+        *([(f". {activate}", "let each of your terminals find the commands")] if hidden else []),
+        ("stokerd", "start a daemon that stays"),
+        ('stoker generate "a teal dragon" -n 8 --wait', "make pictures with it, from another terminal"),
+        ("stoker status", "see what it does"),
     ]
     made = [job for job in jobs if job.items.succeeded]
     pages = [(job.name, str(page)) for job in made for page in place.glob(f"outputs/*/{job.job_id}/index.html")]

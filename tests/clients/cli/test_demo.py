@@ -63,6 +63,30 @@ def test_the_pictures_are_one_click_away(
     assert str(pages[1]) not in out
 
 
+@pytest.mark.parametrize("is_found", [True, False])
+def test_the_next_commands_can_be_typed(
+    stoker: Stoker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_found: bool
+) -> None:
+    """We expect the environment to be activated first, but only where the shell does not find the commands."""
+
+    def tell_story(*_: object) -> Told:
+        return Told([], [])
+
+    monkeypatch.setattr(story, "tell_story", tell_story)
+    for name in ("activate", "python", "stokerd"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path) if is_found else str(tmp_path / "elsewhere"))
+    _, _, steps = stoker("demo", "--dir", str(tmp_path / "place")).out.partition("TRY NEXT")
+    commands = [line.split("  ")[0] for line in steps.splitlines()[1:]]
+    assert commands == [
+        *([] if is_found else [f". {tmp_path / 'activate'}"]),
+        "stokerd",
+        'stoker generate "a teal dragon" -n 8 --wait',
+        "stoker status",
+    ]
+
+
 def test_a_proof_that_fails_is_no_success(stoker: Stoker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """We expect exit code 1 and the claim that does not hold, to scripts and to people."""
     told = Told(
