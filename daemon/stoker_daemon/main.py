@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import resource
 import secrets
 import signal
 import sys
@@ -57,6 +58,8 @@ DEFAULT_EVENTS = "tcp://127.0.0.1:5578"
 ENDPOINTS_FILE = "endpoints.json"
 FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
+MAX_FILES = 65_536
+"""Files and connections at a time, where the host allows as many."""
 SUMMARIES_WAIT_S = 5.0
 """How long the stop waits for the summaries of jobs that have just ended; the next daemon writes what is left."""
 
@@ -427,6 +430,7 @@ def stokerd(
             loaded = loaded.with_comfyui(comfyui)
         check_free([*options.control, *options.events])
         data_dir.mkdir(parents=True, exist_ok=True)
+        _raise_file_limit()
         asyncio.run(StokerDaemon(options, loaded).run())
     except ConfigError as error:
         _fail(2, str(error))
@@ -445,6 +449,12 @@ def _complaint(error: Exception) -> str:
     if not isinstance(error, OSError) or not error.filename:
         return str(error)
     return f"{error.filename}: {(error.strerror or str(error)).lower()}; name another directory with --data-dir"
+
+
+def _raise_file_limit() -> None:
+    """Leave room for work beside many clients: each connection counts as an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_FILES)), hard))
 
 
 def _fail(exit_code: int, message: str) -> None:

@@ -85,10 +85,10 @@ def handles(pid: int) -> int:
 
 
 @contextmanager
-def many_handles() -> Generator[None]:
-    """The test and the daemons that it starts may have 4096 files and connections."""
+def may_open(count: int) -> Generator[None]:
+    """The test may have so many files and connections, and the daemons that it starts begin with that."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
     try:
         yield
     finally:
