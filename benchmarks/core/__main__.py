@@ -13,6 +13,7 @@ import click
 from benchmarks.core.figures import Figure, Part, Setting
 from benchmarks.core.footprint import footprint
 from benchmarks.core.picking import picking
+from benchmarks.core.pinging import pinging
 from benchmarks.core.starting import starting
 from benchmarks.core.throughput import throughput
 
@@ -21,6 +22,7 @@ PARTS: dict[str, Part] = {
     "picking": picking,
     "footprint": footprint,
     "starting": starting,
+    "pinging": pinging,
 }
 
 

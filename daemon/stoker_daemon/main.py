@@ -1,6 +1,7 @@
 """Brings the rooms together: reads the config, builds every part, runs until it is told to stop, and takes it down."""
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -60,6 +61,8 @@ FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
 MAX_FILES = 65_536
 """Files and connections at a time, where the host allows as many."""
+SWITCH_S = 0.001
+"""How long a thread that computes may keep the others of the process, and so the answer to a `ping`, waiting."""
 SUMMARIES_WAIT_S = 5.0
 """How long the stop waits for the summaries of jobs that have just ended; the next daemon writes what is left."""
 
@@ -122,6 +125,7 @@ class StokerDaemon:
             house = self._build(stack)
             await self._settle(house, stack)
             tasks = self._open_doors(house, stack)
+            _stay_prompt()
             await self._until_stopped(tasks)
             await house.lanes.stop(self._config.execution.stop_grace_s)
             with suppress(TimeoutError):
@@ -163,7 +167,7 @@ class StokerDaemon:
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
         frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, publisher)
         stack.push_async_callback(frontend.close)
-        return _House(artifacts, cleaning, publisher, engines, lanes, summaries, frontend)
+        return _House(artifacts, blobs, cleaning, publisher, engines, lanes, summaries, frontend)
 
     async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
@@ -224,7 +228,12 @@ class StokerDaemon:
     def _retention(self, house: "_House") -> Retention:
         days = self._config.retention
         return Retention(
-            self._store, house.cleaning, self._clock, events_days=days.events_days, jobs_days=days.jobs_days
+            self._store,
+            house.cleaning,
+            house.blobs,
+            self._clock,
+            events_days=days.events_days,
+            jobs_days=days.jobs_days,
         )
 
     async def _until_stopped(self, tasks: "list[asyncio.Task[None]]") -> None:
@@ -353,6 +362,7 @@ class _House:
     """The parts of a running daemon."""
 
     artifacts: OutputTree
+    blobs: BlobStore
     cleaning: OutputCleaning
     publisher: Publisher
     engines: dict[str, Engine]
@@ -364,6 +374,13 @@ class _House:
 def _load_patience_s(engine: EngineConfig) -> float:
     """Seconds that an engine may need until a model is there; a ComfyUI server loads within its runs."""
     return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
+
+
+def _stay_prompt() -> None:
+    """Let neither the garbage collector nor another thread keep the loop for long."""
+    gc.collect()
+    gc.freeze()  # what is there by now stays to the end; looking through all of it takes 10 to 20 ms each time
+    sys.setswitchinterval(SWITCH_S)
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:

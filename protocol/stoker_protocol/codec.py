@@ -61,7 +61,7 @@ _FiniteFloat = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348
 _FlatMap = dict[str, str | int | bool | _FiniteFloat | None]
 
 
-class _FlatItem(Struct):
+class _FlatItem(Struct, gc=False):
     """An item whose parameters are plain values."""
 
     params: _FlatMap = {}

@@ -62,7 +62,7 @@ class Check(Request, frozen=True, tag="check", kw_only=True):
     """Is what the daemon keeps on its disk sound? Looks deeper than `health`, and takes longer."""
 
 
-class ItemSpec(Struct, frozen=True, omit_defaults=True):
+class ItemSpec(Struct, frozen=True, omit_defaults=True, gc=False):  # gc: ten thousand at once, none in a cycle
     """One item of a submitted job; `params` are laid over the job's."""
 
     params: FreeForm | UnsetType = UNSET

@@ -10,7 +10,9 @@ import pytest
 from tests.system.daemons import REPOSITORY
 
 
-@pytest.mark.parametrize(("part", "number"), [("throughput", 4), ("picking", 2), ("footprint", 4), ("starting", 1)])
+@pytest.mark.parametrize(
+    ("part", "number"), [("throughput", 4), ("picking", 2), ("footprint", 4), ("starting", 1), ("pinging", 1)]
+)
 def test_parts_of_the_core(tmp_path: Path, part: str, number: int) -> None:
     """We expect that a quick run of each part ends with its figures beside their targets, and leaves nothing."""
     figures, said = _quick_run(tmp_path, part)

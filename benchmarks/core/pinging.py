@@ -1,0 +1,77 @@
+"""How long `ping` takes while another client hands in a lot, beside the same daemon left alone."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import zmq
+
+from benchmarks.core.contenders import PAYLOAD, Stoker
+from benchmarks.core.figures import Figure, Setting
+from benchmarks.core.load import TIMEOUT_MS, lockstep_s
+from stoker_protocol import codec
+from stoker_protocol.requests import Append, ItemSpec, Ping, Submit
+
+PACE_S = 0.001
+APPENDS = 10
+ITEMS = 10_000
+
+
+def pinging(setting: Setting) -> list[Figure]:
+    """Ping alone, then while ten appends of ten thousand items come one after another, in each round."""
+    rounds: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory(dir=setting.folder) as folder, ThreadPoolExecutor(1) as other:
+        daemon = Stoker()
+        daemon.start(Path(folder))
+        try:
+            for number in range(setting.rounds):
+                bodies = _stream(f"stream-{number}", 500 if setting.quick else ITEMS)
+                alone_until_s = time.perf_counter() + (0.2 if setting.quick else 2)
+                alone_ms = _pings_ms(daemon.endpoint, lambda end_s=alone_until_s: time.perf_counter() > end_s)
+                rounds.append(
+                    (
+                        _p99(_pings_ms(daemon.endpoint, other.submit(lockstep_s, daemon.endpoint, bodies).done)),
+                        _p99(alone_ms),
+                    )
+                )
+        finally:
+            daemon.stop()
+    ratio = statistics.median(busy / alone for busy, alone in rounds)
+    busy_ms, alone_ms = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return [
+        Figure("ping's p99 beside appends, to that alone", ratio, "", "<=", 10, f"{busy_ms:.1f} to {alone_ms:.2f} ms")
+    ]
+
+
+def _stream(job_id: str, items: int) -> list[bytes]:
+    """The requests that open a job and fill it."""
+    specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
+    appends = [Append(id="1", job_id=job_id, at=1 + number * items, items=specs) for number in range(APPENDS)]
+    return [codec.encode(one) for one in (Submit(id="1", job_id=job_id, items=specs[:1], more=True), *appends)]
+
+
+def _pings_ms(endpoint: str, is_over: Callable[[], bool]) -> list[float]:
+    """How long pings take that are due one by one; what holds up one counts for those that were due meanwhile too."""
+    body = codec.encode(Ping(id="1"))
+    took_ms: list[float] = []
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.connect(endpoint)
+        due_s = time.perf_counter()
+        while not is_over():
+            time.sleep(max(0.0, due_s - time.perf_counter()))
+            now_s = time.perf_counter()
+            began_s = due_s if now_s > due_s + PACE_S else now_s  # a sleep that was a little long is not the daemon's
+            socket.send(body)
+            if not socket.poll(TIMEOUT_MS):
+                raise TimeoutError(endpoint)
+            socket.recv()
+            took_ms.append((time.perf_counter() - began_s) * 1000)
+            due_s += PACE_S
+    return took_ms
+
+
+def _p99(values: list[float]) -> float:
+    return sorted(values)[len(values) * 99 // 100]
