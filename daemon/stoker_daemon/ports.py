@@ -370,6 +370,10 @@ class Blobs(Protocol):
         """The whole file. Raises Refused: `not_found`."""
         ...
 
+    async def forget(self, before_ms: int) -> int:
+        """Remove what nobody used since then; how many files."""
+        ...
+
 
 class Cleaning(Protocol):
     """Who removes the files of jobs."""

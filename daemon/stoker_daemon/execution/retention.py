@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from stoker_daemon.ports import Cleaning, Clock, JobStore
+from stoker_daemon.ports import Blobs, Cleaning, Clock, JobStore
 from stoker_protocol.errors import Refused
 from stoker_protocol.requests import CleanOutputs
 
@@ -18,13 +18,24 @@ log = structlog.get_logger()
 
 
 class Retention:
-    """One task; events are kept for `events_days` and jobs for `jobs_days` after their end, 0: for ever."""
+    """One task; events are kept for `events_days`, jobs for `jobs_days` after their end, 0: for ever.
+
+    Input files go when no job has used them for as long.
+    """
 
     def __init__(
-        self, store: JobStore, cleaning: Cleaning, clock: Clock, *, events_days: float, jobs_days: float
+        self,
+        store: JobStore,
+        cleaning: Cleaning,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        events_days: float,
+        jobs_days: float,
     ) -> None:
         self._store = store
         self._cleaning = cleaning
+        self._blobs = blobs
         self._clock = clock
         self._events_ms = round(events_days * DAY_MS)
         self._jobs_ms = round(jobs_days * DAY_MS)
@@ -48,6 +59,7 @@ class Retention:
                 pass
             while await self._store.forget_some_of_a_job(self._clock.now_ms() - self._jobs_ms):
                 pass
+            await self._blobs.forget(self._clock.now_ms() - self._jobs_ms)
         if self._events_ms:
             while await self._store.forget_some_events(self._clock.now_ms() - self._events_ms):
                 pass

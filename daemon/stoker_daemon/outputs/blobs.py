@@ -39,13 +39,12 @@ class BlobStore:
     async def read(self, sha256: str) -> bytes:
         _check_sha256(sha256)
         try:
-            return await self._thread.do(self._path(sha256).read_bytes)
+            return await self._thread.do(partial(self._read, sha256))
         except FileNotFoundError:
             hint = "send it with `put_blob`; files that nobody used for long are removed"
             raise Refused(ErrorCode.NOT_FOUND, f"there is no blob {sha256}", hint=hint) from None
 
     async def forget(self, before_ms: int) -> int:
-        """Remove what nobody used since then; how many files."""
         return await self._thread.do(partial(self._forget, before_ms / 1000))
 
     async def close(self) -> None:
@@ -56,12 +55,16 @@ class BlobStore:
         return self._root / sha256[:2] / sha256
 
     def _touch(self, sha256: str) -> bool:
-        """A blob in use is kept: its age counts from here."""
+        """A file in use is kept: its age counts from here."""
         try:
             os.utime(self._path(sha256))
         except FileNotFoundError:
             return False
         return True
+
+    def _read(self, sha256: str) -> bytes:
+        self._touch(sha256)
+        return self._path(sha256).read_bytes()
 
     async def _do(self, work: "partial[BlobStored]") -> BlobStored:
         try:

@@ -1,0 +1,1 @@
+"""What Stoker adds to the time of a ComfyUI server itself."""

@@ -1,0 +1,103 @@
+"""Measures what Stoker adds to a ComfyUI server's own time, beside bare loops on the same server, in one run."""
+
+import json
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from tests.fakes.comfyui.harness import ComfyProcess
+
+from benchmarks.comfyui.graphs import Graph, sleeping, trivial
+from benchmarks.comfyui.loops import bare_loop, keeping_loop
+from benchmarks.comfyui.stoker import stoker_job
+from benchmarks.comfyui.timeline import Timeline, timeline_of
+from benchmarks.core.figures import Figure
+
+PROMPT_S = 0.05
+
+
+class Bench:
+    """One server, and colours that none of its prompts had before."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._color = 0
+
+    def colors(self, count: int) -> range:
+        """So many new ones."""
+        self._color += count
+        return range(self._color - count, self._color)
+
+    def timeline(self, work: Callable[[Sequence[Graph]], object], graphs: Sequence[Graph]) -> Timeline:
+        """How these prompts went, done by this work."""
+        work(graphs)
+        return timeline_of(self.url, len(graphs))
+
+
+@click.command()
+@click.option("--url", help="A real server with the tests' node pack.  [default: the tests' fake]")
+@click.option("--rounds", default=5, show_default=True, help="Interleaved rounds.")
+@click.option(
+    "--prompts", default=200, show_default=True, help="Prompts of 50 ms, and five times as many trivial ones."
+)
+@click.option("--quick", is_flag=True, help="As little as possible: whether it works, not how fast it is.")
+@click.option("--output", type=click.Path(path_type=Path), help="Also write the figures there as JSON.")
+def main(url: str | None, rounds: int, prompts: int, quick: bool, output: Path | None) -> None:
+    """Measure the time between prompts, Stoker's beside that of bare loops."""
+    rounds, prompts = (1, 10) if quick else (rounds, prompts)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch, ExitStack() as stack:
+        folder = Path(scratch)
+        if url is None:
+            url = stack.enter_context(ComfyProcess(folder / "server")).url
+        figures = measure(Bench(url), folder, rounds, prompts)
+    for figure in figures:
+        print(figure.row())
+    if output:
+        output.write_text(json.dumps({"url": url, "figures": [figure.shape() for figure in figures]}, indent=2) + "\n")
+
+
+def measure(bench: Bench, folder: Path, rounds: int, prompts: int) -> list[Figure]:
+    """All figures."""
+    slow: defaultdict[str, list[Timeline]] = defaultdict(list)
+    quick: defaultdict[str, list[Timeline]] = defaultdict(list)
+    kept = folder / "kept"
+    kept.mkdir()
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(dir=folder) as data:
+            works: list[tuple[str, Callable[[Sequence[Graph]], object]]] = [
+                ("bare", lambda graphs: bare_loop(bench.url, graphs)),
+                ("keeping", lambda graphs: keeping_loop(bench.url, graphs, kept)),
+                ("stoker", lambda graphs, data=data: stoker_job(bench.url, graphs, Path(data))),
+            ]
+            for name, work in works if number % 2 == 0 else reversed(works):
+                graphs = [sleeping(color, PROMPT_S) for color in bench.colors(prompts)]
+                slow[name].append(bench.timeline(work, graphs))
+                quick[name].append(bench.timeline(work, [trivial(color) for color in bench.colors(5 * prompts)]))
+    return [
+        _ratio("prompts of 50 ms, to a bare loop", slow["stoker"], slow["bare"], 0.98),
+        _ratio("trivial prompts, to a loop that keeps all", quick["stoker"], quick["keeping"], 0.8),
+        _gap("gap between prompts of 50 ms", slow["stoker"], slow["bare"]),
+        _gap("gap between trivial prompts", quick["stoker"], quick["bare"]),
+    ]
+
+
+def _ratio(name: str, ours: list[Timeline], theirs: list[Timeline], target: float) -> Figure:
+    ratios = [our.prompts_per_s / their.prompts_per_s for our, their in zip(ours, theirs, strict=True)]
+    rates = [statistics.median(t.prompts_per_s for t in timelines) for timelines in (ours, theirs)]
+    made_of = f"({min(ratios):.2f}-{max(ratios):.2f}); {rates[0]:.0f} and {rates[1]:.0f} prompts/s"
+    return Figure(name, statistics.median(ratios), "", ">=", target, made_of)
+
+
+def _gap(name: str, ours: list[Timeline], theirs: list[Timeline]) -> Figure:
+    gaps = [timeline.gap_ms for timeline in ours]
+    bare = statistics.median(timeline.gap_ms for timeline in theirs)
+    made_of = f"({min(gaps):.1f}-{max(gaps):.1f}); in the bare loop {bare:.1f} ms"
+    return Figure(name, statistics.median(gaps), "ms", "<=", 5.0, made_of)
+
+
+if __name__ == "__main__":
+    main()
