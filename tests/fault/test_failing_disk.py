@@ -152,7 +152,7 @@ def test_a_log_that_cannot_be_emptied(rig_on_disk: tuple[Rig, FailingDisk]) -> N
     ("calls", "error", "pattern", "said"),
     [
         ("fsync", errno.EIO, LOG, "stoker.sqlite3-wal: can't be written again"),
-        (EVERYTHING, errno.EROFS, "*/stokerd.lock", "Read-only file system"),
+        (EVERYTHING, errno.EROFS, "*/stokerd.lock", "stokerd.lock: read-only file system"),
         ("read", errno.EIO, DATABASE, "see the kernel's log"),
     ],
 )
