@@ -57,13 +57,14 @@ class Gate:
                 self._changed.wait(min(left, _LOOK_AGAIN_S))
                 self._check()
 
-    def hold(self) -> None:
-        """Wait for a permit, and use it up."""
+    def hold(self, *, blocking: bool = False) -> None:
+        """Wait for a permit, and use it up. If `blocking`, no interrupt is heard meanwhile."""
         with self._changed:
             self.held += 1
             try:
                 while not self._permits:
-                    self._check()
+                    if not blocking:
+                        self._check()
                     self._changed.wait(_LOOK_AGAIN_S)
                 self._permits -= 1
             finally:

@@ -16,15 +16,16 @@ OutOfMemoryError.__module__ = "torch"
 
 
 def _sleep(work: Work, image: Batch, seconds: float, blocking: bool, steps: int = 0) -> Result:
-    if seconds == -1:
-        work.gate.hold()
-    elif blocking:
-        time.sleep(seconds)
-    for number in range(1, steps + 1):
-        work.gate.pause(max(0.0, 0.0 if blocking else seconds) / steps)
-        work.step(number, steps)
-    if not steps and not blocking:
-        work.gate.pause(max(0.0, seconds))
+    if seconds < 0:
+        work.gate.hold(blocking=blocking)
+        return Result((image,))
+    for number in range(1, (steps or 1) + 1):
+        if blocking:
+            time.sleep(seconds / (steps or 1))
+        else:
+            work.gate.pause(seconds / (steps or 1))
+        if steps:
+            work.step(number, steps)
     return Result((image,))
 
 

@@ -1,0 +1,41 @@
+"""The ComfyUI servers whose facts are tried: fakes, and a real one if there is one."""
+
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.fakes.comfyui.harness import ComfyProcess
+
+REAL_URL = os.environ.get("STOKER_TEST_COMFYUI")
+
+
+@dataclass(frozen=True)
+class ComfyServer:
+    """A server, the version that it says it has, and the first checkpoint that it offers."""
+
+    url: str
+    version: tuple[int, ...]
+    checkpoint: str
+
+
+@pytest.fixture(scope="session", params=["fake 0.12.1", "fake 0.33.0", *(["real"] if REAL_URL else [])])
+def comfyui(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """A server that tests share; a real one needs the nodes of `comfyui_nodes.py` and a checkpoint."""
+    kind, _, version = request.param.partition(" ")
+    if kind == "real":
+        assert REAL_URL is not None
+        yield _look_at(REAL_URL)
+        return
+    with ComfyProcess(tmp_path_factory.mktemp("comfyui"), version=version, preview_method="latent2rgb") as fake:
+        yield _look_at(fake.url)
+
+
+def _look_at(url: str) -> ComfyServer:
+    with urllib.request.urlopen(f"{url}/system_stats") as reply:
+        version = json.load(reply)["system"]["comfyui_version"]
+    with urllib.request.urlopen(f"{url}/models/checkpoints") as reply:
+        checkpoint = json.load(reply)[0]
+    return ComfyServer(url, tuple(int(part) for part in version.split(".")), checkpoint)
