@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from stoker_daemon.recipes.graph import Graph, put
 from stoker_protocol.jobs import Parameter
-
-Graph = dict[str, Any]
-"""A workflow in ComfyUI's API format: node id to `{"class_type", "inputs", "_meta"?}`; a link is `[node id, slot]`."""
 
 
 class Binding(Struct, frozen=True):
@@ -25,7 +23,8 @@ class Template(Struct, frozen=True):
     """A workflow with parameters.
 
     `texts` are inputs put together from several parameters: `{"6.text": "{prompt}, frame {frame}"}`. `defaults` are
-    those of a profile; they lie under what a job gives and over what the parameters say themselves.
+    those of a profile; they lie under what a job gives and over what the parameters say themselves. `index` names the
+    parameter that is an item's place in its job, from 1. `one_seed`: all items share a seed.
     """
 
     recipe: str
@@ -33,11 +32,17 @@ class Template(Struct, frozen=True):
     bindings: list[Binding]
     texts: dict[str, str] = {}
     defaults: dict[str, Any] = {}
+    index: str = ""
+    one_seed: bool = False
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What each parameter is for an item that gives these."""
         own = {b.parameter.name: b.parameter.default for b in self.bindings if b.parameter.default is not None}
         return {**own, **self.defaults, **given}
+
+    def numbered(self, given: Mapping[str, Any], index: int) -> dict[str, Any]:
+        """What an item gives, with its place in the job where the recipe counts and it does not."""
+        return {self.index: index + 1, **given} if self.index else dict(given)
 
 
 def encode(template: Template) -> bytes:
@@ -51,7 +56,11 @@ def decode(template: bytes) -> Template:
 
 
 def fill(template: Template, given: Mapping[str, Any]) -> Graph:
-    """The workflow of one item. A parameter that is named `NODE.INPUT` goes there."""
+    """The workflow of one item. A parameter that is named `NODE.INPUT` goes there.
+
+    Raises:
+        KeyError: The template has no such node.
+    """
     graph = deepcopy(template.workflow)
     values = template.values(given)
     for binding in template.bindings:
@@ -64,12 +73,6 @@ def fill(template: Template, given: Mapping[str, Any]) -> Graph:
         if "." in name:
             put(graph, name, value)
     return graph
-
-
-def put(graph: Graph, place: str, value: Any) -> None:
-    """Set one input, `NODE.INPUT`. Raises KeyError: there is no such node."""
-    node, _, name = place.rpartition(".")
-    graph[node]["inputs"][name] = value
 
 
 class _Blank(dict[str, Any]):
