@@ -10,6 +10,8 @@ from typing import Any, TextIO, cast
 import structlog
 
 LEVELS = ("debug", "info", "warning", "error")
+TALKATIVE = ("httpx", "httpcore", "websockets")
+"""Libraries that tell of each request, with addresses that may hold secrets."""
 
 
 def configure(level: str = "info") -> None:
@@ -36,6 +38,8 @@ def configure(level: str = "info") -> None:
     )
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for library in TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class _Unfailing:

@@ -17,6 +17,7 @@ from stoker_protocol.jobs import ItemCounts, Job, JobState
 
 OUTPUTS = "outputs"
 SUMMARY = "batch_info.json"
+HAVE_FILES = "SELECT DISTINCT job_id FROM jobs JOIN artifacts USING (job_key) WHERE outputs = 'kept'"
 
 
 class Audit(NamedTuple):
@@ -56,7 +57,7 @@ def audit_settled(data_dir: Path, *, outputs: int = 1) -> Audit:
     }
     with closing(connect(data_dir)) as connection:
         counts = {what: connection.execute(query).fetchone()[0] for what, query in queries.items()}
-        jobs = [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs WHERE outputs = 'kept'")]
+        jobs = [job_id for (job_id,) in connection.execute(HAVE_FILES)]
     problems = [f"{count} {what}" for what, count in counts.items() if count]
     problems += [f"{job} has no {SUMMARY}" for job in jobs if not list((data_dir / OUTPUTS).glob(f"*/{job}/{SUMMARY}"))]
     assert not problems, "\n".join(problems)
