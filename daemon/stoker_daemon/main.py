@@ -36,7 +36,7 @@ from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
-from stoker_daemon.library import load_library
+from stoker_daemon.library import LibraryError, load_library
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
@@ -97,6 +97,7 @@ class StokerDaemon:
 
         Raises:
             StoreError: The data directory or its database can't be used.
+            LibraryError: A recipe can't be used.
         """
         self._options = options
         self._config = config
@@ -449,7 +450,7 @@ def stokerd(
         data_dir.mkdir(parents=True, exist_ok=True)
         _raise_file_limit()
         asyncio.run(StokerDaemon(options, loaded).run())
-    except ConfigError as error:
+    except (ConfigError, LibraryError) as error:
         _fail(2, str(error))
     except (StoreError, OSError, Refused) as error:
         _fail(4, _complaint(error))

@@ -1,37 +1,25 @@
 """Does a job fit its template, and the template the server? If not: which field, which value, and what would do?"""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
-from stoker_daemon.recipes.object_info import Input, NodeClass, ObjectInfo
-from stoker_daemon.recipes.template import Binding, Graph, Template, fill
+from stoker_daemon.recipes.describing import declared
+from stoker_daemon.recipes.given import maps_of, names_everywhere
+from stoker_daemon.recipes.graph import Graph, find_cycle, is_link, locate, upstream
+from stoker_daemon.recipes.object_info import TYPES, Input, NodeClass, ObjectInfo
+from stoker_daemon.recipes.template import Template, fill
 from stoker_daemon.recipes.weights import weight_parameters
 from stoker_protocol.codec import nearest, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
-from stoker_protocol.jobs import MAX_SEED, Parameter
 from stoker_protocol.requests import Submit
 
-_TYPES: dict[str, Literal["integer", "number", "string", "boolean"]] = {
-    "INT": "integer",
-    "FLOAT": "number",
-    "STRING": "string",
-    "BOOLEAN": "boolean",
-}
-_UPLOADED = frozenset({"image", "mask", "audio", "video"})
-"""Parameters that name input files, which come with the job: what the server has now says nothing."""
-MAX_CHOICES = 200
-"""Choices that go into a description."""
-
-
-def parameters_of(template: Template, info: ObjectInfo | None, *, with_inputs: bool = False) -> list[Parameter]:
-    """The parameters of a template, with the bounds and choices of the server as far as it is known.
-
-    `with_inputs`: also each input of the workflow that is no link, as `NODE.INPUT`.
-    """
-    found = [_refined(binding, template, info) for binding in template.bindings]
-    return [*found, *_inputs(template.workflow, info)] if with_inputs else found
+UPLOADED = "blob:"
+"""How the name of a file begins that comes with the job."""
+_LISTED = 20
+"""Names that a hint lists at most."""
 
 
 def check_shared(template: Template, request: Submit) -> None:
@@ -40,100 +28,166 @@ def check_shared(template: Template, request: Submit) -> None:
     Raises:
         Refused: `bad_request`.
     """
-    for name in unpack_map(request.params):
+    shared = unpack_map(request.params)
+    for name in shared:
         if "." in name:
-            check_place(template.workflow, name, f"params.{name}")
+            _check_place(template.workflow, name, f"params.{name:.80}")
+    if request.model and shared.get("model", request.model) != request.model:
+        message = f"params.model: {shared['model']!r:.80} is not the job's model, {request.model!r:.80}"
+        raise _refused(message, "params.model", "say it once")
     choosing = weight_parameters(template)
-    for index, item in enumerate(request.items):
-        if item.params is UNSET:
-            continue
-        for name in choosing.intersection(unpack_map(item.params)):
-            field = f"items[{index}].params.{name}"
+    for field, params in maps_of(request):
+        for name in choosing.intersection(params) if field != "params" else ():
             hint = "give it to the job: its items share what is loaded; other models make another job"
-            raise Refused(ErrorCode.BAD_REQUEST, f"{field}: an item can't choose a model", field=field, hint=hint)
-
-
-def check_place(graph: Graph, place: str, field: str) -> None:
-    """Is there such an input, `NODE.INPUT`? Raises Refused: `bad_request`."""
-    node, _, name = place.rpartition(".")
-    if node not in graph:
-        hint = f"nodes: {', '.join(_named_nodes(graph))}"
-        raise Refused(ErrorCode.BAD_REQUEST, f"{field}: there is no node {node!r:.80}", field=field, hint=hint)
-    if name not in graph[node]["inputs"]:
-        near = nearest(name, list(graph[node]["inputs"])) or list(graph[node]["inputs"])
-        message = f"{field}: node {node} has no input {name!r:.80}"
-        raise Refused(ErrorCode.BAD_REQUEST, message, field=field, hint=f"inputs: {', '.join(near)}")
+            raise _refused(f"{field}.{name}: an item can't choose a model", f"{field}.{name}", hint)
 
 
 def check_graph(template: Template, request: Submit, info: ObjectInfo) -> None:
-    """Does the server know the nodes of the workflow, and are their inputs what these take?
+    """Would the server take the workflow of the job, and has it the files that items name?
 
-    What parameters say is checked with these. Raises Refused: `bad_request`.
+    Checked is what the server checks: what outputs are made from. What items give besides is not checked here, since
+    parameters are told better than inputs.
+
+    Raises:
+        Refused: `bad_request`.
     """
     graph = fill(template, unpack_map(request.params))
     field = "recipe" if request.workflow is UNSET else "workflow"
-    bound = {place for binding in template.bindings for place in binding.inputs} | set(template.texts)
-    has_output = False
     for node_id, node in graph.items():
-        known = info.classes.get(node["class_type"])
-        if known is None:
-            raise _unknown_class(node_id, str(node["class_type"]), field, info)
-        has_output = has_output or known.is_output
-        _check_node(graph, node_id, known, bound, field, info)
-    if not has_output:
-        hint = "add a node such as SaveImage"
-        raise Refused(ErrorCode.BAD_REQUEST, f"{field}: no node saves or shows anything", field=field, hint=hint)
+        if node["class_type"] not in info.classes:
+            raise _unknown_class(node_id, node["class_type"], field, info)
+    outputs = [node_id for node_id, node in graph.items() if info.classes[node["class_type"]].is_output]
+    if not outputs:
+        raise _refused(f"{field}: no node saves or shows anything", field, "add a node such as SaveImage")
+    used = upstream(graph, *outputs)
+    if cycle := find_cycle({node_id: graph[node_id] for node_id in used}):
+        path = " → ".join(_label(graph, node_id) for node_id in cycle)
+        raise _refused(f"{field}: nodes wait for each other: {path}", f"{field}.{cycle[0]}", "cut one of these links")
+    check = _Check(graph, info, field, _fields(template, request))
+    for node_id in used:
+        check.node(node_id)
+    _check_files(template, request, info)
 
 
-def _check_node(graph: Graph, node_id: str, known: NodeClass, bound: set[str], field: str, info: ObjectInfo) -> None:
-    given = graph[node_id]["inputs"]
-    label = f"node {node_id} ({graph[node_id]['class_type']})"
-    for name, expected in known.inputs.items():
-        place = f"{field}.{node_id}.{name}"
-        if name not in given:
-            if expected.is_required:
-                raise Refused(
-                    ErrorCode.BAD_REQUEST, f"{label}: input {name} is missing", field=place, hint=expected.type
-                )
-        elif is_link(given[name]):
-            _check_link(graph, given[name], expected, f"{label}, input {name}", place, info)
-        elif f"{node_id}.{name}" not in bound and (why := problem(given[name], expected)):
-            message = f"{label}, input {name}: {given[name]!r:.80} {why[0]}"
-            raise Refused(ErrorCode.BAD_REQUEST, message, field=place, hint=why[1])
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One workflow beside what the server says. `fields`: who else than the workflow gives an input; None: checked."""
+
+    graph: Graph
+    info: ObjectInfo
+    field: str
+    fields: Mapping[tuple[str, str], str | None]
+
+    def node(self, node_id: str) -> None:
+        """Check the inputs of a node. Raises Refused."""
+        given: dict[str, Any] = self.graph[node_id]["inputs"]
+        known = self.info.classes[self.graph[node_id]["class_type"]]
+        for name, expected in known.inputs.items():
+            if name not in given and expected.is_required and not expected.is_dynamic:
+                message = f"{_label(self.graph, node_id)}: input {name} is missing"
+                raise _refused(message, f"{self.field}.{node_id}.{name}", f"of type {expected.type}")
+        for name, value in given.items():
+            self._input(node_id, name, value, known.inputs.get(name))
+
+    def _input(self, node_id: str, name: str, value: Any, expected: Input | None) -> None:
+        field = self.fields.get((node_id, name), f"{self.field}.{node_id}.{name}")
+        label = f"{_label(self.graph, node_id)}, input {name}"
+        if is_link(value):
+            self._link(value[0], value[1], expected, label, f"{self.field}.{node_id}.{name}")
+        elif expected is None or field is None:
+            return
+        elif isinstance(value, list):
+            hint = '["NODE", OUTPUT], the id of a node as a text and the number of its output'
+            raise _refused(f"{label}: {value!r:.80} is no link", field, hint)
+        elif why := _problem(value, expected):
+            raise _refused(f"{label}: {value!r:.80} {why[0]}", field, why[1])
+
+    def _link(self, source: str, output: int, expected: Input | None, label: str, field: str) -> None:
+        """A link goes to an output that there is, of the type that is expected."""
+        if source not in self.graph:
+            raise _refused(f"{label}: there is no node {source!r:.80} to link to", field, _nodes(self.graph))
+        known: NodeClass = self.info.classes[self.graph[source]["class_type"]]
+        if not 0 <= output < len(known.outputs):
+            hint = f"it has outputs 0 to {len(known.outputs) - 1}" if known.outputs else "it has no outputs"
+            raise _refused(f"{label}: {_label(self.graph, source)} has no output {output}", field, hint)
+        given = known.outputs[output]
+        if expected is not None and not _fit(given, expected.type):
+            message = f"{label}: a link to {given} where {expected.type} is expected"
+            raise _refused(message, field, f"link an output of type {expected.type}")
 
 
-def is_link(value: object) -> bool:
-    """Whether an input is a link to an output of another node."""
-    if not isinstance(value, list) or len(pair := cast("list[Any]", value)) != 2:
-        return False
-    return isinstance(pair[0], str) and isinstance(pair[1], int)
+def _fields(template: Template, request: Submit) -> dict[tuple[str, str], str | None]:
+    """Whom a value is from, for inputs that are not as the workflow has them; None: from the job, and checked there."""
+    given = names_everywhere(request)
+    fields: dict[str, str | None] = dict.fromkeys([*template.texts, *(n for n in given if "." in n)])
+    for binding in template.bindings:
+        name = binding.parameter.name
+        if name in given or binding.parameter.required:
+            fields |= dict.fromkeys(binding.inputs)
+        elif name in template.defaults:
+            fields |= dict.fromkeys(binding.inputs, "model" if name == "model" else f"profile.{name}")
+    return {found: field for place, field in fields.items() if (found := locate(template.workflow, place))}
 
 
-def problem(value: Any, expected: Input) -> tuple[str, str] | None:
+def _check_files(template: Template, request: Submit, info: ObjectInfo) -> None:
+    """Files that are not sent with the job must be at the server."""
+    places = {binding.parameter.name: binding.inputs for binding in template.bindings}
+    known: dict[str, Input | None] = {}
+    for field, params in maps_of(request):
+        for name, value in params.items():
+            if name not in known:
+                expected = (declared(template.workflow, place, info) for place in places.get(name, [name]))
+                known[name] = next((each for each in expected if each and each.is_file), None)
+            if (expected := known[name]) and (why := _problem(value, expected)):
+                raise _refused(f"{field}.{name}: {value!r:.80} {why[0]}", f"{field}.{name}", why[1])
+
+
+def _problem(value: Any, expected: Input) -> tuple[str, str] | None:
     """What is wrong with a value for an input, and what would do; None: nothing that is known here.
 
     The server converts what it can, so a text of digits is a number.
     """
+    value = _unwrapped(value)
+    if expected.is_file:
+        return _file_problem(value, expected.choices or ())
     if expected.choices is not None:
-        return None if value in expected.choices else _not_a_choice(value, expected.choices)
-    kind = _TYPES.get(expected.type)
-    if kind in ("integer", "number"):
-        try:
-            number = int(value) if kind == "integer" else float(value)
-        except (TypeError, ValueError):
-            return f"is not a{'n' if kind == 'integer' else ''} {kind}", _span(kind, expected.options)
-        low, high = expected.options.get("min"), expected.options.get("max")
-        if (low is not None and number < low) or (high is not None and number > high):
-            return "is out of range", _span(kind, expected.options)
+        chosen = cast("list[Any]", value) if isinstance(value, list) else [value]
+        return next((_not_a_choice(each, expected.choices) for each in chosen if each not in expected.choices), None)
+    kind = TYPES.get(expected.type)
+    if kind not in ("integer", "number"):
+        return None
+    try:
+        number = int(value) if kind == "integer" else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return f"is not a{'n' if kind == 'integer' else ''} {kind}", _span(kind, expected.options)
+    low, high = expected.options.get("min"), expected.options.get("max")
+    if (low is not None and number < low) or (high is not None and number > high):
+        return "is out of range", _span(kind, expected.options)
     return None
 
 
-def _not_a_choice(value: Any, choices: tuple[Any, ...]) -> tuple[str, str]:
+def _unwrapped(value: Any) -> Any:
+    """Lists that are no links are given as `{"__value__": [...]}`."""
+    return cast("dict[str, Any]", value).get("__value__", value) if isinstance(value, dict) else value
+
+
+def _file_problem(value: Any, choices: Iterable[Any]) -> tuple[str, str] | None:
+    """The server lists what lies directly in its input folder, and takes also what lies deeper, or in other ones."""
+    if not isinstance(value, str) or not value:
+        return "is no name of a file", "send one with the job"
+    if value.startswith(("/", "\\")) or ".." in value.replace("\\", "/").split("/"):
+        return "is not in the input folder of the server", "send the file with the job"
+    is_elsewhere = value.startswith(UPLOADED) or "/" in value or value.endswith("]")
+    return None if is_elsewhere or value in choices else _not_a_choice(value, choices)
+
+
+def _not_a_choice(value: Any, choices: Iterable[Any]) -> tuple[str, str]:
     words = [str(choice) for choice in choices]
     near = nearest(str(value), words)
     if near:
         return "is not there", f"did you mean {' or '.join(near)}?"
-    return "is not there", f"there are: {', '.join(words[:20])}" if words else "there are none on the server"
+    listed = ", ".join(words[:_LISTED]) + (f", and {len(words) - _LISTED} more" if len(words) > _LISTED else "")
+    return "is not there", f"there are: {listed}" if words else "there are none on the server"
 
 
 def _span(kind: str, options: Mapping[str, Any]) -> str:
@@ -141,82 +195,41 @@ def _span(kind: str, options: Mapping[str, Any]) -> str:
     return f"{kind} from {low} to {high}" if low is not None and high is not None else kind
 
 
-def _check_link(graph: Graph, link: list[Any], expected: Input, label: str, place: str, info: ObjectInfo) -> None:
-    """A link goes to an output that there is, of the type that is expected."""
-    source: str = link[0]
-    slot: int = link[1]
-    if source not in graph:
-        hint = f"nodes: {', '.join(_named_nodes(graph))}"
-        raise Refused(ErrorCode.BAD_REQUEST, f"{label}: a link to node {source!r:.80}", field=place, hint=hint)
-    known = info.classes.get(graph[source]["class_type"])
-    if known is None:
-        return
-    if not 0 <= slot < len(known.outputs):
-        hint = f"node {source} has outputs 0 to {len(known.outputs) - 1}" if known.outputs else "it has no outputs"
-        raise Refused(ErrorCode.BAD_REQUEST, f"{label}: a link to output {slot}", field=place, hint=hint)
-    given: str = known.outputs[slot]
-    if expected.choices is None and not _fit(given, expected.type):
-        message = f"{label}: a link to {given} where {expected.type} is expected"
-        raise Refused(ErrorCode.BAD_REQUEST, message, field=place, hint=f"link an output of type {expected.type}")
-
-
 def _fit(given: str, expected: str) -> bool:
-    """Types may be lists of types, and `*` is any; a choice may come from any text."""
-    if "*" in (given, expected) or "COMBO" in (given, expected):
-        return True
-    return not set(given.split(",")).isdisjoint(expected.split(","))
+    """Types may be lists of types; `*` is any, and so are those that a node finds out itself."""
+    sides = [{part.strip() for part in side.split(",")} for side in (given, expected)]
+    is_open = any("*" in side or any(part.startswith("COMFY_") for part in side) for side in sides)
+    return is_open or not sides[0].isdisjoint(sides[1])
 
 
-def _refined(binding: Binding, template: Template, info: ObjectInfo | None) -> Parameter:
-    """A parameter as the server would take it: no wider than either the recipe or the server says."""
-    own = binding.parameter
-    own = structs.replace(own, default=template.defaults.get(own.name, own.default))
-    expected = next(filter(None, (_declared(template.workflow, place, info) for place in binding.inputs)), None)
-    if expected is None or own.name in _UPLOADED:
-        return own
-    if expected.choices is not None:
-        return structs.replace(own, choices=list(own.choices or expected.choices))
-    kind = _TYPES.get(expected.type, own.type)
-    if kind not in ("integer", "number"):
-        return structs.replace(own, type=kind)
-    low, high = _narrower(own, expected.options)
-    return structs.replace(own, type=kind, minimum=low, maximum=high)
-
-
-def _narrower(own: Parameter, options: Mapping[str, Any]) -> tuple[int | float | None, int | float | None]:
-    lows = [low for low in (own.minimum, options.get("min")) if low is not None]
-    highs = [high for high in (own.maximum, options.get("max")) if high is not None]
-    return max(lows, default=None), min([*highs, MAX_SEED]) if highs else None
-
-
-def _declared(graph: Graph, place: str, info: ObjectInfo | None) -> Input | None:
-    node, _, name = place.rpartition(".")
-    known = info.classes.get(graph[node]["class_type"]) if info and node in graph else None
-    return known.inputs.get(name) if known else None
-
-
-def _inputs(graph: Graph, info: ObjectInfo | None) -> Iterator[Parameter]:
-    """Each input that is a plain value, for those who name it by its place."""
-    kinds: dict[Any, Literal["integer", "number", "string", "boolean"]] = {
-        bool: "boolean",
-        int: "integer",
-        float: "number",
-        str: "string",
-    }
-    for node_id, node in graph.items():
-        for name, value in node["inputs"].items():
-            kind = kinds.get(cast("Any", type(value)))
-            if kind is not None:
-                place = f"{node_id}.{name}"
-                yield _refined(Binding(Parameter(place, kind), [place]), Template("", graph, []), info)
-
-
-def _named_nodes(graph: Graph) -> list[str]:
-    return [f"{node_id} ({node['class_type']})" for node_id, node in list(graph.items())[:20]]
+def _check_place(graph: Graph, place: str, field: str) -> None:
+    """Is there such an input?"""
+    found = locate(graph, place)
+    if found is None:
+        raise _refused(f"{field}: there is no node {place.rpartition('.')[0]!r:.80}", field, _nodes(graph))
+    node, name = found
+    inputs: dict[str, Any] = graph[node]["inputs"]
+    if name not in inputs:
+        names = nearest(name, inputs) or list(inputs)
+        message = f"{field}: {_label(graph, node)} has no input {name!r:.80}"
+        raise _refused(message, field, f"inputs: {', '.join(names)}")
 
 
 def _unknown_class(node_id: str, class_type: str, field: str, info: ObjectInfo) -> Refused:
     near = nearest(class_type, info.classes)
     hint = f"did you mean {' or '.join(near)}?" if near else "is a node pack missing on the server?"
-    message = f"node {node_id}: the server has no node class {class_type!r:.80}"
-    return Refused(ErrorCode.BAD_REQUEST, message, field=f"{field}.{node_id}.class_type", hint=hint)
+    message = f"node {node_id:.80}: the server has no node class {class_type!r:.80}"
+    return _refused(message, f"{field}.{node_id:.80}.class_type", hint)
+
+
+def _label(graph: Graph, node_id: str) -> str:
+    return f"node {node_id:.80} ({graph[node_id]['class_type']:.80})"
+
+
+def _nodes(graph: Graph) -> str:
+    listed = [f"{node_id:.80} ({node['class_type']:.80})" for node_id, node in list(graph.items())[:_LISTED]]
+    return f"nodes: {', '.join(listed)}"
+
+
+def _refused(message: str, field: str, hint: str) -> Refused:
+    return Refused(ErrorCode.BAD_REQUEST, message, field=field, hint=hint)

@@ -6,7 +6,7 @@ from typing import Any, TypeGuard, cast
 from stoker_protocol.errors import ErrorCode, Refused
 
 Graph = dict[str, Any]
-"""Node id to `{"class_type", "inputs", "_meta": {"title"}}`; an input is a plain value or a link: `[node id, output]`."""
+"""Node id to `{"class_type", "inputs", "_meta": {"title"}}`; an input is a plain value or a link, `[node, output]`."""
 
 Link = list[Any]
 

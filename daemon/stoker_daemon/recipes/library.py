@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import UNSET, structs
 
 from stoker_daemon.recipes.discovery import discover
+from stoker_daemon.recipes.given import names_somewhere
 from stoker_daemon.recipes.graph import check_shape
 from stoker_daemon.recipes.recipe import Recipe
 from stoker_daemon.recipes.template import Template
@@ -47,7 +48,7 @@ class Library:
         """
         profile = self.profile(request.profile)
         defaults = unpack_map(profile.params) if profile else {}
-        given = _given(request)
+        given = names_somewhere(request)
         recipe = self._meant(request, default_recipe, given)
         template = recipe.template(given | defaults.keys(), 0 if request.more else len(request.items))
         if request.model and "model" not in recipe.names:
@@ -81,12 +82,6 @@ class Library:
         return next(
             (self.recipes[name] for names, name in _BY_GIVEN if names == telling and name in self.recipes), default
         )
-
-
-def _given(request: Submit) -> set[str]:
-    """The parameters that the job gives, or any of its items."""
-    maps = [request.params, *(item.params for item in request.items if item.params is not UNSET)]
-    return {name for params in maps for name in unpack_map(params)}
 
 
 def _unknown(field: str, name: str, names: Mapping[str, Any]) -> Refused:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +20,15 @@ LOADERS: tuple[tuple[str, str, str], ...] = (
     ("UpscaleModelLoader", "model_name", "upscaler"),
 )
 """Class, input, and what kind of model it names: who shares these inputs shares what is loaded."""
+TYPES: dict[str, Literal["integer", "number", "string", "boolean"]] = {
+    "INT": "integer",
+    "FLOAT": "number",
+    "STRING": "string",
+    "BOOLEAN": "boolean",
+    "COMBO": "string",
+}
+"""The types of inputs that take plain values, and what they are called here."""
+_FILES = ("image_upload", "video_upload", "audio_upload", "file_upload")
 
 
 class _NodeClass(Struct):
@@ -37,6 +46,16 @@ class Input:
     choices: tuple[Any, ...] | None
     options: Mapping[str, Any]
     is_required: bool
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it names a file that may be sent."""
+        return any(self.options.get(flag) for flag in _FILES)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether it stands for others, which are told by nobody, called `NAME.OTHER`."""
+        return self.type.startswith("COMFY_")
 
 
 @dataclass(frozen=True, slots=True)

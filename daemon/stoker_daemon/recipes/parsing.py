@@ -3,7 +3,7 @@
 import re
 import string
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 from msgspec import Struct, structs
@@ -12,13 +12,10 @@ from stoker_daemon.jobs.parameters import check_parameters
 from stoker_daemon.recipes.graph import Graph, Link, get, is_link, links, locate
 from stoker_daemon.recipes.recipe import Recipe
 from stoker_daemon.recipes.template import Binding
-from stoker_daemon.recipes.vocabulary import PARAMETERS
+from stoker_daemon.recipes.vocabulary import PARAMETERS, Kind, kind_of
 from stoker_protocol.codec import nearest
 from stoker_protocol.errors import Refused
 from stoker_protocol.jobs import Parameter
-
-Kind = Literal["integer", "number", "string", "boolean"]
-_KINDS: dict[Any, Kind] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 class BadRecipe(ValueError):
@@ -77,11 +74,6 @@ def parse_recipe(name: str, workflow: Graph, said: Mapping[str, Any]) -> Recipe:
     _check_uses(recipe)
     _check_detours(recipe)
     return recipe
-
-
-def kind_of(value: Any) -> Kind | None:
-    """What type of parameter a plain value is; None: it is none."""
-    return _KINDS.get(cast("Any", type(value)))
 
 
 def _convert(table: Any, kind: type[Any], prefix: str) -> Any:

@@ -1,8 +1,10 @@
 """The parameters that have one name in all workflows: what each is, and how it is known in one that has no map."""
 
-from typing import Any
+from typing import Any, Literal, cast
 
 from stoker_protocol.jobs import MAX_SEED, Parameter
+
+Kind = Literal["integer", "number", "string", "boolean"]
 
 PARAMETERS: dict[str, Parameter] = {
     parameter.name: parameter
@@ -64,12 +66,18 @@ TITLES: dict[str, str] = {
     "upscale model": "upscaler",
 }
 """Titles of nodes, in whatever case, and the parameter that each means."""
+_KINDS: dict[Any, Kind] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "integer": int,
     "number": (int, float),
     "string": str,
     "boolean": bool,
 }
+
+
+def kind_of(value: Any) -> Kind | None:
+    """What type of parameter a plain value is; None: it is none."""
+    return _KINDS.get(cast("Any", type(value)))
 
 
 def is_of_type(value: Any, parameter: Parameter) -> bool:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 
+from stoker_daemon.recipes.graph import Graph, locate
 from stoker_daemon.recipes.object_info import LOADERS
-from stoker_daemon.recipes.template import Graph, Template
+from stoker_daemon.recipes.template import Template
 
-_KINDS = {(class_type, name): kind for class_type, name, kind in LOADERS}
+_BY_CLASS = {(class_type, name): kind for class_type, name, kind in LOADERS}
+_BY_NAME = {name: kind for _, name, kind in LOADERS if name != "model_name"}
+"""Loaders of node packs call their inputs as the server's own do."""
 
 
 def weights_of(graph: Graph) -> list[tuple[str, str]]:
     """Kind and name of each model file, the checkpoint first, without doubles."""
     found = sorted(set(_named(graph)), key=lambda named: (named[0] != "checkpoint", named))
-    return [(kind, name) for kind, name in found if name]
+    return [(kind, name) for kind, name in found if name not in ("", "None")]
 
 
 def weight_parameters(template: Template) -> set[str]:
@@ -19,6 +22,13 @@ def weight_parameters(template: Template) -> set[str]:
     places = {f"{node}.{name}" for node, name, _ in _places(template.workflow)}
     named = {b.parameter.name for b in template.bindings if places.intersection(b.inputs)}
     return named | places
+
+
+def model_kind(template: Template) -> str:
+    """What kind of model file the parameter `model` chooses; empty where that is not known."""
+    bound = [place for b in template.bindings if b.parameter.name == "model" for place in b.inputs]
+    nodes = {found for place in bound if (found := locate(template.workflow, place))}
+    return next((kind for node, name, kind in _places(template.workflow) if (node, name) in nodes), "")
 
 
 def _named(graph: Graph) -> Iterator[tuple[str, str]]:
@@ -32,6 +42,6 @@ def _places(graph: Graph) -> Iterator[tuple[str, str, str]]:
     """Node, input and kind of each name of a model file."""
     for node_id, node in graph.items():
         for name in node["inputs"]:
-            kind = _KINDS.get((str(node["class_type"]), name))
+            kind = _BY_CLASS.get((node["class_type"], name)) or _BY_NAME.get(name)
             if kind is not None:
                 yield node_id, name, kind

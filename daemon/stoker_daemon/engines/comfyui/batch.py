@@ -96,7 +96,7 @@ class Batch:
         """Bring a prompt to the server; None: nothing is to be waited for. `others`: some of the run is there."""
         try:
             template = templates.decode(member.template)
-            params = _with_seed(template, member)
+            params = _params_of(template, member)
             graph = templates.fill(template, params)
             await self._bench.inputs.place(graph)
         except Refused as refused:
@@ -245,15 +245,17 @@ def prompt_id(run_id: str, position: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"stoker:{run_id}/{position}"))
 
 
-def _with_seed(template: Template, member: Member) -> dict[str, Any]:
-    """The parameters of an item; items that give no seed have each their own, the same at each attempt."""
+def _params_of(template: Template, member: Member) -> dict[str, Any]:
+    """The parameters of an item; who gives no seed has one all the same, at each attempt this one."""
+    params = template.numbered(member.params, member.index)
     seeds = [binding.parameter for binding in template.bindings if binding.parameter.name == "seed"]
-    if not seeds or "seed" in member.params:
-        return member.params
+    if not seeds or "seed" in params:
+        return params
     first = template.defaults.get("seed", seeds[0].default)
     if first is None:
         first = int.from_bytes(hashlib.sha256(member.job_id.encode()).digest()[:3], "big") // 2
-    return {**member.params, "seed": (first + member.index) % (MAX_SEED + 1)}
+    further = 0 if template.one_seed else member.index
+    return {**params, "seed": (first + further) % (MAX_SEED + 1)}
 
 
 def _name_files(graph: Graph, member: Member, run_id: str) -> None:

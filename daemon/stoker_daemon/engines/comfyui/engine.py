@@ -25,10 +25,11 @@ from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Place
 from stoker_daemon.ports import Blobs, RunObserver
 from stoker_daemon.recipes import object_info
 from stoker_daemon.recipes import template as templates
-from stoker_daemon.recipes.checking import check_graph, check_shared, parameters_of
+from stoker_daemon.recipes.checking import check_graph, check_shared
+from stoker_daemon.recipes.describing import parameters_of
 from stoker_daemon.recipes.library import Library
 from stoker_daemon.recipes.template import Template
-from stoker_daemon.recipes.weights import weights_of
+from stoker_daemon.recipes.weights import model_kind, weights_of
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack, unpack_map
 from stoker_protocol.errors import FailureKind, Refused
@@ -166,7 +167,8 @@ class ComfyEngine:
         shared = unpack_map(request.params)
         model = ""
         if "model" in {binding.parameter.name for binding in template.bindings}:
-            model = self._model_meant(request.model or str(template.values(shared).get("model") or ""))
+            asked = request.model or str(template.values(shared).get("model") or "")
+            model = self._model_meant(asked, model_kind(template))
             template = structs.replace(template, defaults={**template.defaults, "model": model})
         residency = " + ".join(name for _, name in weights_of(templates.fill(template, shared)))
         profile = self._library.profile(request.profile)
@@ -338,8 +340,9 @@ class ComfyEngine:
             except (Faulty, OSError) as error:
                 log.warning("an output could not be deleted", engine=self.name, file=place.filename, why=str(error))
 
-    def _model_meant(self, asked: str) -> str:
-        return choose_model(self._catalogue.of_kind("checkpoint"), asked or self._default_model)
+    def _model_meant(self, asked: str, kind: str = "checkpoint") -> str:
+        default = self._default_model if kind == "checkpoint" else ""
+        return choose_model(self._catalogue.of_kind(kind), asked or default)
 
 
 async def _aside(asked: Coroutine[Any, Any, None]) -> None:
