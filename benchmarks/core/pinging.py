@@ -59,17 +59,17 @@ def _pings_ms(endpoint: str, is_over: Callable[[], bool]) -> list[float]:
     took_ms: list[float] = []
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.connect(endpoint)
-        due_s = time.perf_counter()
+        due_s = answered_s = time.perf_counter()
         while not is_over():
             time.sleep(max(0.0, due_s - time.perf_counter()))
-            now_s = time.perf_counter()
-            began_s = due_s if now_s > due_s + PACE_S else now_s  # a sleep that was a little long is not the daemon's
+            began_s = due_s if answered_s > due_s else time.perf_counter()  # a sleep that was too long is our own fault
             socket.send(body)
             if not socket.poll(TIMEOUT_MS):
                 raise TimeoutError(endpoint)
             socket.recv()
-            took_ms.append((time.perf_counter() - began_s) * 1000)
-            due_s += PACE_S
+            answered_s = time.perf_counter()
+            took_ms.append((answered_s - began_s) * 1000)
+            due_s = max(due_s, began_s) + PACE_S
     return took_ms
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -26,6 +27,8 @@ MAX_DEPTH = 32
 """Maps and lists inside each other in a free-form value, itself included."""
 MAX_CONTAINERS = 100_000
 """Maps and lists in all free-form values of a request: what a byte can make costly."""
+FORMS_A_STEP = 256
+"""Free-form values that are checked before others have their turn."""
 MAX_METADATA = 64 << 10
 MAX_PARAMS = 256 << 10
 MAX_WORKFLOW = 1 << 20
@@ -88,6 +91,7 @@ _say_decoder = Decoder(AnySay)
 _any_decoder: Decoder[Any] = Decoder(Any)
 _map_decoder = Decoder(dict[str, Any])
 _flat_decoder = Decoder(_FlatJob)
+_flat_map_decoder = Decoder(_FlatMap)
 _given_submit_decoder = Decoder(_as_given(Submit, frozenset({"v", "id", "dry_run"})))
 _given_items_decoder = Decoder(list[_as_given(ItemSpec)])
 _encoder = Encoder()
@@ -108,6 +112,16 @@ def decode_request(body: bytes) -> AnyRequest:
     Raises:
         Refused: `too_large`, `bad_request`, `unsupported_version` or `unknown_op`, naming field and value.
     """
+    steps = decode_in_steps(body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def decode_in_steps(body: bytes) -> Generator[None, None, AnyRequest]:
+    """Decode and check one request as `decode_request` does, pausing where others should have their turn."""
     if len(body) > MAX_BODY:
         raise Refused(
             ErrorCode.TOO_LARGE, f"the body has {len(body)} bytes", hint=f"at most {MAX_BODY} bytes; split the request"
@@ -120,7 +134,7 @@ def decode_request(body: bytes) -> AnyRequest:
         raise _unknown_op(envelope.op)
     request = _decode_or_refuse(body, kind)
     if isinstance(request, Submit | Append) and not _is_flat(body, request):
-        _check_free_forms(request)
+        yield from _check_free_forms(request)
     return request
 
 
@@ -318,12 +332,8 @@ def _given(asked: Struct) -> Iterator[tuple[str, Raw]]:
 
 
 def _is_flat(body: bytes, request: Submit | Append) -> bool:
-    """Whether all free-form values are small maps of plain values, which one pass sees in a tenth of the time."""
-    if isinstance(request, Submit) and request.workflow is not UNSET:
-        return False
-    given = [item.params for item in request.items]
-    given += [request.metadata, request.params] if isinstance(request, Submit) else []
-    if len(body) > MAX_METADATA and any(v is not UNSET and memoryview(v).nbytes > MAX_METADATA for v in given):
+    """Whether all free-form values are small maps of plain values, which one pass over a small body sees soonest."""
+    if len(body) > MAX_METADATA or (isinstance(request, Submit) and request.workflow is not UNSET):
         return False
     try:
         _decode(_flat_decoder, body)
@@ -332,9 +342,9 @@ def _is_flat(body: bytes, request: Submit | Append) -> bool:
     return True
 
 
-def _check_free_forms(request: Submit | Append) -> None:
+def _check_free_forms(request: Submit | Append) -> Iterator[None]:
     left = MAX_CONTAINERS
-    for field, value, max_bytes in _free_forms(request):
+    for number, (field, value, max_bytes) in enumerate(_free_forms(request), start=1):
         left -= _check_free_form(field, value, max_bytes)
         if left < 0:
             raise Refused(
@@ -343,6 +353,8 @@ def _check_free_forms(request: Submit | Append) -> None:
                 field=field,
                 hint="split the request",
             )
+        if number % FORMS_A_STEP == 0:
+            yield
 
 
 def _free_forms(request: Submit | Append) -> Iterator[tuple[str, Raw, int]]:
@@ -363,6 +375,9 @@ def _check_free_form(field: str, value: Raw, max_bytes: int) -> int:
     size = memoryview(value).nbytes
     if size > max_bytes:
         raise Refused(ErrorCode.TOO_LARGE, f"{field} has {size} bytes", field=field, hint=f"at most {max_bytes} bytes")
+    with suppress(msgspec.DecodeError):
+        _decode(_flat_map_decoder, value)
+        return 1  # nearly all are like that
     try:
         level: list[_Container] = [_decode(_map_decoder, value)]
     except msgspec.DecodeError as error:

@@ -8,7 +8,7 @@ import pytest
 from tests.golden.generate import packed
 
 from stoker_protocol import codec
-from stoker_protocol.codec import MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_METADATA, MAX_PARAMS
+from stoker_protocol.codec import FORMS_A_STEP, MAX_BODY, MAX_CONTAINERS, MAX_DEPTH, MAX_METADATA, MAX_PARAMS
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import MAX_ITEMS, Priority
 from stoker_protocol.requests import Cancel, EventsSince, Ping, ReadArtifact, Submit
@@ -67,6 +67,20 @@ def test_containers_of_a_request() -> None:
     assert isinstance(codec.decode_request(packed({**SUBMIT, "items": items})), Submit)
     refused = refusal(packed({**SUBMIT, "items": [*items[1:], {"params": {"a": lists}}]}), ErrorCode.TOO_LARGE)
     assert refused.field == f"items[{len(items) - 1}].params"
+
+
+def test_a_large_request_is_checked_in_steps() -> None:
+    """A body beyond 64 KiB is checked with a pause after every 256 free-form values, a small one without any."""
+    items: list[Any] = [{"params": {"prompt": "x" * 20, "seed": 1, "nested": [1]}}] * 2_000
+    body = packed({**SUBMIT, "items": items})
+    assert len(list(codec.decode_in_steps(body))) == 2_000 // FORMS_A_STEP
+    assert len(list(codec.decode_in_steps(packed(SUBMIT)))) == 0
+    steps = codec.decode_in_steps(packed({**SUBMIT, "items": [*items, {"params": {"a": math.inf}}]}))
+    for _ in range(2_000 // FORMS_A_STEP):
+        next(steps)
+    with pytest.raises(Refused) as refused:
+        next(steps)
+    assert refused.value.field == "items[2000].params"
 
 
 def test_number_of_items() -> None:

@@ -124,7 +124,7 @@ class Frontend:
 
     async def _reply_to(self, body: bytes) -> bytes:
         try:
-            request = codec.decode_request(body)
+            request = await _decode(body)
             _check_role(request, self._caller)
             reply = await self._answer(request, body, self._caller)
             return codec.encode(msgspec.structs.replace(reply, id=request.id))
@@ -158,6 +158,17 @@ def _body_at(frames: list[bytes]) -> int:
         if len(frame) > MAX_ENVELOPE_FRAME:
             break
     return 1
+
+
+async def _decode(body: bytes) -> AnyRequest:
+    """The request, with turns for others while a large one is checked. Raises Refused."""
+    steps = codec.decode_in_steps(body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        await asyncio.sleep(0)
 
 
 def _check_role(request: AnyRequest, caller: Caller) -> None:

@@ -1,6 +1,7 @@
 """Requests through the control socket: envelopes, errors, roles and bounds."""
 
 import asyncio
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,30 @@ def test_ping_beside_waiting_requests() -> None:
             gate.open.set()
             assert {(await slow.receive()).id, (await slow.receive()).id} == {"s1", "s2"}
 
+    asyncio.run(scenario())
+
+
+def test_ping_beside_a_request_that_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ping is answered between the steps in which a large request is checked."""
+    decode_in_steps = codec.decode_in_steps
+    is_over = False
+
+    def without_end(body: bytes) -> Generator[None, None, AnyRequest]:
+        while b"hello" in body and not is_over:
+            yield
+        return (yield from decode_in_steps(body))
+
+    async def scenario() -> None:
+        nonlocal is_over
+        async with serving() as frontend, clients() as context:
+            slow, quick = Dealer.connect(context, frontend), Dealer.connect(context, frontend)
+            await slow.send(Hello(id="s1"))
+            for number in range(10):
+                await quick.expect_pong(str(number))
+            is_over = True
+            assert (await slow.receive()).id == "s1"
+
+    monkeypatch.setattr(codec, "decode_in_steps", without_end)
     asyncio.run(scenario())
 
 
