@@ -296,11 +296,11 @@ class Engine(Protocol):
         """Where a job belongs. Raises Refused: `bad_request`: no such model, recipe or profile."""
         ...
 
-    async def check(self, request: Submit, placement: Placement) -> None:
+    async def check(self, request: Submit, placement: Placement, /) -> None:
         """Are all items' parameters what the model takes, as far as is known? Raises Refused: `bad_request`."""
         ...
 
-    async def load(self, residency: str) -> float:
+    async def load(self, residency: str, /) -> float:
         """Make a model resident and return the seconds that it took (0 if it was). Raises EngineFailure."""
         ...
 
@@ -308,7 +308,7 @@ class Engine(Protocol):
         """Run a batch; True: to its end, False: it was interrupted. Raises EngineFailure when the whole run failed."""
         ...
 
-    async def holds(self, run: Interrupted) -> bool:
+    async def holds(self, run: Interrupted, /) -> bool:
         """Has it anything of a run that was cut short: queued, at work, or its results? Raises EngineFailure."""
         ...
 

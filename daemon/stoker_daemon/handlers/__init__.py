@@ -76,26 +76,12 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
         Refused: With nothing changed.
     """
     match request:
-        case Hello():
-            return hello.handle(caller, services)
-        case Ping():
-            return ping.handle(services)
-        case Health():
-            return health.handle(services)
-        case Check():
-            return await check.handle(services)
         case Submit():
             return await submit.handle(request, body, caller, services)
         case Append():
             return await append.handle(request, services)
         case Seal():
             return await seal.handle(request, services)
-        case GetJob():
-            return await job.handle(request, services)
-        case ListJobs():
-            return await jobs.handle(request, services)
-        case ListItems():
-            return await items.handle(request, services)
         case Cancel():
             return await cancel.handle(request, caller, services)
         case Retry():
@@ -106,6 +92,55 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await pause.handle(request, caller, services)
         case ResumeWork():
             return await resume.handle(request, caller, services)
+        case CleanOutputs():
+            return await clean_outputs.handle(request, services)
+        case PutBlob():
+            return await put_blob.handle(request, services)
+        case Shutdown():
+            return shutdown.handle(request, services)
+        case _:
+            return await _look(request, caller, services)
+
+
+_Question = (
+    Hello
+    | Ping
+    | Health
+    | Check
+    | GetJob
+    | ListJobs
+    | ListItems
+    | GetSnapshot
+    | EventsSince
+    | ListArtifacts
+    | ReadArtifact
+    | ListOutputs
+    | ListEngines
+    | ListModels
+    | ListRecipes
+    | ListProfiles
+    | GetStats
+    | Describe
+)
+
+
+async def _look(request: _Question, caller: Caller, services: Services) -> AnyReply:
+    """Answer a request that changes nothing."""
+    match request:
+        case Hello():
+            return hello.handle(caller, services)
+        case Ping():
+            return ping.handle(services)
+        case Health():
+            return health.handle(services)
+        case Check():
+            return await check.handle(services)
+        case GetJob():
+            return await job.handle(request, services)
+        case ListJobs():
+            return await jobs.handle(request, services)
+        case ListItems():
+            return await items.handle(request, services)
         case GetSnapshot():
             return await snapshot.handle(request, services)
         case EventsSince():
@@ -116,8 +151,6 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await read_artifact.handle(request, services)
         case ListOutputs():
             return await outputs.handle(request, services)
-        case CleanOutputs():
-            return await clean_outputs.handle(request, services)
         case ListEngines():
             return engines.handle(services)
         case ListModels():
@@ -126,13 +159,9 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return recipes.handle(request, services)
         case ListProfiles():
             return profiles.handle(services)
-        case PutBlob():
-            return await put_blob.handle(request, services)
         case GetStats():
             return await stats.handle(request, services)
         case Describe():
             return describe.handle()
-        case Shutdown():
-            return shutdown.handle(request, services)
         case _:
             assert_never(request)

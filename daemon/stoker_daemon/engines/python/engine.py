@@ -109,7 +109,7 @@ class PythonEngine:
         model = choose_model(self._family.models, request.model)
         return Placement(model, Signature(engine=self.name, residency=model, merge=model))
 
-    async def check(self, request: Submit, placement: Placement) -> None:  # noqa: ARG002  # the port's; one model class
+    async def check(self, request: Submit, _placement: Placement, /) -> None:
         if self._family is not _UNKNOWN:
             await check_items(self._family.parameters, request)
 
@@ -142,7 +142,7 @@ class PythonEngine:
             worker.tell(Interrupt(run_id=run_id))
             raise
 
-    async def holds(self, run: Interrupted) -> bool:  # noqa: ARG002  # the port's: a worker keeps nothing
+    async def holds(self, _run: Interrupted, /) -> bool:
         return False
 
     async def interrupt(self, run_id: str) -> None:
