@@ -1,6 +1,6 @@
 """What a ComfyUI server answers over HTTP, as far as it matters here, and what its refusals mean to people."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -173,11 +173,11 @@ def _range(error: NodeError) -> str:
     config = error.extra_info.get("input_config")
     if not isinstance(config, list) or not config:
         return ""
-    first: Any = config[0]  # pyright: ignore[reportUnknownVariableType]  # any JSON
-    if isinstance(first, list):
-        return f"; there are: {', '.join(map(str, first[:20]))}"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    options: Any = config[1] if len(config) > 1 else {}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    limits = [f"{word} {options[word]}" for word in ("min", "max") if isinstance(options, dict) and word in options]
+    declared, *rest = cast("list[Any]", config)
+    if isinstance(declared, list):
+        return f"; there are: {', '.join(map(str, cast('list[Any]', declared)[:20]))}"
+    options = cast("dict[str, Any]", rest[0]) if rest and isinstance(rest[0], dict) else {}
+    limits = [f"{word} {options[word]}" for word in ("min", "max") if word in options]
     return f" ({', '.join(limits)})" if limits else ""
 
 
