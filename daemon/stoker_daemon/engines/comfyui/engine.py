@@ -198,7 +198,8 @@ class ComfyEngine:
 
     # Runs
 
-    async def load(self, residency: str) -> float:  # noqa: ARG002  # the port's: the server loads within a prompt
+    async def load(self, _residency: str, /) -> float:
+        """The server loads within a prompt: it only has to be there."""
         await self._tidy()
         if self._now_s() - self._seen_s > SEEN_S and not await self._attend():
             raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
