@@ -11,7 +11,7 @@ import zmq
 import zmq.asyncio
 
 from stoker_client.errors import InvalidState
-from stoker_client.operations import verbs, watching
+from stoker_client.operations import uploading, verbs, watching
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import (
     AppendFile,
@@ -19,18 +19,24 @@ from stoker_client.operations.effects import (
     Effect,
     Emit,
     Exchange,
+    FileEffect,
     FinishFile,
+    MeasureFile,
     NextEvent,
     Now,
     OpenEvents,
     Operation,
+    ReadFile,
     Reconnect,
     Sleep,
 )
+from stoker_client.operations.uploading import Told
 from stoker_client.operations.verbs import ItemLike, Scope, SubmitOptions
 from stoker_client.operations.watching import Update
 from stoker_client.shell import (
+    Files,
     Folder,
+    Source,
     endpoint_or_default,
     event_in,
     new_job_id,
@@ -40,7 +46,7 @@ from stoker_client.shell import (
 )
 from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
-from stoker_protocol.jobs import Artifact, Engine, Item, Job
+from stoker_protocol.jobs import Artifact, Engine, Item, Job, Profile, Recipe
 
 T = TypeVar("T")
 
@@ -171,6 +177,30 @@ class AsyncClient:
         """The engines with their models and parameters."""
         return await self._run(verbs.engines(self._caller))
 
+    async def models(self, kind: str = "", engine: str = "") -> list[re.EngineModels]:
+        """The models of each engine, or of one; by kind: `checkpoint` (what a job may name as its model), `lora` ..."""
+        return await self._run(verbs.models(self._caller, kind, engine))
+
+    async def recipes(self) -> list[Recipe]:
+        """The recipes with their parameters."""
+        return await self._run(verbs.recipes(self._caller))
+
+    async def recipe(self, name: str, engine: str = "") -> Recipe:
+        """One recipe with its workflow, of the first engine that has it or of the one named."""
+        return await self._run(verbs.recipe(self._caller, name, engine))
+
+    async def profiles(self) -> list[Profile]:
+        """The profiles: named sets of defaults."""
+        return await self._run(verbs.profiles(self._caller))
+
+    async def upload(self, source: str | os.PathLike[str] | bytes, *, told: Told | None = None) -> str:
+        """Bring an input file, or bytes, to the daemon: the `blob:SHA256` by which parameters mean it.
+
+        What is there is not sent again, so after a break a repetition goes on from there. `told` hears how many bytes
+        of how many are there.
+        """
+        return await self._run(uploading.upload(self._caller, told), Source(source))
+
     async def stats(self, job_id: str | None = None, *, window_s: float | None = None) -> re.Stats:
         """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""
         return await self._run(verbs.stats(self._caller, job_id, window_s))
@@ -203,9 +233,9 @@ class AsyncClient:
         """The job when it is final. Raises TimeoutError."""
         return await self._run(watching.wait(self._caller, job_id, timeout_s))
 
-    async def _run(self, operation: Operation[T]) -> T:
+    async def _run(self, operation: Operation[T], files: Files | None = None) -> T:
         """Perform an operation that emits nothing."""
-        with _Performer(self._context, self._control) as performer:
+        with _Performer(self._context, self._control, files) as performer:
             answer: Any = None
             while True:
                 try:
@@ -214,9 +244,9 @@ class AsyncClient:
                     return end.value
                 answer = await performer.perform(effect)
 
-    async def _stream(self, operation: Operation[None], folder: Folder | None = None) -> AsyncIterator[Any]:
+    async def _stream(self, operation: Operation[None], files: Files | None = None) -> AsyncIterator[Any]:
         """Perform an operation and yield what it emits."""
-        with _Performer(self._context, self._control, folder) as performer:
+        with _Performer(self._context, self._control, files) as performer:
             answer: Any = None
             while True:
                 try:
@@ -306,10 +336,10 @@ class _Connection:
 class _Performer:
     """Performs the effects of one operation; an events socket and a folder are its own."""
 
-    def __init__(self, context: zmq.asyncio.Context, control: _Control, folder: Folder | None = None) -> None:
+    def __init__(self, context: zmq.asyncio.Context, control: _Control, files: Files | None = None) -> None:
         self._context = context
         self._control = control
-        self._folder = folder
+        self._files = files
         self._events: zmq.asyncio.Socket | None = None
 
     def __enter__(self) -> "_Performer":
@@ -317,8 +347,8 @@ class _Performer:
 
     def __exit__(self, *_: object) -> None:
         self._close_events()
-        if self._folder is not None:
-            self._folder.close()
+        if self._files is not None:
+            self._files.close()
 
     async def perform(self, effect: Effect) -> Any:
         """Do it, and return the answer."""
@@ -335,16 +365,16 @@ class _Performer:
                 return await asyncio.sleep(seconds)
             case Now():
                 return time.monotonic()
-            case BeginFile() | AppendFile() | FinishFile():
-                return await self._use_folder(effect)
+            case BeginFile() | AppendFile() | FinishFile() | MeasureFile() | ReadFile():
+                return await self._use_files(effect)
             case Emit():
                 return None
 
-    async def _use_folder(self, effect: BeginFile | AppendFile | FinishFile) -> bool | Path | None:
+    async def _use_files(self, effect: FileEffect) -> Any:
         """Work on files on a thread, which is not left alone with them when the caller is cancelled."""
-        if self._folder is None:
+        if self._files is None:
             return None
-        work = asyncio.create_task(asyncio.to_thread(self._folder.perform, effect))
+        work = asyncio.create_task(asyncio.to_thread(self._files.perform, effect))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -1,16 +1,17 @@
-"""What the sync and the async client share: ids, endpoints, sockets and the folder that artifacts are fetched into."""
+"""What the sync and the async client share: ids, endpoints, sockets, and the files that are fetched and sent."""
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import zmq
 
 from stoker_client.errors import BadReply, BadRequest, InvalidState
-from stoker_client.operations.effects import AppendFile, BeginFile, FinishFile
+from stoker_client.operations.effects import AppendFile, BeginFile, FileEffect, FinishFile, MeasureFile, ReadFile
 from stoker_protocol import codec
 from stoker_protocol.session import Session
 
@@ -70,6 +71,16 @@ def event_in(frames: list[bytes]) -> tuple[str, bytes]:
     return frames[0].decode(errors="replace"), frames[-1]
 
 
+class Files(Protocol):
+    """What an operation may do with the caller's files."""
+
+    def perform(self, effect: FileEffect) -> Any:
+        """Do what an operation asks for."""
+
+    def close(self) -> None:
+        """Let go what is open."""
+
+
 class Folder:
     """A folder that receives files one after another; each appears under its name only when it is whole."""
 
@@ -80,7 +91,7 @@ class Folder:
         self._hash = hashlib.sha256()
         self._file: IO[bytes] | None = None
 
-    def perform(self, effect: BeginFile | AppendFile | FinishFile) -> bool | Path | None:
+    def perform(self, effect: FileEffect) -> bool | Path | None:
         """Do what an operation asks for."""
         match effect:
             case BeginFile(name, sha256):
@@ -89,6 +100,8 @@ class Folder:
                 return self.append(data)
             case FinishFile():
                 return self.finish()
+            case MeasureFile() | ReadFile():
+                raise NotImplementedError(effect)
 
     def begin(self, name: str, sha256: str) -> bool:
         """Begin a file; False: it is there with this hash.
@@ -132,6 +145,46 @@ class Folder:
             self._file.close()
             self._file = None
             self._part.unlink(missing_ok=True)
+
+
+class Source:
+    """A file that is sent, or bytes; never more of it than a piece is held, and it is opened when it is first read."""
+
+    def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
+        self._source = source if isinstance(source, bytes) else os.fspath(source)
+        self._file: io.FileIO | io.BytesIO | None = None
+
+    def perform(self, effect: FileEffect) -> tuple[str, int] | bytes:
+        """Do what an operation asks for."""
+        match effect:
+            case MeasureFile():
+                return self.measure()
+            case ReadFile(offset, length):
+                return self.read(offset, length)
+            case BeginFile() | AppendFile() | FinishFile():
+                raise NotImplementedError(effect)
+
+    def measure(self) -> tuple[str, int]:
+        """Its SHA-256 and its size. Raises OSError."""
+        file = self._opened()
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """A piece of it, shorter at its end."""
+        file = self._opened()
+        file.seek(offset)
+        return file.read(length)
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> io.FileIO | io.BytesIO:
+        if self._file is None:
+            self._file = io.BytesIO(self._source) if isinstance(self._source, bytes) else io.FileIO(self._source)
+        return self._file
 
 
 def _open(context: zmq.Context[S], kind: int, endpoint: str, options: Mapping[zmq.SocketOption, int]) -> S:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Unpack
 
 import zmq
 
-from stoker_client.operations import verbs, watching
+from stoker_client.operations import uploading, verbs, watching
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import (
     AppendFile,
@@ -17,17 +17,22 @@ from stoker_client.operations.effects import (
     Emit,
     Exchange,
     FinishFile,
+    MeasureFile,
     NextEvent,
     Now,
     OpenEvents,
     Operation,
+    ReadFile,
     Reconnect,
     Sleep,
 )
+from stoker_client.operations.uploading import Told
 from stoker_client.operations.verbs import ItemLike, Scope, SubmitOptions
 from stoker_client.operations.watching import Update
 from stoker_client.shell import (
+    Files,
     Folder,
+    Source,
     endpoint_or_default,
     event_in,
     new_job_id,
@@ -37,7 +42,7 @@ from stoker_client.shell import (
 )
 from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
-from stoker_protocol.jobs import Artifact, Engine, Item, Job
+from stoker_protocol.jobs import Artifact, Engine, Item, Job, Profile, Recipe
 
 T = TypeVar("T")
 
@@ -173,6 +178,30 @@ class Client:
         """The engines with their models and parameters."""
         return self._run(verbs.engines(self._caller))
 
+    def models(self, kind: str = "", engine: str = "") -> list[re.EngineModels]:
+        """The models of each engine, or of one; by kind: `checkpoint` (what a job may name as its model), `lora` ..."""
+        return self._run(verbs.models(self._caller, kind, engine))
+
+    def recipes(self) -> list[Recipe]:
+        """The recipes with their parameters."""
+        return self._run(verbs.recipes(self._caller))
+
+    def recipe(self, name: str, engine: str = "") -> Recipe:
+        """One recipe with its workflow, of the first engine that has it or of the one named."""
+        return self._run(verbs.recipe(self._caller, name, engine))
+
+    def profiles(self) -> list[Profile]:
+        """The profiles: named sets of defaults."""
+        return self._run(verbs.profiles(self._caller))
+
+    def upload(self, source: str | os.PathLike[str] | bytes, *, told: Told | None = None) -> str:
+        """Bring an input file, or bytes, to the daemon: the `blob:SHA256` by which parameters mean it.
+
+        What is there is not sent again, so after a break a repetition goes on from there. `told` hears how many bytes
+        of how many are there.
+        """
+        return self._run(uploading.upload(self._caller, told), Source(source))
+
     def stats(self, job_id: str | None = None, *, window_s: float | None = None) -> re.Stats:
         """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""
         return self._run(verbs.stats(self._caller, job_id, window_s))
@@ -205,9 +234,9 @@ class Client:
         """The job when it is final. Raises TimeoutError."""
         return self._run(watching.wait(self._caller, job_id, timeout_s))
 
-    def _run(self, operation: Operation[T]) -> T:
+    def _run(self, operation: Operation[T], files: Files | None = None) -> T:
         """Perform an operation that emits nothing."""
-        with _Performer(self._context, self._control) as performer:
+        with _Performer(self._context, self._control, files) as performer:
             answer: Any = None
             while True:
                 try:
@@ -216,9 +245,9 @@ class Client:
                     return end.value
                 answer = performer.perform(effect)
 
-    def _stream(self, operation: Operation[None], folder: Folder | None = None) -> Iterator[Any]:
+    def _stream(self, operation: Operation[None], files: Files | None = None) -> Iterator[Any]:
         """Perform an operation and yield what it emits."""
-        with _Performer(self._context, self._control, folder) as performer:
+        with _Performer(self._context, self._control, files) as performer:
             answer: Any = None
             while True:
                 try:
@@ -276,12 +305,10 @@ class _Control:
 class _Performer:
     """Performs the effects of one operation; an events socket and a folder are its own."""
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], control: _Control, folder: Folder | None = None
-    ) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], control: _Control, files: Files | None = None) -> None:
         self._context = context
         self._control = control
-        self._folder = folder
+        self._files = files
         self._events: zmq.Socket[bytes] | None = None
 
     def __enter__(self) -> "_Performer":
@@ -289,8 +316,8 @@ class _Performer:
 
     def __exit__(self, *_: object) -> None:
         self._close_events()
-        if self._folder is not None:
-            self._folder.close()
+        if self._files is not None:
+            self._files.close()
 
     def perform(self, effect: Effect) -> Any:
         """Do it, and return the answer."""
@@ -307,8 +334,8 @@ class _Performer:
                 return time.sleep(seconds)
             case Now():
                 return time.monotonic()
-            case BeginFile() | AppendFile() | FinishFile():
-                return self._folder.perform(effect) if self._folder is not None else None
+            case BeginFile() | AppendFile() | FinishFile() | MeasureFile() | ReadFile():
+                return self._files.perform(effect) if self._files is not None else None
             case Emit():
                 return None
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from msgspec import UNSET
 from tests.clients.both import Connect, both
 from tests.fakes.daemon import PATIENCE_S, FakeDaemon
+from tests.fakes.world import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
 
 from stoker_client.errors import BadRequest, Conflict, InvalidState, NotFound
 from stoker_client.private_daemon import PrivateDaemon
@@ -14,6 +16,7 @@ from stoker_client.sync_client import Client
 from stoker_protocol import codec
 from stoker_protocol.codec import REQUEST_TYPES
 from stoker_protocol.jobs import Job, JobState
+from stoker_protocol.requests import Submit
 
 
 @dataclass
@@ -265,6 +268,44 @@ def test_engines(bench: Bench) -> None:
     engine = bench.client.engines()[0]
     assert engine.name == "sprites"
     assert engine.default_model in [model.name for model in engine.models]
+
+
+@both
+def test_models(bench: Bench) -> None:
+    """We expect the models of each engine, those of a kind, of one engine, and a refusal where there is no such one."""
+    names = [model.name for model in bench.client.engines()[0].models]
+    assert [(one.engine, [m.name for m in one.models]) for one in bench.client.models()][0] == ("sprites", names)
+    assert [one.models for one in bench.client.models(kind="lora", engine="sprites")] == [[]]
+    with pytest.raises(BadRequest, match="sprits"):
+        bench.client.models(engine="sprits")
+
+
+@both
+def test_recipes_and_profiles(daemon: FakeDaemon, connect: Connect) -> None:
+    """We expect the recipes, one with its workflow, of the engine that is meant, and the profiles."""
+    daemon.world.engines = [SPRITES, COMFYUI]
+    with connect(daemon.control) as client:
+        assert client.recipes() == [RECIPE]
+        assert codec.unpack(client.recipe("txt2img").workflow) == WORKFLOW
+        assert codec.unpack(client.recipe("txt2img", engine="comfyui").workflow) == WORKFLOW
+        assert client.profiles() == [PROFILE]
+        with pytest.raises(NotFound, match="txt3img"):
+            client.recipe("txt3img")
+        with pytest.raises(NotFound, match="it is of comfyui"):
+            client.recipe("txt2img", engine="sprites")
+
+
+@both
+def test_submit_by_a_recipe(daemon: FakeDaemon, connect: Connect) -> None:
+    """We expect recipe, workflow and profile to arrive in their fields."""
+    with connect(daemon.control) as client:
+        client.submit(["a"], recipe="txt2img", profile="speed")
+        client.submit(["a"], workflow=WORKFLOW)
+        with pytest.raises(BadRequest, match="workflow"):
+            client.submit(["a"], workflow={"1": object()})
+    first, second = [one for one in daemon.requests if isinstance(one, Submit)]
+    assert (first.recipe, first.profile, first.workflow) == ("txt2img", "speed", UNSET)
+    assert (second.recipe, codec.unpack(second.workflow)) == ("", WORKFLOW)
 
 
 @both

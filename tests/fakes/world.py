@@ -30,6 +30,7 @@ from stoker_protocol.events import (
 from stoker_protocol.jobs import (
     Artifact,
     Daemon,
+    Device,
     Engine,
     Item,
     ItemCounts,
@@ -39,16 +40,59 @@ from stoker_protocol.jobs import (
     Lane,
     ModelFacts,
     Outcome,
+    Parameter,
     Pause,
     Priority,
+    Profile,
     Queue,
+    Recipe,
     Run,
+    Server,
 )
 from stoker_protocol.schema import describe
 
 PAGE = 3
 """Entries of one page, whatever is asked for: so that few jobs make several pages."""
 NOW_MS = 1_700_000_000_000
+
+SPRITES = Engine("sprites", "python", "ready", "gpu", "plain", [ModelFacts("plain")], [], 8)
+COMFYUI = Engine(
+    name="comfyui",
+    kind="comfyui",
+    state="ready",
+    lane="gpu",
+    default_model="dream.safetensors",
+    models=[
+        ModelFacts("dream.safetensors"),
+        *(ModelFacts(f"style-{number:03}.safetensors", kind="lora") for number in range(200)),
+        ModelFacts("sharp.safetensors", kind="vae"),
+    ],
+    parameters=[Parameter("sampler", "string", choices=["euler", "dpmpp_2m"])],
+    max_batch=8,
+    server=Server(
+        url="http://127.0.0.1:8188",
+        version="0.33.0",
+        devices=[Device("a GPU", "cuda", 24 << 30, 6 << 30)],
+        ours=1,
+        others=2,
+        caching="results of the last prompt",
+        node_packs=["a-pack", "another-pack"],
+        last_error="KSampler: out of memory",
+    ),
+)
+RECIPE = Recipe(
+    name="txt2img",
+    engine="comfyui",
+    summary="A picture from a prompt",
+    parameters=[
+        Parameter("prompt", "string", required=True, help="what to make"),
+        Parameter("steps", "integer", default=20, minimum=1, maximum=10_000, help="how often the sampler goes over it"),
+        Parameter("sampler", "string", default="euler", choices=[f"way-{number}" for number in range(40)]),
+    ],
+)
+WORKFLOW = {"sampler": {"class_type": "KSampler", "inputs": {"steps": 20}}}
+"""The one of RECIPE."""
+PROFILE = Profile("speed", "Many quick drafts", 8, codec.pack({"steps": 15, "cfg": 7.0}))
 
 End = Literal["succeeded", "failed", "cancelled"]
 
@@ -68,6 +112,9 @@ class World:
         """Events up to this seq are gone for good."""
         self.paused: Pause | None = None
         self.event_endpoints: list[str] = []
+        self.engines = [SPRITES]
+        self.blobs: dict[str, bytes] = {}
+        """Input files by their SHA-256, as much of each as came."""
 
     def boot_again(self, instance_id: str = "") -> None:
         """A new start; with another instance_id that of an empty database."""
@@ -179,8 +226,11 @@ class World:
             case ask.Health():
                 return re.HealthReport(ready=True, findings=[re.Finding("store", ok=True)])
             case ask.ListEngines():
-                models = [ModelFacts("plain")]
-                return re.EnginesReply(engines=[Engine("sprites", "python", "ready", "gpu", "plain", models, [], 8)])
+                return re.EnginesReply(engines=self.engines)
+            case ask.ListModels() | ask.ListRecipes() | ask.ListProfiles():
+                return self._catalogue(request)
+            case ask.PutBlob():
+                return self._put(request)
             case ask.ListOutputs() | ask.CleanOutputs():
                 return self._outputs(request)
             case ask.GetStats(job_id=job_id):
@@ -242,6 +292,40 @@ class World:
         events = [event for _, event in after[:PAGE]]
         return re.EventsPage(events=events, through=through, head=head, instance_id=self.instance_id)
 
+    def _catalogue(self, request: ask.ListModels | ask.ListRecipes | ask.ListProfiles) -> re.AnyReply:
+        """What an engine with recipes has, if there is one."""
+        has_recipes = COMFYUI in self.engines
+        match request:
+            case ask.ListModels(kind=kind, engine=name):
+                engines = [engine for engine in self.engines if name in ("", engine.name)]
+                if not engines:
+                    raise Refused(ErrorCode.BAD_REQUEST, f"there is no engine {name!r}", field="engine")
+                return re.ModelsReply(
+                    engines=[
+                        re.EngineModels(engine.name, [m for m in engine.models if kind in ("", m.kind)])
+                        for engine in engines
+                    ]
+                )
+            case ask.ListRecipes(name=""):
+                return re.RecipesReply(recipes=[RECIPE] if has_recipes else [])
+            case ask.ListRecipes(name=name):
+                if not has_recipes or name != RECIPE.name:
+                    raise Refused(ErrorCode.NOT_FOUND, f"there is no recipe {name!r}", field="name", hint="txt2img")
+                return re.RecipesReply(recipes=[structs.replace(RECIPE, workflow=codec.pack(WORKFLOW))])
+            case ask.ListProfiles():
+                return re.ProfilesReply(profiles=[PROFILE] if has_recipes else [])
+
+    def _put(self, request: ask.PutBlob) -> re.BlobStored:
+        """Take the bytes that come next; whole files must be what they should be."""
+        there = self.blobs.setdefault(request.sha256, b"")
+        if request.offset == len(there):
+            there = self.blobs[request.sha256] = there + request.data
+        is_whole = len(there) == request.total
+        if is_whole and hashlib.sha256(there).hexdigest() != request.sha256:
+            del self.blobs[request.sha256]
+            raise Refused(ErrorCode.BAD_REQUEST, "sha256: other bytes came", field="sha256")
+        return re.BlobStored(sha256=request.sha256, received=len(there), complete=is_whole)
+
     def _outputs(self, request: ask.ListOutputs | ask.CleanOutputs) -> re.AnyReply:
         """All jobs with files; a clean takes one job at a time, whatever its age."""
         sizes: dict[str, list[int]] = {}
@@ -275,7 +359,12 @@ class World:
             return reply
         self.submits[request.job_id] = print_
         self.add_job(
-            request.job_id, len(request.items), name=request.name, priority=request.priority, is_open=request.more
+            request.job_id,
+            len(request.items),
+            name=request.name,
+            priority=request.priority,
+            is_open=request.more,
+            recipe=request.recipe,
         )
         return reply
 

@@ -64,6 +64,18 @@ class FinishFile(NamedTuple):
     """Check the hash of the file that was begun and put it in place: its path, or None if the hash is another."""
 
 
-Effect = Exchange | Reconnect | OpenEvents | NextEvent | Sleep | Now | Emit | BeginFile | AppendFile | FinishFile
+class MeasureFile(NamedTuple):
+    """Read the file that the caller named to its end: its SHA-256 and how many bytes it has."""
+
+
+class ReadFile(NamedTuple):
+    """Read at most so many bytes of the file that the caller named, from an offset on."""
+
+    offset: int
+    length: int
+
+
+FileEffect = BeginFile | AppendFile | FinishFile | MeasureFile | ReadFile
+Effect = Exchange | Reconnect | OpenEvents | NextEvent | Sleep | Now | Emit | FileEffect
 Operation = Generator[Effect, Any, T]
 """Yields effects, is sent their answers, and returns a T."""

@@ -12,7 +12,7 @@ from stoker_client.operations.effects import AppendFile, BeginFile, Emit, Finish
 from stoker_protocol import codec
 from stoker_protocol import replies as re
 from stoker_protocol import requests as ask
-from stoker_protocol.jobs import Artifact, Engine, ItemState, Job, JobState, OnInterrupt, Priority
+from stoker_protocol.jobs import Artifact, Engine, ItemState, Job, JobState, OnInterrupt, Priority, Profile, Recipe
 
 E = TypeVar("E", bound=StrEnum)
 P = TypeVar("P", re.JobsPage, re.ItemsPage, re.ArtifactsPage, re.OutputsPage)
@@ -34,6 +34,9 @@ class SubmitOptions(TypedDict, total=False):
 
     engine: str | None
     model: str | None
+    recipe: str | None
+    workflow: Mapping[str, Any] | None
+    profile: str | None
     params: Mapping[str, Any] | None
     name: str | None
     priority: str | None
@@ -72,7 +75,7 @@ def check(caller: Caller) -> Operation[list[re.Finding]]:
 def submit(caller: Caller, job_id: str, items: Sequence[ItemLike], options: SubmitOptions) -> Operation[re.Submitted]:
     """Submit a job."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    for name in given.keys() & {"params", "metadata"}:
+    for name in given.keys() & {"params", "metadata", "workflow"}:
         given[name] = _pack(given[name], name)
     for name, kind in (("priority", Priority), ("on_interrupt", OnInterrupt)):
         if name in given:
@@ -231,6 +234,39 @@ def engines(caller: Caller) -> Operation[list[Engine]]:
     """The engines."""
     reply = yield from caller.call(ask.ListEngines(id=caller.next_id()), re.EnginesReply)
     return reply.engines
+
+
+def models(caller: Caller, kind: str, engine: str) -> Operation[list[re.EngineModels]]:
+    """The models of each engine."""
+    request = ask.ListModels(id=caller.next_id(), kind=kind, engine=engine)
+    return (yield from caller.call(request, re.ModelsReply)).engines
+
+
+def recipes(caller: Caller) -> Operation[list[Recipe]]:
+    """The recipes, without their workflows."""
+    return (yield from caller.call(ask.ListRecipes(id=caller.next_id()), re.RecipesReply)).recipes
+
+
+def recipe(caller: Caller, name: str, engine: str) -> Operation[Recipe]:
+    """A recipe with its workflow, of the first engine that has it or of the one named.
+
+    Raises:
+        NotFound: There is none.
+    """
+    request = ask.ListRecipes(id=caller.next_id(), name=name)
+    found = (yield from caller.call(request, re.RecipesReply)).recipes
+    of_engine = [one for one in found if engine in ("", one.engine)]
+    if not of_engine:
+        engines = ", ".join(one.engine for one in found)
+        raise NotFound(
+            "not_found", f"engine {engine} has no recipe {name!r}", field="engine", hint=f"it is of {engines}"
+        )
+    return of_engine[0]
+
+
+def profiles(caller: Caller) -> Operation[list[Profile]]:
+    """The profiles."""
+    return (yield from caller.call(ask.ListProfiles(id=caller.next_id()), re.ProfilesReply)).profiles
 
 
 def stats(caller: Caller, job_id: str | None, window_s: float | None) -> Operation[re.Stats]:
