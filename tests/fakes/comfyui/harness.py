@@ -103,7 +103,7 @@ class ComfyProcess:
         until = time.monotonic() + _ANSWER_S
         while self.state()["held"] != runs:
             assert time.monotonic() < until, "no run was held"
-            time.sleep(0.005)
+            time.sleep(0.005)  # polls for the run
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

@@ -1,7 +1,4 @@
-"""Which node classes the fake has, in the form of `/object_info`: real ones as recorded, and those made for tests.
-
-A server that runs the tests' node pack has the same `StokerTest...` classes with the same inputs.
-"""
+"""Which node classes the fake has, in the form of `/object_info`: real ones, and those of the tests' node pack."""
 
 import copy
 import json

@@ -310,11 +310,12 @@ def test_unknown_switches_are_refused(fake: ComfyProcess) -> None:
 def test_the_fake_ends_with_its_parent(tmp_path: Path) -> None:
     """When the process that started it is killed, the fake ends by itself."""
     program = (
-        "import pathlib, sys, time; from tests.fakes.comfyui.harness import ComfyProcess;"
-        "print(ComfyProcess(pathlib.Path(sys.argv[1])).url, flush=True); time.sleep(600)"
+        "import pathlib, sys; from tests.fakes.comfyui.harness import ComfyProcess;"
+        "print(ComfyProcess(pathlib.Path(sys.argv[1])).url, flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=REPOSITORY, text=True, **pipes) as parent:
         assert parent.stdout is not None
         url = parent.stdout.readline().strip()
         assert not is_refused(url)

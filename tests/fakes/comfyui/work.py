@@ -49,7 +49,7 @@ class Work:
 
     def load(self) -> None:
         """Take the time that loading a model takes; no interrupt is heard meanwhile."""
-        time.sleep(self.pace.load_s)
+        time.sleep(self.pace.load_s)  # simulated work
 
     def step(self, value: int, total: int, make_preview: Callable[[], Image.Image] | None = None) -> None:
         """Tell that a step is done, with a preview if previews are on."""

@@ -21,7 +21,7 @@ def _sleep(work: Work, image: Batch, seconds: float, blocking: bool, steps: int 
         return Result((image,))
     for number in range(1, (steps or 1) + 1):
         if blocking:
-            time.sleep(seconds / (steps or 1))
+            time.sleep(seconds / (steps or 1))  # simulated work
         else:
             work.gate.pause(seconds / (steps or 1))
         if steps:

@@ -74,7 +74,7 @@ class Worker:
         self.gate.clear()
         outcome = Run(self, entry).run()
         self.stream.last_node_id = None
-        time.sleep(self.defects.history_gap_s)
+        time.sleep(self.defects.history_gap_s)  # simulated work
         self.prompts.done(entry, outcome)
         if self.stream.client_id is not None:
             self.stream.send("executing", {"node": None, "prompt_id": entry.prompt_id}, self.stream.client_id)
