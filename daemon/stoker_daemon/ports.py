@@ -76,7 +76,8 @@ class ClaimOrder:
     """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(engine)` in one run.
 
     `timeout_s` and `no_progress_s` hold for jobs that set none of their own. Nothing waits longer than `max_delay_s`
-    after a failure: an item that would was delayed by a clock that has been put back since.
+    after a failure: an item that would was delayed by a clock that has been put back since. Runs so short that a commit
+    takes longer than they do may be claimed `at_once`: so many at most, for one model, to be run one after the other.
     """
 
     lane: str
@@ -86,6 +87,7 @@ class ClaimOrder:
     timeout_s: float
     no_progress_s: float
     max_delay_s: float
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +169,8 @@ class JobStore(Protocol):
         """Commit a run row for the items that the policy chose, or None if nothing is ready."""
         ...
 
-    async def record(self, run: Run, results: Sequence[Result], order: ClaimOrder | None) -> Recorded:
-        """Commit what became of a run's members, and in the same transaction the next claim if there is an order."""
+    async def record(self, ended: Sequence[tuple[Run, Sequence[Result]]], order: ClaimOrder | None) -> Recorded:
+        """Commit what became of runs' members, and in the same transaction the next claim if there is an order."""
         ...
 
     async def next_due_ms(self) -> int | None:

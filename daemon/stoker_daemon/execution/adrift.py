@@ -76,7 +76,7 @@ class Adrift:
         """Say what became of the members of a run that is over."""
         run = drifting.run
         if drifting.claimed:
-            await self._store.record(drifting.claimed, drifting.results, None)
+            await self._store.record([(drifting.claimed, drifting.results)], None)
         else:
             await self._artifacts.forget_unknown(run.members, run.known_paths)
             await self._store.hand_back(run)

@@ -38,6 +38,12 @@ IDLE_LOOK_S = 30.0
 """An idle lane looks at the queue this often even if nobody woke it: bounds what a jump of the clock can delay."""
 TELL_TIMEOUT_S = 5.0
 """A slow disk must not keep a hung run from being ended."""
+SHORT_S, SURELY_SHORT = 0.005, 16
+"""After so many runs in a row that took less, the next is taken to be as short."""
+MAX_AT_ONCE = 8
+"""Short runs that share a commit, which may take longer than any of them."""
+MOMENT_S = 0.02
+"""So long may what was claimed together keep others from its place, and from hearing of its outcome."""
 MAX_PACES = 1_000
 """Jobs whose pace is remembered; those cancelled between two runs would stay for ever."""
 
@@ -76,6 +82,13 @@ class Work:
     supervisor: Supervisor
     ending: Ending = field(default_factory=Ending)
     artifacts: dict[int, tuple[SavedArtifact, ...]] = field(default_factory=dict[int, tuple[SavedArtifact, ...]])
+    results: list[Result] = field(default_factory=list[Result])
+    seconds: float = 0.0
+
+    @property
+    def is_adrift(self) -> bool:
+        """Whether its engine may go on with it, out of sight."""
+        return self.ending.failure is not None and self.ending.failure.adrift and not self.ending.reason
 
 
 class Lane:
@@ -94,6 +107,7 @@ class Lane:
         self._paces: dict[str, Pace] = {}
         self._engine_name, self._model = "", ""
         self._loads = 0
+        self._short_runs = 0
         self._absences = Absences(world.clock, lambda tries: settings.retries.delay_s(tries, world.dice()))
         self._adrift = Adrift(engines, world.store, world.artifacts, self._miss)
         self._state: Literal["idle", "loading", "running", "stopped"] = "idle"
@@ -137,10 +151,10 @@ class Lane:
 
     async def serve(self) -> None:
         """Take runs until `stop`."""
-        run: Run | None = None
+        runs: Sequence[Run] = ()
         try:
-            while not self._stopping.is_set() or run:
-                run = await self._perform(run) if run else await self._next_run()
+            while not self._stopping.is_set() or runs:
+                runs = await self._work_off(runs) if runs else await self._next_runs()
         finally:
             self._enter("stopped")
 
@@ -153,7 +167,7 @@ class Lane:
             self._stop_run(self._work.run.run_id, SHUTDOWN)
         await serving
 
-    async def _next_run(self) -> Run | None:
+    async def _next_runs(self) -> Sequence[Run]:
         """Claim a run, or wait until there may be one."""
         self._wake.clear()
         try:
@@ -164,8 +178,8 @@ class Lane:
                 await self._wait_for_work()
         except Refused as refused:
             log.warning("no claim possible", lane=self.name, why=refused.message)
-            return None
-        return run
+            return ()
+        return (run,) if run else ()
 
     async def _wait_for_work(self) -> None:
         due_ms = await self._holdup.outlast(self._world.store.next_due_ms, self._stopping)
@@ -174,22 +188,38 @@ class Lane:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
         await wait_at_most(self._wake, wait_s)
 
+    async def _work_off(self, runs: Sequence[Run]) -> Sequence[Run]:
+        """Perform what was claimed together, commit what became of it, and return what was claimed with that.
+
+        Nothing waits for the others longer than a moment, and what has not begun by then, or comes after a run that
+        did not end well, goes back: nobody is to notice that it was claimed before its turn.
+        """
+        until_s = self._world.clock.monotonic_s() + MOMENT_S
+        ended: list[Work] = []
+        waiting = list(runs)
+        while waiting and not self._stopping.is_set():
+            performing = asyncio.ensure_future(self._perform(waiting.pop(0)))
+            if ended or waiting:
+                await asyncio.wait({performing}, timeout=until_s - self._world.clock.monotonic_s())
+                if not performing.done():
+                    await self._settle(ended, waiting, claim=False)
+                    ended, waiting = [], []
+            ended.append(await performing)
+            if ended[-1].ending != Ending():
+                break
+        return await self._settle(ended, waiting, claim=not self._stopping.is_set())
+
     # One run, step by step
 
-    async def _perform(self, run: Run) -> Run | None:
+    async def _perform(self, run: Run) -> Work:
         work = self._begin(run)
         work.ending = await work.supervisor.watch(self._load_and_run(work))
+        work.seconds = work.observer.seconds()
         work.artifacts = await work.observer.saved()
         await self._tidy(work)
         await self._tell_death(work)
-        results = self._results(work)
-        if work.ending.failure and work.ending.failure.adrift and not work.ending.reason:
-            self._adrift.let_go(run, results)
-            recorded = Recorded(finished_jobs=(), next_run=None)
-        else:
-            recorded = await self._record(work, results)
-        self._conclude(work, recorded)
-        return recorded.next_run
+        work.results = self._results(work)
+        return work
 
     def _begin(self, run: Run) -> Work:
         world, engine = self._world, self._engines[run.signature.engine]
@@ -289,32 +319,52 @@ class Lane:
             dice=self._world.dice(),
         )
 
-    async def _record(self, work: Work, results: Sequence[Result]) -> Recorded:
-        """Commit the outcomes, however long the store needs; a stopping daemon leaves them to the next one."""
+    async def _settle(self, ended: Sequence[Work], waiting: Sequence[Run], *, claim: bool) -> Sequence[Run]:
+        """Commit what became of runs, those still waiting going back to the queue; the next ones."""
+        outcomes = [(work.run, work.results) for work in ended if not work.is_adrift]
+        outcomes += [
+            (run, [Result(m.position, ItemState.PENDING, charged=False) for m in run.members]) for run in waiting
+        ]
+        for work in ended:
+            if work.is_adrift:
+                self._adrift.let_go(work.run, work.results)
+        recorded = await self._record(outcomes, claim=claim) if outcomes else Recorded()
+        for run in waiting:
+            self._stops.pop(run.run_id, None)
+        for work in ended:
+            self._conclude(work, recorded)
+        if self._work is None and not recorded.next_runs:
+            self._enter("idle")
+        return recorded.next_runs
+
+    async def _record(self, outcomes: Sequence[tuple[Run, Sequence[Result]]], *, claim: bool) -> Recorded:
+        """Commit outcomes, however long the store needs; a stopping daemon leaves them to the next one."""
 
         async def record() -> Recorded:
-            order = None if self._stopping.is_set() else self._order()
-            return await self._world.store.record(work.run, results, order)
+            order = self._order() if claim and not self._stopping.is_set() else None
+            return await self._world.store.record(outcomes, order)
 
         try:
             return await self._holdup.outlast(record, self._stopping)
         except Refused as refused:
-            log.error("a run could not be recorded", lane=self.name, run=work.run.run_id, why=refused.message)
-            return Recorded(finished_jobs=(), next_run=None)
+            runs = [run.run_id for run, _ in outcomes]
+            log.error("runs could not be recorded", lane=self.name, runs=runs, why=refused.message)
+            return Recorded()
 
     def _conclude(self, work: Work, recorded: Recorded) -> None:
         if not self._adrift.holds(work.run.run_id):
             self._stops.pop(work.run.run_id, None)
         for job in work.run.jobs:
             mine = sum(member.job_id == job.job_id for member in work.run.members)
-            self._paces.setdefault(job.job_id, Pace()).note(work.observer.seconds(), mine)
+            self._paces.setdefault(job.job_id, Pace()).note(work.seconds, mine)
         for job_id in recorded.finished_jobs:
             self._paces.pop(job_id, None)
         while len(self._paces) > MAX_PACES:
             del self._paces[next(iter(self._paces))]
-        self._work = None
-        if recorded.next_run is None:
-            self._enter("idle")
+        is_short = work.ending == Ending() and work.seconds < SHORT_S
+        self._short_runs = self._short_runs + 1 if is_short else 0
+        if self._work is work:
+            self._work = None
 
     def _order(self) -> ClaimOrder:
         engine, model = self._engine_name, self._model
@@ -330,6 +380,7 @@ class Lane:
             timeout_s=self._settings.timeout_s,
             no_progress_s=self._settings.no_progress_s,
             max_delay_s=self._settings.retries.max_s,
+            at_once=MAX_AT_ONCE if self._short_runs >= SURELY_SHORT else 1,
         )
 
     def _stop_run(self, run_id: str, reason: str) -> None:

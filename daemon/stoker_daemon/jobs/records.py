@@ -77,7 +77,8 @@ class Limits:
 class Run:
     """A claimed run: its row is committed, its engine not yet called.
 
-    All members are of one signature; `jobs` are those that take part, as they are with the claim.
+    All members are of one signature; `jobs` are those that take part, as they are with the claim. One that `may_wait`
+    is simply run again if the daemon dies, so that nobody need know whether it had begun.
     """
 
     run_id: str
@@ -87,6 +88,7 @@ class Run:
     members: tuple[Member, ...]
     limits: Limits
     jobs: tuple[Job, ...]
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +147,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What recording a run brought: jobs that became final with it, and the next run if one was asked for."""
+    """What recording runs brought: jobs that became final with it, and the next runs if any were asked for."""
 
-    finished_jobs: tuple[str, ...]
-    next_run: Run | None
+    finished_jobs: tuple[str, ...] = ()
+    next_runs: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

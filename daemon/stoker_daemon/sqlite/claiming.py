@@ -1,5 +1,6 @@
 """How a run begins: from the head that the policy chose to a committed run row."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,20 +11,36 @@ from stoker_daemon.sqlite.rows import PRIORITIES, move_items, move_ready
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol import codec
 from stoker_protocol.events import RunStarted, topic_of_job
-from stoker_protocol.jobs import ItemState, Job
+from stoker_protocol.jobs import ItemState, Job, OnInterrupt
 from stoker_protocol.jobs import Run as RunFacts
 
 MAX_DUE = 1_000
 """Items whose back-off is ended in one transaction."""
 
 
-def claim(transaction: Transaction, order: ClaimOrder, run_id: str) -> Run | None:
-    """Commit a run over the first items of the chosen head, or None: nothing is ready or all is paused."""
+def claim_some(transaction: Transaction, order: ClaimOrder, next_run_id: Callable[[], str]) -> tuple[Run, ...]:
+    """Commit the runs that come first, none if nothing is ready or all is paused."""
+    runs: list[Run] = []
+    while len(runs) < order.at_once:
+        run = claim(transaction, order, next_run_id(), after=runs[-1] if runs else None)
+        if run is None:
+            break
+        runs.append(run)
+    return tuple(runs)
+
+
+def claim(transaction: Transaction, order: ClaimOrder, run_id: str, *, after: Run | None = None) -> Run | None:
+    """Commit a run over the first items of the chosen head, or None: nothing is ready or all is paused.
+
+    One that comes `after` another has to be for the same model, and such that it may wait.
+    """
     end_back_off(transaction, order.max_delay_s)
     head = _choose(transaction, order)
     if head is None:
         return None
     run = _read_run(transaction, order, head, run_id)
+    if after and not (run.may_wait and run.signature == after.signature):
+        return None
     job = _mark_running(transaction, run, head)
     return replace(run, jobs=(job,))
 
@@ -59,12 +76,13 @@ def _choose(transaction: Transaction, order: ClaimOrder) -> Head | None:
 def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: str) -> Run:
     """The first items of the head's oldest job that may share a run."""
     job = transaction.execute(
-        "SELECT job_key, job_id, created_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s, body"
+        "SELECT job_key, job_id, created_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s, body,"
+        " on_interrupt"
         " FROM lots JOIN jobs USING (job_key) LEFT JOIN templates USING (template_key)"
         " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0 ORDER BY place LIMIT 1",
         (head.signature_id, head.priority.rank),
     ).fetchone()
-    job_key, job_id, created_ms, params, batch_size, max_attempts, timeout_s, no_progress_s, template = job
+    job_key, job_id, created_ms, params, batch_size, max_attempts, timeout_s, no_progress_s, template, wish = job
     rows = transaction.execute(
         # Left to itself SQLite takes the primary key, and walks over all items of the job that are done.
         "SELECT idx, params, attempts, crashes, alone, custom_id FROM items INDEXED BY items_ready"
@@ -88,7 +106,8 @@ def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: s
         for position, (index, own, attempts, crashes, _, custom_id) in enumerate(_may_share(rows))
     )
     limits = Limits(max_attempts, timeout_s or order.timeout_s, no_progress_s or order.no_progress_s)
-    return Run(run_id, order.lane, head.signature, head.priority, members, limits, jobs=())
+    may_wait = OnInterrupt(wish) is OnInterrupt.REQUEUE
+    return Run(run_id, order.lane, head.signature, head.priority, members, limits, jobs=(), may_wait=may_wait)
 
 
 def _may_share(rows: list[Any]) -> list[Any]:

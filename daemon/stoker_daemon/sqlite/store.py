@@ -199,11 +199,11 @@ class Store:
     async def claim(self, order: ClaimOrder) -> Run | None:
         return await self._write(lambda tx: claiming.claim(tx, order, self._next_run_id()))
 
-    async def record(self, run: Run, results: Sequence[Result], order: ClaimOrder | None) -> Recorded:
+    async def record(self, ended: Sequence[tuple[Run, Sequence[Result]]], order: ClaimOrder | None) -> Recorded:
         def work(tx: Transaction) -> Recorded:
-            jobs = record(tx, run.run_id, run.members, results)
+            jobs = [job for run, results in ended for job in record(tx, run.run_id, run.members, results)]
             finished = tuple(job.job_id for job in jobs if job.state.is_final)
-            return Recorded(finished, claiming.claim(tx, order, self._next_run_id()) if order else None)
+            return Recorded(finished, claiming.claim_some(tx, order, self._next_run_id) if order else ())
 
         return await self._write(work)
 
