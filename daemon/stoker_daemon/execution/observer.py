@@ -59,6 +59,7 @@ class Observer:
         """The model is there; the run itself begins."""
         self._touch()
         self.running_since_s = self.last_progress_s
+        self.tell_progress("waiting", 0, 1)
         self.begun.set_result(None)
 
     def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:

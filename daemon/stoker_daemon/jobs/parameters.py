@@ -16,6 +16,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
+FEW_CHOICES = 8
+"""So many choices are listed whole when a value is none of them."""
+
+
 def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter], field: str) -> None:
     """Check one item's parameters; `field` (`items[3].params`) begins the names in the refusal.
 
@@ -32,7 +36,7 @@ def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter], f
                 ErrorCode.BAD_REQUEST,
                 f"{field}.{name}: {value!r:.80} {problem}",
                 field=f"{field}.{name}",
-                hint=accepted(parameter),
+                hint=_meant(value, parameter) or accepted(parameter),
             )
     for name, parameter in known.items():
         if parameter.required and name not in given:
@@ -58,6 +62,12 @@ def accepted(parameter: Parameter) -> str:
     span = f" from {low}" if low is not None else ""
     span += f" {'to' if span else 'up to'} {high}" if high is not None else ""
     return parameter.type + span
+
+
+def _meant(value: Any, parameter: Parameter) -> str:
+    """Which of many choices somebody may have meant."""
+    near = nearest(str(value), [str(choice) for choice in parameter.choices or []])
+    return f"did you mean {' or '.join(near)}?" if near and len(parameter.choices or []) > FEW_CHOICES else ""
 
 
 def _unknown(name: str, known: Mapping[str, Parameter], field: str) -> Refused:
