@@ -21,6 +21,7 @@ FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 _ANSWER_S = 60
 _TEST_S = 120
 _LOOK_AGAIN_S = 0.005
+_INTERRUPT_AGAIN_S = 0.1
 
 
 class Socket:
@@ -142,6 +143,18 @@ class Client:
         while prompt_id not in await self.queued("queue_running"):
             assert time.monotonic() < until, f"{prompt_id} did not start"
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def interrupt(self, prompt_id: str) -> Any:
+        """Interrupt a running prompt again and again until it has ended; its entry.
+
+        The server forgets an interrupt that comes between the prompt's leaving the queue and its first node.
+        """
+        until = time.monotonic() + _ANSWER_S
+        while (entry := await self.history(prompt_id)) is None:
+            assert time.monotonic() < until, f"{prompt_id} did not end"
+            assert await self.post("/interrupt", {"prompt_id": prompt_id}) == (200, "")
+            await asyncio.sleep(_INTERRUPT_AGAIN_S)
+        return entry
 
     async def queued(self, part: str = "queue_pending") -> list[str]:
         """The ids in a part of the queue, as they are listed."""

@@ -162,8 +162,7 @@ async def test_an_interrupt_by_id_stops_only_that_prompt(comfyui: ComfyServer) -
         await client.post("/fake/release", {"runs": 1})
         assert (await client.wait_for_history(spared))["status"]["status_str"] == "success"
         await client.wait_until_running(held)
-        assert await client.post("/interrupt", {"prompt_id": held}) == (200, "")
-        assert (await client.wait_for_history(held))["status"]["status_str"] == "error"
+        assert (await client.interrupt(held))["status"]["status_str"] == "error"
         assert (await client.wait_for_history(queued))["status"]["status_str"] == "success"
 
 
@@ -171,8 +170,10 @@ async def test_an_interrupt_by_id_stops_only_that_prompt(comfyui: ComfyServer) -
 async def test_an_interrupted_prompt_is_an_error_with_a_reason(comfyui: ComfyServer) -> None:
     """In the history it is an error whose last message is the interruption; as a job it is cancelled."""
     async with Client(comfyui.url) as client:
-        held = await client.submit(held_graph())
-        await client.wait_until_running(held)
+        me = new_client()
+        socket = await client.connect(me)
+        held = await client.submit(held_graph(), me)
+        await socket.wait_for("executing", node="3")
         assert await client.post("/interrupt", b"") == (200, "")
         status = (await client.wait_for_history(held))["status"]
         assert (status["status_str"], status["completed"]) == ("error", False)
@@ -458,8 +459,7 @@ class Held:
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.post("/queue", {"clear": True})
-        await self._client.post("/interrupt", {"prompt_id": self.prompt_id})
-        await self._client.wait_for_history(self.prompt_id)
+        await self._client.interrupt(self.prompt_id)
 
 
 async def number(client: Client, **more: Any) -> float:

@@ -304,7 +304,7 @@ async def test_without_a_client_an_interruption_is_told_to_all(comfyui: ComfySer
         socket = await client.connect(new_client())
         prompt_id = await client.submit(held_graph())
         await client.wait_until_running(prompt_id)
-        await client.post("/interrupt", {"prompt_id": prompt_id})
+        await client.interrupt(prompt_id)
         await socket.wait_for("execution_interrupted", prompt_id=prompt_id)
 
 
