@@ -13,8 +13,9 @@ from stoker_client.cli.failure import FAILURES, tell_failure
 from stoker_client.cli.render import wants_colour
 
 VERBS = {
-    "Make": ("generate", "submit", "rerun", "fetch", "demo"),
-    "Look": ("status", "watch", "items", "outputs", "stats", "engines"),
+    "Make": ("generate", "submit", "rerun", "upload", "fetch", "demo"),
+    "Look": ("status", "watch", "items", "outputs", "stats"),
+    "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("ping", "doctor", "selftest", "shutdown"),
     "This shell": ("completion",),

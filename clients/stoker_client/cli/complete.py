@@ -1,4 +1,4 @@
-"""What a shell may complete: jobs, engines and models as the daemon knows them, nothing if it does not answer."""
+"""What a shell may complete: what the daemon has of jobs, models, recipes ..., nothing if it does not answer."""
 
 from __future__ import annotations
 
@@ -32,10 +32,58 @@ def engines(ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 
 
 def models(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The models of all engines."""
+    """The models that a job may name as its model."""
+    return _ask(ctx, incomplete, _of_kind("checkpoint"))
+
+
+def loras(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The LoRAs."""
+    return _ask(ctx, incomplete, _of_kind("lora"))
+
+
+def vaes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The VAEs."""
+    return _ask(ctx, incomplete, _of_kind("vae"))
+
+
+def kinds(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The kinds of models that there are."""
     return _ask(
-        ctx, incomplete, lambda client: [(m.name, m.summary) for engine in client.engines() for m in engine.models]
+        ctx, incomplete, lambda client: dict.fromkeys((m.kind, "") for engine in client.models() for m in engine.models)
     )
+
+
+def recipes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The recipes."""
+    return _ask(ctx, incomplete, lambda client: {(one.name, one.summary) for one in client.recipes()})
+
+
+def profiles(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The profiles."""
+    return _ask(ctx, incomplete, lambda client: [(one.name, one.summary) for one in client.profiles()])
+
+
+def choices(parameter: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """What a parameter of the engines may be."""
+
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return _ask(
+            ctx,
+            incomplete,
+            lambda client: dict.fromkeys(
+                (str(choice), "")
+                for engine in client.engines()
+                for one in engine.parameters
+                for choice in one.choices or ()
+                if one.name == parameter
+            ),
+        )
+
+    return complete
+
+
+def _of_kind(kind: str) -> Callable[[Client], Iterable[tuple[str, str]]]:
+    return lambda client: [(m.name, m.summary) for engine in client.models(kind=kind) for m in engine.models]
 
 
 def _words_for(jobs: list[Job]) -> Iterator[tuple[str, str]]:

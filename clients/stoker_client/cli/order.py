@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
+from stoker_client.cli.making import Workflow, naming, value_of_file
 from stoker_protocol.jobs import MAX_ITEMS, MAX_SEED
 from stoker_protocol.replies import Submitted
 
@@ -30,31 +31,74 @@ class Order(NamedTuple):
     size: tuple[int, int] | None = None
     steps: int | None = None
     seed: int | None = None
+    recipe: str = ""
+    workflow: Workflow | None = None
+    profile: str = ""
+    negative: str | None = None
+    cfg: float | None = None
+    denoise: float | None = None
+    sampler: str | None = None
+    scheduler: str | None = None
+    vae: str | None = None
+    loras: tuple[tuple[str, float | None], ...] = ()
+    image: str | None = None
+    mask: str | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     batch_size: int = 0
     name: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     dry_run: bool = False
 
-    def submit(self, client: Client, job_id: str) -> Submitted:
-        """Submit it under an id; the same order under the same id is the same job."""
-        return client.submit(
-            self.items(job_id),
-            engine=self.engine,
-            model=self.model,
-            params=self.params(),
-            name=self.name,
-            priority=self.priority,
-            metadata=dict(self.labels),
-            batch_size=self.batch_size,
-            job_id=job_id,
-            dry_run=self.dry_run,
-        )
+    def submit(self, client: Client, job_id: str, *, silent: bool = False) -> Submitted:
+        """Submit it under an id, its files first; the same order under the same id is the same job.
+
+        `silent`: nothing is told of how far the files are.
+        """
+        items, params = self.items(job_id), self.params()
+        files = _given(image=self.image, mask=self.mask)
+        sent = {name: value_of_file(client, file, silent=silent) for name, file in files.items()}
+        with naming(self.workflow):
+            return client.submit(
+                items,
+                engine=self.engine,
+                model=self.model,
+                recipe=self.recipe,
+                workflow=self.workflow.graph if self.workflow else None,
+                profile=self.profile,
+                params={**sent, **params},
+                name=self.name,
+                priority=self.priority,
+                metadata=dict(self.labels),
+                batch_size=self.batch_size,
+                job_id=job_id,
+                dry_run=self.dry_run,
+            )
 
     def params(self) -> dict[str, Any]:
-        """The parameters that all items share; only those that were given."""
+        """The parameters that all items share, but for files; only those that were given.
+
+        Raises:
+            click.UsageError: More than one LoRA.
+        """
+        if len(self.loras) > 1:
+            raise click.UsageError(
+                "A recipe takes one LoRA. For more, use a --workflow that loads them, and --set NODE.INPUT=VALUE."
+            )
         width, height = self.size or (None, None)
-        return _given(width=width, height=height, steps=self.steps) | dict(self.settings)
+        lora, lora_strength = self.loras[0] if self.loras else (None, None)
+        return _given(
+            width=width,
+            height=height,
+            steps=self.steps,
+            negative=self.negative,
+            cfg=self.cfg,
+            denoise=self.denoise,
+            sampler=self.sampler,
+            scheduler=self.scheduler,
+            vae=self.vae,
+            lora=lora,
+            lora_strength=lora_strength,
+        ) | dict(self.settings)
 
     def items(self, job_id: str) -> list[dict[str, Any]]:
         """Every prompt, each of its copies with a seed of its own.
@@ -63,7 +107,7 @@ class Order(NamedTuple):
             click.UsageError: Nothing to make, too much for one job, or a seed beyond the largest.
         """
         prompts = list(self._all_prompts())
-        if not prompts and not self.settings:
+        if not prompts and not (self.settings or self.workflow or self.image):
             raise click.UsageError('Nothing to make. Give a prompt, for example: stoker generate "a red dragon"')
         if not all(map(str.strip, prompts)):
             raise click.UsageError("A prompt is empty: a variable of the shell that was not set?")

@@ -11,6 +11,7 @@ from stoker_client.cli.render import (
     clock,
     counts,
     duration,
+    making,
     paint,
     pause_facts,
     plural,
@@ -22,7 +23,7 @@ from stoker_protocol import codec
 from stoker_protocol.jobs import Job, Lane
 from stoker_protocol.replies import SnapshotPage
 
-_COLUMNS = ("job", "name", "state", "priority", "model", "done>", "failed>", "age>")
+_COLUMNS = ("job", "name", "state", "priority", "made by", "done>", "failed>", "age>")
 
 
 def portrait_of_job(job: Job, now_s: float) -> str:
@@ -30,7 +31,8 @@ def portrait_of_job(job: Job, now_s: float) -> str:
     facts = [
         ("state", paint(state(job)) + (f" ({job.state}) {pause_facts(job.paused)}" if job.paused else "")),
         ("items", f"{job.items.finished} of {job.items.total} done: {counts(job.items)}"),
-        ("model", clean(f"{job.engine}/{job.model}")),
+        ("model", clean(f"{job.engine}/{job.model}" if job.model else "")),
+        ("recipe", clean(job.recipe and f"{job.recipe} of {job.engine}")),
         ("priority", job.priority),
         ("submitted", f"{clock(job.created_at_ms)}, {duration(now_s - job.created_at_ms / 1000)} ago, by {job.client}"),
         ("took", _took(job)),
@@ -72,7 +74,7 @@ def _row(job: Job, now_s: float) -> list[str | Cell]:
     done = f"{job.items.finished}/{job.items.total}"
     failed = Cell(str(job.items.failed), "red" if job.items.failed else None)
     age = duration(now_s - job.created_at_ms / 1000)
-    return [job.job_id, clip(job.name, 24), state(job), job.priority, job.model, done, failed, age]
+    return [job.job_id, clip(job.name, 24), state(job), job.priority, making(job), done, failed, age]
 
 
 def _took(job: Job) -> str:

@@ -88,6 +88,11 @@ def title(job: Job) -> str:
     return f"{job.job_id} ({clean(clip(job.name))})" if job.name else job.job_id
 
 
+def making(job: Job) -> str:
+    """What a job is made by: `plain`, `dream.safetensors by txt2img`, or of a workflow without a model `workflow`."""
+    return clean(" by ".join(filter(None, (job.model, job.recipe))))
+
+
 def counts(items: ItemCounts) -> str:
     """`12 succeeded, 1 failed, 3 pending`: the counts that are not zero."""
     names = ("succeeded", "failed", "rejected", "cancelled", "skipped", "running", "pending")

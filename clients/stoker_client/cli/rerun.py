@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from stoker_client.cli.follow import end_with, follow
-from stoker_client.cli.recipe import Recipe, read_recipe
+from stoker_client.cli.making import Workflow, naming
+from stoker_client.cli.provenance import OWN_WORKFLOW, Provenance, read_provenance
 from stoker_client.cli.render import clean, plural
 from stoker_client.cli.shapes import job_shape, print_json
 from stoker_client.cli.values import setting
@@ -45,24 +46,29 @@ def rerun(
     dry_run: bool,
     wait: bool,
 ) -> None:
-    """Make a picture again, with the same engine, model and parameters.
+    """Make a picture again, by the same engine in the same way.
 
-    FILE is a PNG that Stoker made; it need not be where it was.
+    Model, recipe or workflow, and parameters are those that FILE names: a PNG that Stoker made, which need not be where
+    it was.
     """
-    recipe = read_recipe(file)
+    made = read_provenance(file)
     changes = dict(settings)
-    with shared.client() as client:
+    params = {**made.params, **changes}
+    with shared.client() as client, naming(Workflow(str(file), made.workflow) if made.workflow else None):
         reply = client.submit(
-            _items({**recipe.params, **changes}, copies),
+            _items(params.get("seed"), copies),
+            params=params,
             job_id=job_id,
-            engine=recipe.engine,
-            model=recipe.model,
-            metadata={"rerun_of": _origin(recipe, file, changes)},
+            engine=made.engine,
+            model=made.model,
+            recipe="" if made.recipe == OWN_WORKFLOW else made.recipe,
+            workflow=made.workflow,
+            metadata={"rerun_of": _origin(made, file, changes)},
             dry_run=dry_run,
         )
         stays = wait and not dry_run
         if not (stays and shared.json):
-            shared.answer(_shape(reply), _text(reply, recipe, stays))
+            shared.answer(_shape(reply), _text(reply, made, stays))
         if stays:
             jobs = follow(shared, client, [reply.job_id], events=False)
             if shared.json:
@@ -70,24 +76,20 @@ def rerun(
             end_with(shared, jobs)
 
 
-def _items(params: dict[str, Any], copies: int) -> list[dict[str, Any]]:
+def _items(first: Any, copies: int) -> list[dict[str, Any]]:
     """The same item once, then with the seeds that follow; what had no seed counts from 0.
 
     Raises:
         click.UsageError: The last seed is beyond the largest, or the seed is none to count from.
     """
-    if copies == 1:
-        return [{"params": params}]
-    first = params.get("seed")
-    if first is None:
-        return [{"params": params}, *({"params": {**params, "seed": seed}} for seed in range(copies - 1))]
-    if not isinstance(first, int) or first + copies - 1 > MAX_SEED:
+    if first is not None and copies > 1 and (not isinstance(first, int) or first + copies - 1 > MAX_SEED):
         raise click.UsageError(f"The seed is {first!r}; there are not {copies - 1} more up to {MAX_SEED}.")
-    return [{"params": {**params, "seed": seed}} for seed in range(first, first + copies)]
+    next_seed = 0 if first is None else first + 1
+    return [{}, *({"params": {"seed": seed}} for seed in range(next_seed, next_seed + copies - 1))]
 
 
-def _origin(recipe: Recipe, file: Path, changes: dict[str, Any]) -> dict[str, Any]:
-    origin = {"job_id": recipe.job_id, "index": recipe.index, "file": file.name}
+def _origin(made: Provenance, file: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    origin = {"job_id": made.job_id, "index": made.index, "file": file.name}
     return {**origin, "changed": changes} if changes else origin
 
 
@@ -95,8 +97,9 @@ def _shape(reply: Submitted) -> dict[str, Any]:
     return {"job_id": reply.job_id, "items": reply.items, "model": reply.model, "dry_run": reply.dry_run}
 
 
-def _text(reply: Submitted, recipe: Recipe, stays: bool) -> str:
-    what = f"{plural(reply.items, 'item')} for {clean(reply.model)}, as item {recipe.index} of job {recipe.job_id}"
+def _text(reply: Submitted, made: Provenance, stays: bool) -> str:
+    model = f" for {reply.model}" if reply.model else ""
+    what = f"{plural(reply.items, 'item')}{model}, as item {made.index} of job {made.job_id}"
     if reply.dry_run:
         return f"Nothing was submitted. It would be accepted: {clean(what)}."
     accepted = f"Job {reply.job_id} accepted: {clean(what)}."

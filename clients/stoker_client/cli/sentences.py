@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from types import NoneType
 
-from stoker_client.cli.render import clean, clip, clock, counts, duration, pause_facts, plural, title
+from stoker_client.cli.render import clean, clip, clock, counts, duration, making, pause_facts, plural, title
 from stoker_client.operations.watching import Update
 from stoker_protocol import events as tell
 from stoker_protocol.jobs import ItemState, Job, Outcome, Progress
@@ -73,7 +73,7 @@ def _of_job(event: tell.JobEvent) -> str:
     job = event.job
     match event:
         case tell.JobSubmitted():
-            return f"{title(job)} accepted: {plural(job.items.total, 'item')} for {clean(job.model)}, {job.priority}"
+            return f"{title(job)} accepted: {plural(job.items.total, 'item')} for {making(job)}, {job.priority}"
         case tell.RunStarted(run=run):
             return f"{title(job)} runs {plural(len(run.indexes), 'item')} on {clean(run.model)}"
         case tell.RunFinished(outcomes=outcomes):

@@ -33,6 +33,7 @@ def job_shape(job: Job) -> dict[str, Any]:
         "priority": job.priority,
         "engine": job.engine,
         "model": job.model,
+        "recipe": job.recipe,
         "client": job.client,
         "metadata": codec.unpack(job.metadata),
         "items": counts_shape(job.items),

@@ -12,6 +12,7 @@ from stoker_client.cli.failure import Interrupted
 from stoker_client.cli.feeding import Feed
 from stoker_client.cli.follow import end_with, follow
 from stoker_client.cli.lines import Lines
+from stoker_client.cli.making import Workflow, made_by, naming
 from stoker_client.cli.meter import Meter
 from stoker_client.cli.render import plural
 from stoker_client.cli.shapes import job_shape, print_json
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     "stoker submit items.jsonl --continue trial --limit 50   # the next fifty",
     "stoker submit items.jsonl --continue trial --wait       # the rest",
     "make-prompts | stoker submit - --model neon --name overnight",
+    "stoker submit items.jsonl --recipe img2img              # lines with an image: stoker upload FILE names it",
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--engine", shell_complete=complete.engines, help="Which engine.  [default: the daemon's]")
 @click.option("--model", shell_complete=complete.models, help="Which model.  [default: the engine's]")
+@made_by
 @click.option("--priority", type=click.Choice([str(p) for p in Priority]), help="[default: normal]")
 @click.option("--name", metavar="TEXT", help="What you call the job.")
 @click.option(
@@ -70,7 +73,7 @@ def submit(
     _check_usage(opening, continued, job_id, limit, stays=wait or watch)
     lines = Lines(file)
     with shared.client() as client:
-        with Meter(file, silent=shared.json) as meter:
+        with Meter(file, silent=shared.json) as meter, naming(opening["workflow"]):
             feed = _feed(client, meter, _options(**opening), continued, job_id, dry_run)
             before = feed.total
             _send_all(feed, lines, limit, file.name)
@@ -100,14 +103,16 @@ def _check_usage(
         raise click.UsageError(
             "--limit leaves the job open, and an open job does not end: leave --wait and --watch out."
         )
-    given = [name for name, value in {**opening, "job_id": job_id}.items() if value not in (None, ())]
+    given = [name for name, value in {**opening, "job_id": job_id}.items() if value not in (None, "", ())]
     if continued and given:
         option = {"labels": "meta"}.get(given[0], given[0]).replace("_", "-")
         raise click.UsageError(f"--{option} is said when a job is begun; --continue adds to one that is there.")
 
 
-def _options(labels: Sequence[tuple[str, str]], **opening: Any) -> SubmitOptions:
-    return {**opening, "metadata": dict(labels) or None}  # pyright: ignore[reportReturnType]  # click names them
+def _options(labels: Sequence[tuple[str, str]], workflow: Workflow | None, **opening: Any) -> SubmitOptions:
+    graph = workflow.graph if workflow else None
+    told = {"workflow": graph, "metadata": dict(labels) or None}
+    return {**opening, **told}  # pyright: ignore[reportReturnType]  # click names them
 
 
 def _feed(

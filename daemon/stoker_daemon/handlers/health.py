@@ -13,4 +13,10 @@ def handle(services: Services) -> HealthReport:
 
 
 def _finding(engine: Engine) -> Finding:
-    return Finding(f"engine {engine.name}", ok=engine.state != "down", detail=engine.detail)
+    """How an engine is, and where its server is, if it has one."""
+    detail = engine.detail
+    if engine.server and engine.state == "down":
+        detail += f"; start the server at {engine.server.url}, or correct its url in the configuration"
+    elif engine.server and not detail:
+        detail = f"{engine.server.url} answers, version {engine.server.version or 'unknown'}"
+    return Finding(f"engine {engine.name}", ok=engine.state != "down", detail=detail)

@@ -13,7 +13,7 @@ from tests.clients.cli.running import run_process
 from tests.fakes.daemon import FakeDaemon
 
 from stoker_client import Client
-from stoker_client.cli import recipe
+from stoker_client.cli import provenance
 from stoker_client.private_daemon import PrivateDaemon
 from stoker_protocol import codec
 from stoker_protocol.requests import Submit
@@ -40,9 +40,11 @@ def a_picture(file: Path, text: str | None = None, *, zipped: bool = False) -> P
 
 
 def submitted(daemon: FakeDaemon) -> tuple[Submit, list[dict[str, Any]], Any]:
-    """The only submit that came in, the parameters of its items, and its metadata."""
+    """The only submit that came in, the parameters of its items with the job's, and its metadata."""
     (request,) = [one for one in daemon.requests if isinstance(one, Submit)]
-    return request, [codec.unpack(item.params) for item in request.items], codec.unpack(request.metadata)
+    shared = codec.unpack_map(request.params)
+    items = [{**shared, **codec.unpack_map(item.params)} for item in request.items]
+    return request, items, codec.unpack(request.metadata)
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
@@ -87,7 +89,7 @@ def _with_broken_text() -> bytes:
 
 
 def _with_a_bomb() -> bytes:
-    content = b"stoker\0\0" + zlib.compress(bytes(recipe.MAX_TEXT + 2))
+    content = b"stoker\0\0" + zlib.compress(bytes(provenance.MAX_TEXT + 2))
     crc = zlib.crc32(b"zTXt" + content).to_bytes(4, "big")
     return b"\x89PNG\r\n\x1a\n" + len(content).to_bytes(4, "big") + b"zTXt" + content + crc
 

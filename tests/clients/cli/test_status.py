@@ -25,6 +25,7 @@ def test_a_job_has_its_promised_fields(stoker: Stoker, daemon: FakeDaemon) -> No
         "priority": "normal",
         "engine": "sprites",
         "model": "plain",
+        "recipe": "",
         "client": "local",
         "metadata": {"shot": 7},
         "paused": None,

@@ -1,4 +1,4 @@
-"""What a PNG file says about how Stoker made it: the text chunk `stoker`, read without trusting a byte of the file."""
+"""What a PNG file says about how Stoker made it: the texts `stoker` and `prompt` in it, no byte of it trusted."""
 
 import zlib
 from collections.abc import Iterator
@@ -10,24 +10,30 @@ import msgspec
 from msgspec import Struct
 
 KEYWORD = b"stoker"
+GRAPH_KEYWORD = b"prompt"
+"""Where ComfyUI writes the graph that it ran."""
+OWN_WORKFLOW = "workflow"
+"""What the recipe of a job is called that brought a workflow of its own."""
 MAX_FILE = 256 << 20
 MAX_TEXT = 4 << 20
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-class Recipe(Struct, frozen=True):
-    """The item that made a picture: its job and place there, and what the engine was asked for."""
+class Provenance(Struct, frozen=True):
+    """The item that made a picture: its job and place there, what the engine was asked for, and its own workflow."""
 
     job_id: str
     index: int
     engine: str
     model: str
     params: dict[str, Any]
+    recipe: str = ""
+    workflow: dict[str, Any] | None = None
 
 
-def read_recipe(file: Path) -> Recipe:
-    """The recipe in a picture.
+def read_provenance(file: Path) -> Provenance:
+    """How a picture was made.
 
     Source: PNG specification (third edition), 5.3 chunk layout and 11.3.3 textual information.
 
@@ -42,9 +48,9 @@ def read_recipe(file: Path) -> Recipe:
     if not data.startswith(_SIGNATURE):
         raise click.UsageError(f"{file} is no PNG file.")
     try:
-        for kind, content in _chunks(data):
-            if content[:80].partition(b"\0")[0] == KEYWORD and (text := _text(kind, content)) is not None:
-                return msgspec.json.decode(text, type=Recipe)
+        texts = _texts(data)
+        if KEYWORD in texts:
+            return _read(texts)
     except (ValueError, zlib.error) as error:
         raise click.UsageError(f"What {file} says about itself is damaged: {error}.") from None
     if file.name.startswith("contact_sheet"):
@@ -53,6 +59,28 @@ def read_recipe(file: Path) -> Recipe:
     raise click.UsageError(
         f"{file} does not say how it was made: Stoker did not make it, or a program that changed it left that out."
     )
+
+
+def _read(texts: dict[bytes, str]) -> Provenance:
+    """The workflow is that of the picture only where no recipe made it. Raises ValueError: no such thing."""
+    found = msgspec.convert({**msgspec.json.decode(texts[KEYWORD], type=dict[str, Any]), "workflow": None}, Provenance)
+    if found.recipe != OWN_WORKFLOW:
+        return found
+    if GRAPH_KEYWORD not in texts:
+        raise ValueError("its workflow is missing")
+    return msgspec.structs.replace(found, workflow=msgspec.json.decode(texts[GRAPH_KEYWORD], type=dict[str, Any]))
+
+
+def _texts(data: bytes) -> dict[bytes, str]:
+    """The texts under our keywords, the first of each. Raises ValueError, zlib.error."""
+    found: dict[bytes, str] = {}
+    for kind, content in _chunks(data):
+        keyword = content[:80].partition(b"\0")[0]
+        if keyword in (KEYWORD, GRAPH_KEYWORD) and keyword not in found:
+            text = _text(kind, content)
+            if text is not None:
+                found[keyword] = text
+    return found
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
