@@ -3,10 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 quietly = said=$$($(BIN)/$(1) 2>&1) || { echo "$$said"; exit 1; }
 
-.PHONY: test lint format demo clean
+.PHONY: test test-comfyui lint format demo clean
 
 test: lint  ## All checks, then all tests; those that this machine lacks something for are listed.
 	@$(BIN)/pytest -rs
+
+test-comfyui: .venv/.dev  ## What holds of any ComfyUI server, on a real one: STOKER_TEST_COMFYUI=http://host:port make test-comfyui
+	@test -n "$$STOKER_TEST_COMFYUI" || { echo "Name the server: STOKER_TEST_COMFYUI=http://host:port make $@" >&2; exit 2; }
+	@$(BIN)/pytest -rs tests/conformance -k comfyui
 
 lint: .venv/.dev  ## Style, types and who imports whom; silent when all is well.
 	@$(call quietly,ruff check)

@@ -45,15 +45,15 @@ class Bench:
     "--prompts", default=200, show_default=True, help="Prompts of 50 ms, and five times as many trivial ones."
 )
 @click.option("--quick", is_flag=True, help="As little as possible: whether it works, not how fast it is.")
+@click.option("--folder", type=click.Path(path_type=Path), help="On the disk to measure.  [default: here]")
 @click.option("--output", type=click.Path(path_type=Path), help="Also write the figures there as JSON.")
-def main(url: str | None, rounds: int, prompts: int, quick: bool, output: Path | None) -> None:
+def main(url: str | None, rounds: int, prompts: int, quick: bool, folder: Path | None, output: Path | None) -> None:
     """Measure the time between prompts, Stoker's beside that of bare loops."""
     rounds, prompts = (1, 10) if quick else (rounds, prompts)
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch, ExitStack() as stack:
-        folder = Path(scratch)
+    with tempfile.TemporaryDirectory(dir=folder or Path.cwd()) as scratch, ExitStack() as stack:
         if url is None:
-            url = stack.enter_context(ComfyProcess(folder / "server")).url
-        figures = measure(Bench(url), folder, rounds, prompts)
+            url = stack.enter_context(ComfyProcess(Path(scratch) / "server")).url
+        figures = measure(Bench(url), Path(scratch), rounds, prompts)
     for figure in figures:
         print(figure.row())
     if output:

@@ -27,6 +27,25 @@ def test_parts_of_the_core(tmp_path: Path, part: str, number: int) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
 
 
+def test_gaps_between_prompts(tmp_path: Path) -> None:
+    """We expect that a quick run beside the bare loops ends with its four figures."""
+    output = tmp_path / "figures.json"
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.comfyui",
+        "--quick",
+        "--folder",
+        str(tmp_path),
+        "--output",
+        str(output),
+    ]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(output.read_text())["figures"]
+    assert [figure["value"] > 0 for figure in figures] == [True] * 4
+
+
 def _quick_run(folder: Path, part: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The figures as JSON, and the line that was printed of each."""
     output = folder / "figures.json"

@@ -131,11 +131,15 @@ def test_what_nobody_uses_is_forgotten(tmp_path: Path) -> None:
         await blobs.put(put(0, DATA))
         await blobs.put(put(0, b"other", sha256=other, total=5))
         await blobs.put(put(0, b"half", sha256="1" * 64, total=8))
-        for path in tmp_path.rglob("*"):
-            if path.is_file():
-                os.utime(path, (1, 1))
+        _age_all(tmp_path)
         assert await blobs.has(SHA256)
         assert await blobs.forget(int(time.time() * 1000) - 60_000) == 2
         assert (await blobs.has(SHA256), await blobs.has(other)) == (True, False)
 
     tried(tmp_path, scenario)
+
+
+def _age_all(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (1, 1))
