@@ -32,10 +32,16 @@ def _combo(*options: str) -> list[Any]:
 
 
 def _node(
-    name: str, required: dict[str, Any], *outputs: str, saves: bool = False, module: str = "nodes", **more: Any
+    name: str,
+    required: Inputs,
+    *outputs: str,
+    optional: Inputs | None = None,
+    saves: bool = False,
+    module: str = "nodes",
+    category: str = "image",
 ) -> dict[str, Any]:
-    inputs: dict[str, Any] = {"required": required}
-    if optional := more.pop("optional", None):
+    inputs = {"required": required}
+    if optional is not None:
         inputs["optional"] = optional
     if saves:
         inputs["hidden"] = _HIDDEN
@@ -50,13 +56,13 @@ def _node(
         "display_name": name,
         "description": "",
         "python_module": module,
-        "category": more.pop("category", "image"),
+        "category": category,
         "output_node": saves,
         "search_aliases": [],
     }
 
 
-def _video(required: dict[str, Any]) -> dict[str, Any]:
+def _video(required: Inputs) -> Inputs:
     return {"images": _IMAGE, "filename_prefix": _text("ComfyUI"), **required}
 
 
@@ -140,7 +146,7 @@ _MORE: list[dict[str, Any]] = [
     _node(
         "EmptyAudio",
         {
-            "duration": _number("FLOAT", 60.0, 0.0, 1e15, 0.01),
+            "duration": _number("FLOAT", 60.0, 0.0, 2**64 - 1, 0.01),
             "sample_rate": _number("INT", 44100, 1, 192000),
             "channels": _number("INT", 2, 1, 2),
         },
@@ -196,6 +202,16 @@ _MODELS_OF = {
     ("UpscaleModelLoader", "model_name"): "upscale_models",
 }
 
+# In newer servers a choice brings inputs of its own; prompts with plain values are taken as well.
+_VIDEO_CODEC: list[Any] = [
+    "COMFY_DYNAMICCOMBO_V3",
+    {"options": [{"key": key, "inputs": {"required": {}}} for key in ("auto", "h264")]},
+]
+_VIDEO_FORMAT: list[Any] = [
+    "COMFY_DYNAMICCOMBO_V3",
+    {"options": [{"key": key, "inputs": {"required": {"codec": _VIDEO_CODEC}}} for key in ("auto", "mp4")]},
+]
+
 _SAVED = {
     "SaveImage": "images",
     "PreviewImage": "images",
@@ -228,6 +244,10 @@ class Nodes:
         if name in ("LoadImage", "LoadImageMask"):
             inputs = self.folders.by_type["input"]
             _offer(required["image"], sorted(path.name for path in inputs.iterdir() if path.is_file()))
+        if name == "SaveVideo" and self._options.new:
+            required["format"] = _VIDEO_FORMAT
+            del required["codec"]
+            known["input"]["optional"] = {"codec": _VIDEO_CODEC}
         if passed_on := self.passed_on(name):
             kind = required[passed_on][0]
             known |= {"output": [kind], "output_is_list": [False], "output_name": [kind]}

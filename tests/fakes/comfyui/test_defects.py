@@ -1,6 +1,7 @@
 """The switches of the fake do what they say, and nothing survives a restart but files."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -283,6 +284,30 @@ async def test_a_restart_forgets_all_but_files(fake: ComfyProcess) -> None:
         assert (await client.get_bytes(view(outputs["5"]["images"][0])))[0] == 404
         assert (await client.post("/prompt", {"prompt": image_graph()}))[1]["number"] == 0
         assert (fake.executions()[:2], queued in fake.executions()) == ([done, running], False)
+
+
+@in_loop
+async def test_previews_are_off_unless_asked_for(fake: ComfyProcess) -> None:
+    """By default a sampler's steps have no previews; a prompt can ask for them."""
+    async with Client(fake.url) as client:
+        me = new_client()
+        socket = await client.connect(me)
+        await client.run(socket, me, model_graph(CHECKPOINT))
+        assert "preview" not in socket.kinds
+        await client.run(socket, me, model_graph(CHECKPOINT), extra_data={"preview_method": "latent2rgb"})
+        assert "preview" in socket.kinds
+
+
+@in_loop
+async def test_bodies_have_a_limit(fake: ComfyProcess) -> None:
+    """Ten megabytes are taken, and more than a hundred are not."""
+    async with Client(fake.url) as client:
+        content = json.dumps({"prompt": image_graph()}).encode()
+        for size, expected in ((10 << 20, 200), (101 << 20, 413)):
+            async with client.session.post("/prompt", data=io.BytesIO(content.ljust(size))) as reply:
+                assert reply.status == expected
+                text = await reply.text()
+        assert text.startswith("Maximum request body size 104857600 exceeded")
 
 
 @in_loop
