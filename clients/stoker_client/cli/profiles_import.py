@@ -1,8 +1,10 @@
 """Profiles from a YAML file of another program, as tables for the daemon's configuration."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -126,19 +128,12 @@ def _batch_size(called: str, said: dict[str, Any]) -> int:
 
 def _value(place: str, value: Any, kind: type) -> Any:
     """A value of the type that the parameter has; numbers may be written as texts."""
-    is_scalar = isinstance(value, str | int | float) and not isinstance(value, bool)
-    try:
-        converted = kind(value) if is_scalar else None
-    except (ValueError, OverflowError):
-        converted = None
-    is_cut = kind is int and isinstance(value, float) and converted != value
-    if converted is None or is_cut or converted != converted or abs(_number(converted)) == float("inf"):
-        raise BadProfiles(f"{place} = {value!r:.80}: expected {_WORDS[kind]}")
-    return converted
-
-
-def _number(value: Any) -> float:
-    return value if isinstance(value, float) else 0.0
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            converted = kind(value)
+            if kind is str or (math.isfinite(converted) and (isinstance(value, str) or converted == value)):
+                return converted
+    raise BadProfiles(f"{place} = {value!r:.80}: expected {_WORDS[kind]}")
 
 
 def _lines(profile: ImportedProfile) -> Iterator[str]:
