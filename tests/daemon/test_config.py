@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stoker_daemon.config import Config, ConfigError, ExecutionConfig, PythonConfig, load
+from stoker_daemon.config import ComfyConfig, Config, ConfigError, ExecutionConfig, ProfileConfig, PythonConfig, load
 
 
 def _load(folder: Path, text: str) -> Config:
@@ -18,11 +18,8 @@ def test_no_file() -> None:
     """Without a file the engine `sprites` is there, on the daemon's own interpreter, and local callers may do all."""
     config = load(None)
     assert (config.local_role, list(config.engines), config.execution) == ("admin", ["sprites"], ExecutionConfig())
-    sprites = config.engines["sprites"]
-    assert (sprites.model, sprites.python, sprites.lane) == (
-        "stoker_worker.models.sprites:Sprites",
-        sys.executable,
-        "gpu",
+    assert config.engines["sprites"] == PythonConfig(
+        model="stoker_worker.models.sprites:Sprites", python=sys.executable, lane="gpu"
     )
 
 
@@ -69,9 +66,58 @@ def test_everything_said(tmp_path: Path) -> None:
     assert list(config.engines) == ["zebra", "ant"]
 
 
+def test_a_comfyui_server(tmp_path: Path) -> None:
+    """A server is an engine like others, with profiles and recipes of one's own beside it."""
+    config = _load(
+        tmp_path,
+        """
+        recipes = "mine"
+        [engines.studio]
+        kind = "comfyui"
+        url = "http://studio:8188"
+        output_dir = "out"
+        delete_outputs = true
+        restart_command = ["systemctl", "restart", "comfyui"]
+        [profiles.sketch]
+        batch_size = 2
+        params = { steps = 6 }
+        """,
+    )
+    assert config == Config(
+        recipes=str(tmp_path / "mine"),
+        engines={
+            "studio": ComfyConfig(
+                url="http://studio:8188",
+                output_dir=str(tmp_path / "out"),
+                delete_outputs=True,
+                restart_command=("systemctl", "restart", "comfyui"),
+            )
+        },
+        profiles={"sketch": ProfileConfig(batch_size=2, params={"steps": 6})},
+    )
+
+
+def test_a_server_by_its_address_alone() -> None:
+    """A server named on the command line comes first, and the others stay."""
+    config = load(None).with_comfyui("http://127.0.0.1:8188")
+    assert config.engines == {"comfyui": ComfyConfig(url="http://127.0.0.1:8188"), **load(None).engines}
+    assert next(iter(config.engines)) == "comfyui"
+    with pytest.raises(ConfigError, match="--comfyui: url = '127.0.0.1' is not of the form http://host:port"):
+        load(None).with_comfyui("127.0.0.1")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ('[engines.a]\nkind = "comfyui"', "engines.a.url is missing"),
+        ('[engines.a]\nkind = "comfyui"\nurl = "ftp://x"', "engines.a: url = 'ftp://x' is not of the form http://"),
+        ('[engines.a]\nkind = "comfyui"\nmodl = ""', "there is no key engines.a.modl; did you mean model?"),
+        (
+            '[engines.a]\nkind = "comfyui"\nurl = "http://x"\ndelete_outputs = true',
+            "engines.a: delete_outputs needs output_dir",
+        ),
+        ("[profiles.a]\nbatch = 3", "there is no key profiles.a.batch; did you mean batch_size?"),
+        ('[profiles."A b"]', "profiles: 'A b' is not a name"),
         ('local_rol = "view"', "there is no key local_rol; did you mean local_role?"),
         ("[executon]", "there is no key executon; did you mean execution?"),
         ("[execution]\ntimeout = 3", "there is no key execution.timeout; did you mean timeout_s?"),
