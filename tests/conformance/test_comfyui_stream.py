@@ -108,6 +108,17 @@ async def test_a_cached_prompt_executes_nothing_and_names_the_same_file(comfyui:
 
 
 @in_loop
+async def test_what_is_cached_may_be_shown_to_nobody(comfyui: ComfyServer) -> None:
+    """In servers before 0.28 a cached prompt without a client succeeds and has no outputs, not even in the history."""
+    async with Client(comfyui.url) as client:
+        graph = image_graph()
+        first = await client.wait_for_history(await client.submit(graph))
+        entry = await client.wait_for_history(await client.submit(graph))
+        assert entry["status"]["status_str"] == "success"
+        assert entry["outputs"] == ({} if (0, 4) <= comfyui.version < (0, 28) else first["outputs"])
+
+
+@in_loop
 async def test_only_what_changed_is_executed_again(comfyui: ComfyServer) -> None:
     """With another seed the checkpoint, latent and prompts come from the cache."""
     async with Client(comfyui.url) as client:
