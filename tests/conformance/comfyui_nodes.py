@@ -150,7 +150,7 @@ async def _release(request: Any) -> Any:
 def _sleep(seconds: float, blocking: bool) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        time.sleep(left if blocking else min(left, _LOOK_AGAIN_S))
+        time.sleep(left if blocking else min(left, _LOOK_AGAIN_S))  # simulated work
         if not blocking:
             _models.throw_exception_if_processing_interrupted()
 

@@ -40,7 +40,7 @@ def main() -> None:
         _say(f"ComfyUI ended with code {code}")
         if not asked.keep_alive:
             sys.exit(code)
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S)  # polls whether it can start again
 
 
 def _arguments() -> argparse.Namespace:
@@ -98,7 +98,7 @@ def _wait_until_serving(url: str, server: "subprocess.Popen[bytes]") -> str:
             with urllib.request.urlopen(f"{url}/system_stats", timeout=5) as reply:
                 return json.load(reply)["system"]["comfyui_version"]
         except OSError:
-            time.sleep(0.1)
+            time.sleep(0.1)  # polls
     sys.exit("ComfyUI does not serve; its server.log says more")
 
 
