@@ -63,6 +63,12 @@ def profiles(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
     return _ask(ctx, incomplete, lambda client: [(one.name, one.summary) for one in client.profiles()])
 
 
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The word `import`, and what the shell finds on disk."""
+    word = [CompletionItem("import")] if "import".startswith(incomplete) else []
+    return [*word, CompletionItem(incomplete, type="file")]
+
+
 def choices(parameter: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
     """What a parameter of the engines may be."""
 

@@ -28,9 +28,11 @@ RECIPE = {
 RED = (255, 0, 0)
 
 
-def a_picture(file: Path, text: str | None = None, *, zipped: bool = False) -> Path:
-    """A PNG, perhaps with a text under our keyword, as tEXt, zTXt or iTXt."""
+def a_picture(file: Path, text: str | None = None, *, zipped: bool = False, prompt: str | None = None) -> Path:
+    """A PNG, perhaps with a text under our keyword, as tEXt, zTXt or iTXt, and one under ComfyUI's."""
     info = PngImagePlugin.PngInfo()
+    if prompt is not None:
+        info.add_text("prompt", prompt)
     if text is not None and text.isascii():
         info.add_text("stoker", text, zip=zipped)
     elif text is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from stoker_daemon.engines.comfyui.answers import Entry, Posted, explain_end, ex
 from stoker_daemon.engines.comfyui.inputs import Inputs
 from stoker_daemon.engines.comfyui.messages import Previewed
 from stoker_daemon.engines.comfyui.progress import Advance
-from stoker_daemon.engines.comfyui.prompts import Lost, Prompt, Prompts, Stuck
+from stoker_daemon.engines.comfyui.prompts import Lost, Prompt, Prompts
 from stoker_daemon.engines.comfyui.results import Place, Results, Text, places_of
 from stoker_daemon.engines.comfyui.server import Faulty, Server, TooLarge, Unreachable
 from stoker_daemon.jobs.records import EngineFailure, Member, Output
@@ -45,17 +45,18 @@ class Batch:
     """Call `run` once. `stop` ends it early: what waits is taken back, what is at work is interrupted."""
 
     def __init__(
-        self, bench: Bench, run_id: str, members: Sequence[Member], observer: RunObserver, *, is_taken_up: bool
+        self, bench: Bench, run_id: str, members: Sequence[Member], observer: RunObserver, there: Collection[str]
     ) -> None:
-        """`is_taken_up`: the run was begun before, and the server may have some of its prompts."""
+        """`there`: the ids of those prompts that the server has already; the run was begun before."""
         self._bench = bench
         self._run_id = run_id
         self._members = members
         self._observer = observer
-        self._is_taken_up = is_taken_up
+        self._there = there
         self._room = asyncio.Semaphore(AT_SERVER)
         self._prompts: dict[int, Prompt] = {}
         self._parts: dict[int, float] = {}
+        self._refused: set[int] = set()
         self._stopping = False
         self.fetched: list[Place] = []
         """The files that were stored here."""
@@ -84,11 +85,11 @@ class Batch:
     async def stop(self) -> None:
         """End the run, as far as the server does what it is told; the prompts are asked again until they are gone."""
         self._stopping = True
-        for prompt in list(self._prompts.values()):
+        for prompt in self._prompts.values():
             prompt.is_unwanted = True
-            if not prompt.has_ended:
-                await self._bench.prompts.stop(prompt.prompt_id)
-                prompt.news.set()
+            prompt.news.set()
+        for prompt in [prompt for prompt in self._prompts.values() if not prompt.has_ended]:
+            await self._bench.prompts.stop(prompt.prompt_id)
 
     # One member, step by step
 
@@ -102,60 +103,65 @@ class Batch:
         except Refused as refused:
             self._fail(member, FailureKind.INVALID, refused.message)
             return None
-        except (KeyError, Faulty) as error:
+        except KeyError as error:
             self._fail(member, FailureKind.INVALID, f"the workflow can't be put together: {error}")
             return None
+        except Faulty as error:
+            self._fail(member, FailureKind.SERVER_ERROR, f"an input file can't be sent: {error}")
+            return None
         except Unreachable as away:
-            raise _away(away, adrift=others or self._is_taken_up) from None
+            raise _away(away, adrift=others or bool(self._there)) from None
+        if self._stopping:
+            return None
         _name_files(graph, member, self._run_id)
         prompt = self._new_prompt(member, graph)
+        if prompt.prompt_id in self._there:
+            return prompt
         try:
-            if self._is_taken_up and await self._bench.prompts.is_there(prompt.prompt_id):
-                return prompt
             return await self._send(member, prompt, self._info(member, template, params))
         except Unreachable as away:
-            raise _away(away, adrift=others or self._is_taken_up or not away.untouched) from None
+            raise _away(away, adrift=others or bool(self._there) or not away.untouched) from None
 
     async def _send(self, member: Member, prompt: Prompt, info: Mapping[str, Any]) -> Prompt | None:
-        for left in reversed(range(SENDS)):
+        for _ in range(SENDS):
             try:
-                posted = await self._bench.prompts.send(prompt, info)
+                posted = await self._bench.prompts.send(prompt, info, previews=self._observer.wants_previews)
             except Lost:
-                if left:
-                    continue
-                self._fail(member, FailureKind.SERVER_ERROR, "ComfyUI did not take the prompt")
-                return None
+                if self._stopping:
+                    return None
+                continue
             except Faulty as error:
                 self._fail(member, FailureKind.SERVER_ERROR, f"ComfyUI can't take the prompt: {error}")
                 return None
-            if posted is not None and posted.is_refused:
-                await self._refuse(member, prompt, posted)
-                return None
-            return prompt
+            return self._refuse(member, prompt, posted) if posted and posted.is_refused else prompt
+        self._fail(member, FailureKind.SERVER_ERROR, "ComfyUI did not take the prompt")
         return None
 
-    async def _refuse(self, member: Member, prompt: Prompt, posted: Posted) -> None:
-        """Tell a refusal. A graph that is only partly wrong was queued all the same, for the parts that are not."""
-        if posted.error is None:
-            prompt.is_unwanted = True
-            await self._bench.prompts.stop(prompt.prompt_id)
+    def _refuse(self, member: Member, prompt: Prompt, posted: Posted) -> Prompt | None:
+        """Tell a refusal. A graph that is only partly wrong was queued all the same, so its end is seen to."""
         self._fail(member, FailureKind.INVALID, f"ComfyUI refuses the workflow: {explain_refusal(posted)}")
+        if posted.error is not None:
+            return None
+        prompt.is_unwanted = True
+        prompt.news.set()
+        self._refused.add(member.position)
+        return prompt
 
     async def _finish(self, member: Member, prompt: Prompt) -> None:
         """Wait for the end of a prompt, then fetch what it made, while the next one is at work."""
         try:
             entry = await self._bench.prompts.end(prompt)
         except Lost as lost:
-            if not self._stopping:
+            if not prompt.is_unwanted:
                 self._fail(member, FailureKind.LOST, str(lost))
             return
-        except Stuck as stuck:
-            raise EngineFailure(FailureKind.SERVER_ERROR, str(stuck), unavailable=True, adrift=True) from None
         except (Unreachable, Faulty) as away:
             raise _away(away, adrift=True) from None
         finally:
             self._room.release()
         self._advance(member, Advance("saving", 0, 1, 1.0))
+        if member.position in self._refused:
+            return
         try:
             await self._conclude(member, prompt, entry)
         except Unreachable as away:
@@ -235,9 +241,10 @@ class Batch:
 
     def _info(self, member: Member, template: Template, params: Mapping[str, Any]) -> dict[str, Any]:
         """What the server writes into PNG files beside the graph: from it the item can be run again."""
-        model = template.defaults.get("model", "")
-        facts = {"job_id": member.job_id, "index": member.index, "engine": self._bench.engine, "model": model}
-        return {"stoker": {**facts, "recipe": template.recipe, "params": params}}
+        facts = {"job_id": member.job_id, "index": member.index, "engine": self._bench.engine}
+        said = {**template.defaults, **params}
+        model = said.pop("model", "")
+        return {"stoker": {**facts, "model": model, "recipe": template.recipe, "params": said}}
 
 
 def prompt_id(run_id: str, position: int) -> str:
