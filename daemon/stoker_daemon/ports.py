@@ -249,14 +249,17 @@ class JobStore(Protocol):
 class RunObserver(Protocol):
     """Who listens to a run while an engine is at it. Calls come on the loop and never block."""
 
-    wants_previews: bool
+    @property
+    def wants_previews(self) -> bool:
+        """Whether somebody looks at them now."""
+        ...
 
     def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:
         """The run moved; `fraction` (0 to 1) tells how much of it is done, if the engine knows better than the step."""
         ...
 
     def on_waiting(self) -> None:
-        """The engine works for somebody else: the time of this run begins anew."""
+        """The engine works for somebody else: the time since the run last moved is not its own."""
         ...
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None: ...

@@ -223,10 +223,11 @@ class Lane:
 
     def _begin(self, run: Run) -> Work:
         world, engine = self._world, self._engines[run.signature.engine]
-        previews = any(world.wants_previews(job.job_id) for job in run.jobs)
-        observer = Observer(
-            run, world.artifacts, world.announce, world.clock, self._paces, self._holdup, previews=previews
-        )
+
+        def is_watched() -> bool:
+            return any(world.wants_previews(job.job_id) for job in run.jobs)
+
+        observer = Observer(run, world.artifacts, world.announce, world.clock, self._paces, self._holdup, is_watched)
 
         async def tell_rung(rung: str, reason: str) -> None:
             event = RunEscalated(lane=self.name, engine=engine.name, run_id=run.run_id, rung=rung, reason=reason)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 from stoker_daemon.execution.holdup import Holdup, is_of_the_disk
@@ -27,10 +28,9 @@ class Observer:
         clock: Clock,
         paces: dict[str, Pace],
         holdup: Holdup,
-        *,
-        previews: bool,
+        is_watched: Callable[[], bool],
     ) -> None:
-        self.wants_previews = previews
+        """`is_watched()` tells whether somebody looks at previews of the run now."""
         self.failures: dict[int, Failure] = {}
         self.unsaved: set[int] = set()
         self.given_up = asyncio.Event()
@@ -44,11 +44,16 @@ class Observer:
         self._clock = clock
         self._paces = paces
         self._holdup = holdup
+        self._is_watched = is_watched
         self._members = {member.position: member for member in run.members}
         self._outputs: Counter[int] = Counter()
         self._saves: dict[int, list[asyncio.Task[SavedArtifact]]] = {}
         self._complete: set[int] = set()
         self._fraction = 0.0
+
+    @property
+    def wants_previews(self) -> bool:
+        return self._is_watched()
 
     @property
     def is_loading(self) -> bool:
@@ -73,8 +78,10 @@ class Observer:
         self.tell_progress(phase, step, steps)
 
     def on_waiting(self) -> None:
+        before_s = self.last_progress_s
         self._touch()
-        self.running_since_s = self.last_progress_s
+        if self.running_since_s is not None:
+            self.running_since_s += self.last_progress_s - before_s
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         self._touch()

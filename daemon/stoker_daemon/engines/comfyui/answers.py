@@ -1,9 +1,12 @@
 """What a ComfyUI server answers over HTTP, as far as it matters here, and what its refusals mean to people."""
 
-from typing import Any, cast
+import json
+from typing import Any, TypeVar, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
+
+T = TypeVar("T")
 
 MAX_MESSAGE = 500
 """Characters of a server's message that go into ours."""
@@ -48,12 +51,10 @@ class Posted(Struct):
 
 
 class Listed(Struct, array_like=True):
-    """A prompt in the queue; the graph in it stays undecoded."""
+    """A prompt in the queue; what follows in the array, the graph first, is skipped."""
 
     number: float
     prompt_id: str
-    graph: Raw = Raw(b"null")
-    extra_data: Raw = Raw(b"{}")
 
 
 class Queue(Struct):
@@ -77,7 +78,6 @@ class Status(Struct):
     """How a prompt ended; `messages` are pairs of a word and its facts."""
 
     status_str: str = ""
-    completed: bool = False
     messages: list[tuple[str, dict[str, Any]]] = []
 
 
@@ -86,6 +86,13 @@ class Entry(Struct):
 
     outputs: dict[str, dict[str, Any]] = {}
     status: Status | None = None
+
+
+class Uploaded(Struct):
+    """Where an image is that was sent."""
+
+    name: str
+    subfolder: str = ""
 
 
 class System(Struct):
@@ -111,6 +118,31 @@ class SystemStats(Struct):
 
     system: System
     devices: list[DeviceStats] = []
+
+
+def decode(content: bytes, type_: type[T]) -> T:
+    """An answer as one of the types above. Raises msgspec.DecodeError.
+
+    Numbers that are none, which JSON does not know, come with prompts of people whose client is written in Python.
+    """
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        try:
+            return msgspec.convert(json.loads(content), type_)
+        except (ValueError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from None
+
+
+def decode_entry(content: bytes, prompt_id: str) -> Entry | None:
+    """What an answer of the history has of a prompt. One that can't be read is a failure of that prompt."""
+    try:
+        return decode(content, dict[str, Entry]).get(prompt_id)
+    except msgspec.DecodeError as error:
+        message = f"what ComfyUI has of it can't be read: {error}"
+        return Entry(status=Status("error", [("execution_error", {"exception_message": message})]))
 
 
 def explain_refusal(posted: Posted) -> str:
@@ -179,9 +211,3 @@ def _range(error: NodeError) -> str:
     options = cast("dict[str, Any]", rest[0]) if rest and isinstance(rest[0], dict) else {}
     limits = [f"{word} {options[word]}" for word in ("min", "max") if word in options]
     return f" ({', '.join(limits)})" if limits else ""
-
-
-queue_decoder = msgspec.json.Decoder(Queue)
-posted_decoder = msgspec.json.Decoder(Posted)
-history_decoder = msgspec.json.Decoder(dict[str, Entry])
-stats_decoder = msgspec.json.Decoder(SystemStats)

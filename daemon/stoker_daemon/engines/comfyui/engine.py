@@ -15,7 +15,7 @@ from stoker_daemon.engines.comfyui.catalogue import Catalogue
 from stoker_daemon.engines.comfyui.inputs import Inputs
 from stoker_daemon.engines.comfyui.messages import Message
 from stoker_daemon.engines.comfyui.progress import NodeTimes
-from stoker_daemon.engines.comfyui.prompts import Prompts
+from stoker_daemon.engines.comfyui.prompts import SURE_S, Prompts, Stuck
 from stoker_daemon.engines.comfyui.restarting import restart
 from stoker_daemon.engines.comfyui.results import Place, Results
 from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
@@ -101,8 +101,8 @@ class ComfyEngine:
         self._tasks: list[asyncio.Task[None]] = []
         self._batch: tuple[str, Batch] | None = None
         self._given_up: asyncio.Future[str] | None = None
-        self._found: set[str] = set()
-        self._unwanted: set[str] = set()
+        self._found: dict[str, set[str]] = {}
+        self._unwanted: dict[str, float] = {}
         self._stored: list[Place] = []
         self._parameters: list[words.Parameter] = []
 
@@ -207,38 +207,27 @@ class ComfyEngine:
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         bench = Bench(self.name, self._catalogue.version, self._server, self._prompts, self._inputs, self._results)
-        batch = Batch(bench, run_id, members, observer, is_taken_up=run_id in self._found)
-        self._found.discard(run_id)
+        batch = Batch(bench, run_id, members, observer, self._found.pop(run_id, ()))
         self._batch = (run_id, batch)
         self._given_up = asyncio.get_running_loop().create_future()
         began_s = self._now_s()
         work = asyncio.create_task(batch.run())
         try:
-            await asyncio.wait([work, self._given_up], return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
-            self._seen_s = self._now_s()
-            return work.result()
-        except asyncio.CancelledError:
-            self._forsake(run_id)
-            self._look_now()
-            raise
+            return await self._outcome(run_id, batch, work)
         finally:
             await _cancelled(work)
             self._batch = self._given_up = None
             self._last_error = batch.last_error or self._last_error
-            self._stored += batch.fetched
             self._prompt_s += 0.5 * ((self._now_s() - began_s) / len(members) - self._prompt_s)
 
     async def holds(self, run: Interrupted) -> bool:
         try:
-            for member in run.members:
-                if await self._prompts.is_there(prompt_id(run.run_id, member.position)):
-                    self._found.add(run.run_id)
-                    return True
+            found = await self._prompts.find([prompt_id(run.run_id, member.position) for member in run.members])
         except (Unreachable, Faulty) as error:
             raise EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True) from None
-        return False
+        if found:
+            self._found[run.run_id] = found
+        return bool(found)
 
     async def interrupt(self, run_id: str) -> None:
         if self._batch is not None and self._batch[0] == run_id:
@@ -261,6 +250,28 @@ class ComfyEngine:
         if self._given_up is not None and not self._given_up.done():
             self._given_up.set_result(reason)
             await asyncio.sleep(0)
+
+    async def _outcome(self, run_id: str, batch: Batch, work: "asyncio.Task[bool]") -> bool:
+        """How a run ends; one that ends without its prompts having ended leaves none behind, unless it may go on."""
+        assert self._given_up is not None
+        is_over = is_adrift = False
+        try:
+            await asyncio.wait([work, self._given_up], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
+            is_whole, is_over = work.result(), True
+            self._seen_s = self._now_s()
+            return is_whole
+        except EngineFailure as failure:
+            batch.last_error, is_adrift = failure.message, failure.adrift
+            if isinstance(failure, Stuck) and self._restart_command:
+                batch.last_error += await restart(self._restart_command, self._start_timeout_s)
+            raise
+        finally:
+            if not is_adrift:  # who goes on with it needs its files
+                self._stored += batch.fetched
+            if not is_over and not is_adrift:
+                self._forsake(run_id)
 
     # The server, watched
 
@@ -292,7 +303,6 @@ class ComfyEngine:
             if self._state != "down":
                 log.warning("ComfyUI is away", engine=self.name, why=str(error))
             self._state, self._detail = "down", str(error)
-            self._inputs.forget()
             return False
         if self._state != "ready":
             log.info("ComfyUI is there", engine=self.name, url=self._server.url, version=self._catalogue.version)
@@ -320,17 +330,21 @@ class ComfyEngine:
         self._queue = (ours, len(there) - ours)
 
     async def _remove_unwanted(self) -> None:
-        """Stop what is left of runs that nobody wants any more. Raises Unreachable, Faulty."""
+        """Stop what is left of runs that nobody wants any more, until it is gone. Raises Unreachable, Faulty."""
         if not self._unwanted:
             return
         queue = await self._server.queue()
-        for prompt in self._unwanted & (queue.running | queue.pending):
-            await self._prompts.stop(prompt)
-        self._unwanted.clear()
+        there = queue.running | queue.pending
+        for prompt, since_s in list(self._unwanted.items()):
+            if prompt in there:
+                await self._prompts.stop(prompt)
+            elif self._now_s() - since_s > SURE_S:
+                del self._unwanted[prompt]
 
     def _forsake(self, run_id: str) -> None:
         """Have a run's prompts removed as soon as the server can be asked."""
-        self._unwanted |= {prompt_id(run_id, position) for position in range(MAX_BATCH)}
+        self._unwanted |= {prompt_id(run_id, position): self._now_s() for position in range(MAX_BATCH)}
+        self._look_now()
 
     async def _tidy(self) -> None:
         """Delete at the server what is stored here: the run that it is of is recorded by now."""

@@ -18,7 +18,7 @@ _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GI
 
 
 class Inputs:
-    """Puts names of the server's in place of `blob:SHA256` in graphs. `forget` what it has, when it begins anew."""
+    """Puts names of the server's in place of `blob:SHA256` in graphs."""
 
     def __init__(self, server: Server, blobs: Blobs) -> None:
         self._server = server
@@ -52,23 +52,21 @@ class Inputs:
                 if _is_blob(value):
                     node["inputs"][name] = await self._name(value.removeprefix(PREFIX))
 
-    def forget(self) -> None:
-        """What the server had may be gone."""
-        self._names.clear()
-
     async def _check_one(self, value: str, field: str) -> None:
         if not await self._blobs.has(value.removeprefix(PREFIX)):
             hint = "send it with `put_blob` first; `stoker generate --image FILE` does"
             raise Refused(ErrorCode.BAD_REQUEST, f"{field}: the file {value} is not here", field=field, hint=hint)
 
     async def _name(self, sha256: str) -> str:
-        if sha256 not in self._names:
+        name = self._names.get(sha256)
+        if name is None or not await self._server.has_input(name):
             data = await self._blobs.read(sha256)
             suffix = next((suffix for magic, suffix in _SUFFIXES.items() if data.startswith(magic)), ".png")
+            name = await self._server.upload(f"{sha256}{suffix}", SUBFOLDER, data)
             while len(self._names) >= _MAX_REMEMBERED:
                 del self._names[next(iter(self._names))]
-            self._names[sha256] = await self._server.upload(f"{sha256}{suffix}", SUBFOLDER, data)
-        return self._names[sha256]
+            self._names[sha256] = name
+        return name
 
 
 def _is_blob(value: object) -> TypeGuard[str]:

@@ -95,7 +95,7 @@ def parse(frame: str | bytes) -> Message | None:
     """
     try:
         return _parse_text(frame) if isinstance(frame, str) else _parse_binary(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -28,6 +28,8 @@ _GUESSES_S: dict[Phase, float] = {
 """Seconds of a node nobody has seen, of a sampler for each step: what counts is how they compare."""
 _WEIGHT_OF_NEWS = 0.3
 _MAX_CLASSES = 1_000
+_MAX_S = 1e6
+_MAX_STEPS = 1e9
 
 
 class Advance(NamedTuple):
@@ -51,7 +53,9 @@ class NodeTimes:
         return self._seconds.get(name, _GUESSES_S[phase_of(name)]) * _steps_of(node)
 
     def learn(self, node: Mapping[str, Any], seconds: float) -> None:
-        """A node took so long."""
+        """A node took so long; a time that no clock can have measured teaches nothing."""
+        if not 0 <= seconds < _MAX_S:
+            return
         name, each = str(node.get("class_type", "")), seconds / _steps_of(node)
         if name in self._seconds:
             self._seconds[name] += _WEIGHT_OF_NEWS * (each - self._seconds[name])
@@ -87,8 +91,9 @@ class PromptProgress:
 
     def step(self, value: float, maximum: float) -> Advance:
         """The node at work has done so much."""
-        self._step = (round(value), max(1, round(maximum)))
-        self._part = min(1.0, value / maximum) if maximum > 0 else 0.0
+        steps = min(max(maximum, 1.0), _MAX_STEPS)
+        step = min(max(value, 0.0), steps)
+        self._step, self._part = (round(step), round(steps)), step / steps
         return self._advance()
 
     def end(self, now_s: float) -> Advance:

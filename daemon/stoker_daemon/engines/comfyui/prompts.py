@@ -1,7 +1,7 @@
 """Prompts of ours on a server: sent once, followed to their end by the stream and by asking, stopped when told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -10,14 +10,16 @@ from stoker_daemon.engines.comfyui.messages import Began, Cached, Ended, Entered
 from stoker_daemon.engines.comfyui.progress import Advance, NodeTimes, PromptProgress
 from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
 from stoker_daemon.engines.comfyui.stream import Stream
+from stoker_daemon.jobs.records import EngineFailure
 from stoker_daemon.recipes.template import Graph
+from stoker_protocol.errors import FailureKind
 
 POLL_S = 0.5
 """Between two questions about a prompt whose stream is silent."""
 QUIET_POLL_S = 2.0
 """The same while the stream tells of it."""
-SURE_S = 2.0
-"""A prompt that is nowhere is looked for once more after this; only then it is lost."""
+SURE_S = 4.0
+"""A prompt that is nowhere is looked for once more after this; only then it is lost: servers look at one late."""
 AWAY_S = 5.0
 """A server that does not answer for so long is away."""
 IDLE_S = 5.0
@@ -35,8 +37,12 @@ class Lost(Exception):
     """The server has nothing of a prompt: it was restarted, or somebody removed it."""
 
 
-class Stuck(Exception):
+class Stuck(EngineFailure):
     """The server takes prompts and works on none."""
+
+    def __init__(self) -> None:
+        message = "ComfyUI takes prompts but works on none: its worker has died; restart it"
+        super().__init__(FailureKind.SERVER_ERROR, message, unavailable=True, adrift=True)
 
 
 class Whereabouts(NamedTuple):
@@ -58,6 +64,8 @@ class Prompt:
     on_preview: Callable[[Previewed], None]
     on_waiting: Callable[[], None]
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    client_id: str = ""
+    is_behind: bool = False
     has_begun: bool = False
     has_ended: bool = False
     is_unwanted: bool = False
@@ -108,7 +116,8 @@ class Prompts:
         match message:
             case Began():
                 prompt.has_begun, self._at_work = True, prompt
-                prompt.on_waiting()
+                if prompt.is_behind:
+                    prompt.on_waiting()
             case Cached():
                 prompt.progress.cached(message.nodes)
             case Entered():
@@ -119,10 +128,10 @@ class Prompts:
                 prompt.on_preview(message)
             case Ended():
                 prompt.progress.end(self._now_s())
-                prompt.has_ended = True
+                prompt.has_ended, self._at_work = True, None
         prompt.news.set()
 
-    async def send(self, prompt: Prompt, info: Mapping[str, Any]) -> Posted | None:
+    async def send(self, prompt: Prompt, info: Mapping[str, Any], *, previews: bool) -> Posted | None:
         """Send it, once: when the reply is lost it is looked for. None: it is there, but what was said to it is lost.
 
         Raises:
@@ -130,21 +139,31 @@ class Prompts:
             Unreachable: The server does not answer; `untouched`: and it has got nothing.
             Faulty: The server can't take it.
         """
+        prompt.client_id, why = self._stream.client_id, Lost("the server did not take the prompt")
         try:
-            return await self._server.post(prompt.graph, prompt.prompt_id, self._stream.client_id, info)
+            posted = await self._server.post(prompt.graph, prompt.prompt_id, prompt.client_id, info, previews=previews)
         except Unreachable as error:
             if error.untouched:
                 raise
-        if await self.is_there(prompt.prompt_id):
+        except Faulty as error:  # may be said by somebody between us and the server, who has passed the prompt on
+            why = error
+        else:
+            return await self._own(prompt, posted)
+        if await self.find([prompt.prompt_id]):
             return None
-        raise Lost("the server did not take the prompt")
+        raise why
 
-    async def is_there(self, prompt_id: str) -> bool:
-        """Whether the server has anything of it, looked for twice. Raises Unreachable: it can't be asked."""
-        if await self._outlast(lambda: self._find(prompt_id)):
-            return True
-        await asyncio.sleep(SURE_S)
-        return await self._outlast(lambda: self._find(prompt_id))
+    async def find(self, prompt_ids: Collection[str]) -> set[str]:
+        """Those of which the server has anything; what is missing is looked for twice.
+
+        Raises:
+            Unreachable, Faulty: It can't be asked.
+        """
+        found = await self._outlast(lambda: self._find(prompt_ids))
+        if missing := set(prompt_ids) - found:
+            await asyncio.sleep(SURE_S)
+            found |= await self._outlast(lambda: self._find(missing))
+        return found
 
     async def end(self, prompt: Prompt) -> Entry:
         """Wait for the end of a prompt; what the history has of it.
@@ -164,12 +183,12 @@ class Prompts:
                 entry = await self._entry(prompt)
                 if entry is not None:
                     return entry
-                if prompt.is_unwanted or not await self.is_there(prompt.prompt_id):
+                if prompt.is_unwanted or not await self.find([prompt.prompt_id]):
                     raise Lost("the server has lost the prompt")
             self._tell(prompt, where)
             idle_since_s = (idle_since_s or self._now_s()) if where.is_idle else None
             if idle_since_s is not None and self._now_s() - idle_since_s > IDLE_S:
-                raise Stuck("ComfyUI takes prompts but works on none: its worker has died; restart it")
+                raise Stuck
 
     async def stop(self, prompt_id: str) -> None:
         """Take a prompt out of the queue, or stop it if it is at work. Nobody else's is touched."""
@@ -183,7 +202,7 @@ class Prompts:
 
     async def _news(self, prompt: Prompt) -> None:
         """Until something is told of the prompt, or it is time to ask."""
-        quiet = prompt.has_begun and self._stream.is_connected
+        quiet = prompt.has_begun and self._is_told_of(prompt)
         wait_s = INTERRUPT_S if prompt.is_unwanted else QUIET_POLL_S if quiet else POLL_S
         until_s = self._now_s() + wait_s
         while not prompt.has_ended and (left_s := until_s - self._now_s()) > 0:
@@ -217,16 +236,28 @@ class Prompts:
 
     def _tell(self, prompt: Prompt, where: Whereabouts) -> None:
         """Pass on that a prompt is alive, where the stream can't tell: it is down, or a model is being loaded."""
-        if where.is_behind:
+        is_silent = not prompt.has_begun or not self._is_told_of(prompt) or prompt.progress.phase == "loading"
+        if where.is_behind or prompt.is_behind:
             prompt.on_waiting()
-        elif where.place == "running" and (not prompt.has_begun or prompt.progress.phase == "loading"):
+        elif where.place == "running" and is_silent:
             prompt.on_advance(prompt.progress.now())
+        prompt.is_behind = where.is_behind
 
-    async def _find(self, prompt_id: str) -> bool:
+    def _is_told_of(self, prompt: Prompt) -> bool:
+        """Whether the stream says how a prompt goes on: what was sent before it was connected is told to nobody."""
+        return self._stream.is_connected and prompt.client_id == self._stream.client_id
+
+    async def _own(self, prompt: Prompt, posted: Posted) -> Posted:
+        """What was said to a prompt, if the server has it under our id. Raises Faulty."""
+        if posted.error is None and posted.prompt_id != prompt.prompt_id:
+            await self.stop(posted.prompt_id)
+            raise Faulty("it gives prompts other ids than ours; ComfyUI 0.3.45 or newer is needed")
+        return posted
+
+    async def _find(self, prompt_ids: Collection[str]) -> set[str]:
         queue = await self._server.queue()
-        if prompt_id in queue.running or prompt_id in queue.pending:
-            return True
-        return await self._server.entry(prompt_id) is not None
+        there = queue.running | queue.pending
+        return {one for one in prompt_ids if one in there or await self._server.entry(one) is not None}
 
     async def _outlast(self, ask: Callable[[], Awaitable[R]]) -> R:
         """Ask until there is an answer. Raises Unreachable, Faulty: there was none for too long."""

@@ -116,14 +116,18 @@ class Results:
         if self._output_dir is None or place.folder != "output":
             return None
         root = self._output_dir.resolve()
-        path = (root / place.subfolder / place.filename).resolve()
+        try:
+            path = (root / place.subfolder / place.filename).resolve()
+        except (OSError, ValueError) as error:
+            raise Faulty(f"{place.subfolder}/{place.filename} is no name of a file: {error}") from None
         if not path.is_relative_to(root):
             raise Faulty(f"{place.subfolder}/{place.filename} is outside of {root}")
         return path
 
 
 def _node_order(output: tuple[str, Any]) -> tuple[int, str]:
-    return (int(output[0]) if output[0].isdigit() else 1 << 62, output[0])
+    node = output[0]
+    return (len(node), node) if node.isdecimal() else (1 << 62, node)
 
 
 def _of_node(node: str, output: Mapping[str, Any]) -> list[Place | Text]:
@@ -133,10 +137,17 @@ def _of_node(node: str, output: Mapping[str, Any]) -> list[Place | Text]:
         for value in cast("list[Any]", values) if isinstance(values, list) else []:
             if kind == "text" and isinstance(value, str):
                 made.append(Text(value, node))
-            elif isinstance(value, dict) and isinstance((facts := cast("dict[str, Any]", value)).get("filename"), str):
-                folder: Literal["output", "temp"] = "temp" if facts.get("type") == "temp" else "output"
-                made.append(Place(facts["filename"], str(facts.get("subfolder", "")), folder, node))
+            elif isinstance(value, dict) and (place := _place(cast("dict[str, Any]", value), node)):
+                made.append(place)
     return made
+
+
+def _place(facts: Mapping[str, Any], node: str) -> Place | None:
+    """A file that a prompt made, or None: that is none, or one that was there before."""
+    filename, folder = facts.get("filename"), facts.get("type", "output")
+    if not isinstance(filename, str) or not filename or folder not in ("output", "temp"):
+        return None
+    return Place(filename, str(facts.get("subfolder") or ""), folder, node)
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:

@@ -1,22 +1,15 @@
 """Asks a ComfyUI server over HTTP; every call is bounded, and what goes wrong is told in three kinds of errors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
 
-from stoker_daemon.engines.comfyui.answers import (
-    Entry,
-    Posted,
-    Queue,
-    SystemStats,
-    history_decoder,
-    posted_decoder,
-    queue_decoder,
-    stats_decoder,
-)
+from stoker_daemon.engines.comfyui.answers import Entry, Posted, Queue, SystemStats, Uploaded, decode, decode_entry
 from stoker_daemon.recipes.template import Graph
+
+T = TypeVar("T")
 
 CONNECT_S = 5.0
 SILENCE_S = 30.0
@@ -55,28 +48,27 @@ class Server:
         """Let the connections go."""
         await self._http.aclose()
 
-    async def post(self, graph: Graph, prompt_id: str, client_id: str, info: Mapping[str, Any]) -> Posted:
+    async def post(
+        self, graph: Graph, prompt_id: str, client_id: str, info: Mapping[str, Any], *, previews: bool
+    ) -> Posted:
         """Queue a prompt under an id of ours; `info` goes into the PNG files that it makes.
 
-        Without `number`, which can kill the server's worker.
+        With `previews` they are asked for, else the server does as it is used to. Without `number`, which can kill
+        the server's worker.
         """
-        body = {
-            "prompt": graph,
-            "prompt_id": prompt_id,
-            "client_id": client_id,
-            "extra_data": {"extra_pnginfo": dict(info)},
-        }
+        extra: dict[str, Any] = {"extra_pnginfo": info} | ({"preview_method": "auto"} if previews else {})
+        body = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id, "extra_data": extra}
         content = msgspec.json.encode(body)
         response = await self._ask("POST", "/prompt", content=content, accept=(200, 400))
-        return _decoded(posted_decoder, response)
+        return _decoded(response, Posted)
 
     async def queue(self) -> Queue:
         """Who is at work and who waits."""
-        return _decoded(queue_decoder, await self._ask("GET", "/queue"))
+        return _decoded(await self._ask("GET", "/queue"), Queue)
 
     async def entry(self, prompt_id: str) -> Entry | None:
         """What the history has of a prompt, or None: nothing."""
-        return _decoded(history_decoder, await self._ask("GET", f"/history/{prompt_id}")).get(prompt_id)
+        return decode_entry((await self._ask("GET", f"/history/{prompt_id}")).content, prompt_id)
 
     async def cancel(self, prompt_id: str) -> bool:
         """Stop a prompt of the queue, whether it waits or is at work, in one step; False: an older server can't."""
@@ -93,7 +85,7 @@ class Server:
 
     async def stats(self) -> SystemStats:
         """The server about itself."""
-        return _decoded(stats_decoder, await self._ask("GET", "/system_stats"))
+        return _decoded(await self._ask("GET", "/system_stats"), SystemStats)
 
     async def object_info(self) -> bytes:
         """All node classes with their inputs, as JSON."""
@@ -103,33 +95,40 @@ class Server:
         """Put an image where workflows find it; the name by which they do, which need not be the one asked for."""
         files = {"image": (name, data, "application/octet-stream")}
         form = {"subfolder": subfolder, "type": "input"}
-        said: Any = (await self._ask("POST", "/upload/image", files=files, data=form)).json()
-        return f"{said['subfolder']}/{said['name']}" if said.get("subfolder") else str(said["name"])
+        said = _decoded(await self._ask("POST", "/upload/image", files=files, data=form), Uploaded)
+        return f"{said.subfolder}/{said.name}" if said.subfolder else said.name
+
+    async def has_input(self, name: str) -> bool:
+        """Whether an image is still where `upload` put it."""
+        subfolder, _, filename = name.rpartition("/")
+        query = {"filename": filename, "subfolder": subfolder, "type": "input"}
+        return (await self._ask("HEAD", "/view", params=query, accept=(200, 404))).is_success
 
     async def view(self, filename: str, subfolder: str, folder: str, max_bytes: int) -> bytes:
         """The bytes of an output. Raises TooLarge."""
         query = {"filename": filename, "subfolder": subfolder, "type": folder}
         parts: list[bytes] = []
-        size = 0
+        size, has_begun = 0, False
         try:
             async with self._http.stream("GET", "/view", params=query) as response:
                 if not response.is_success:
                     raise Faulty(f"{filename} is not given out: HTTP {response.status_code}")
+                has_begun = True
                 async for part in response.aiter_bytes():
                     parts.append(part)
                     size += len(part)
                     if size > max_bytes:
                         raise TooLarge(f"{filename} has more than {max_bytes} bytes")
-        except httpx.RemoteProtocolError as error:
-            raise Faulty(f"{filename} did not come whole: {error}") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
+            if has_begun:
+                raise Faulty(f"{filename} did not come whole: {error}") from None
             raise _unreachable(self.url, error) from None
         return b"".join(parts)
 
     async def _ask(self, method: str, path: str, *, accept: Sequence[int] = (200,), **request: Any) -> httpx.Response:
         try:
             response = await self._http.request(method, path, **request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _unreachable(self.url, error) from None
         if response.status_code not in accept:
             raise Faulty(f"{method} {path}: HTTP {response.status_code} {response.text[:200].strip()}".strip())
@@ -147,8 +146,8 @@ def _unreachable(url: str, error: Exception) -> Unreachable:
     return Unreachable(f"ComfyUI at {url} does not answer: {why}", untouched=untouched)
 
 
-def _decoded(decoder: "msgspec.json.Decoder[Any]", response: httpx.Response) -> Any:
+def _decoded(response: httpx.Response, type_: type[T]) -> T:
     try:
-        return decoder.decode(response.content)
+        return decode(response.content, type_)
     except msgspec.DecodeError as error:
         raise Faulty(f"{response.request.url.path}: what it answers can't be read: {error}") from None

@@ -47,7 +47,7 @@ class Stream:
 
     async def _listen(self) -> bool:
         """One connection from its beginning to its end; whether there was one."""
-        client_id = secrets.token_hex(16)
+        client_id, was_connected = secrets.token_hex(16), False
         try:
             async with connect(
                 f"{self._url}/ws?clientId={client_id}",
@@ -57,14 +57,15 @@ class Stream:
                 proxy=None,
             ) as connection:
                 await connection.send(FEATURES)
-                self.client_id, self.is_connected = client_id, True
+                self.client_id, self.is_connected, was_connected = client_id, True, True
                 self._changed()
                 async for frame in connection:
                     if (message := parse(frame)) is not None:
                         self._listener(message)
         except (OSError, WebSocketException, TimeoutError) as error:
             log.debug("the stream of ComfyUI ended", url=self._url, why=str(error))
-        was_connected, self.is_connected = self.is_connected, False
+        finally:
+            self.is_connected = False
         if was_connected:
             self._changed()
         return was_connected
