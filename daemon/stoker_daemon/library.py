@@ -73,9 +73,15 @@ def _recipe(workflow: Path, table: Path) -> Recipe:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(_text(path))
+        return json.loads(_text(path), parse_int=_integer)
     except (ValueError, RecursionError) as error:
         raise LibraryError(f"{path}: not JSON: {error}") from None
+
+
+def _integer(digits: str) -> int:
+    if not -(2**63) <= (number := int(digits)) < 2**64:
+        raise ValueError(f"the number {digits:.40} is too large")
+    return number
 
 
 def _text(path: Path) -> str:

@@ -217,7 +217,7 @@ def _check_place(graph: Graph, place: str, field: str) -> None:
 
 def _unknown_class(node_id: str, class_type: str, field: str, info: ObjectInfo) -> Refused:
     near = nearest(class_type, info.classes)
-    hint = f"did you mean {' or '.join(near)}?" if near else "is a node pack missing on the server?"
+    hint = (f"did you mean {' or '.join(near)}? If not, " if near else "") + "a node pack may be missing on the server"
     message = f"node {node_id:.80}: the server has no node class {class_type!r:.80}"
     return _refused(message, f"{field}.{node_id:.80}.class_type", hint)
 
