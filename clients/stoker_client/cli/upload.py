@@ -15,8 +15,8 @@ from stoker_client.cli.verb import Shared, verb
 def upload(shared: Shared, files: tuple[str, ...]) -> None:
     """Send input files to the daemon, for jobs that name them.
 
-    Prints for each what a parameter says that means it. What the daemon has is not sent again, and files that no job
-    names for a while go away by themselves.
+    Prints for each what a parameter says that means it. What the daemon has is not sent again; it keeps files for as
+    long as jobs, counted from their last use.
     """
     with shared.client() as client:
         sent = {file: send(client, file, silent=shared.json) for file in files}

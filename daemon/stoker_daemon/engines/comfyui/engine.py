@@ -156,9 +156,9 @@ class ComfyEngine:
         found: list[words.Recipe] = []
         for recipe in self._library.recipes.values():
             parameters = parameters_of(recipe.template(), self._catalogue.info)
-            found.append(
-                words.Recipe(recipe.name, self.name, recipe.summary, parameters, workflow=pack(recipe.workflow))
-            )
+            # Without the parts that may be left out, which the server would refuse as they are.
+            workflow = pack(templates.fill(recipe.template(()), {}))
+            found.append(words.Recipe(recipe.name, self.name, recipe.summary, parameters, workflow=workflow))
         return found
 
     def place(self, request: Submit) -> Placement:
