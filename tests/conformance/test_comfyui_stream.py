@@ -147,6 +147,19 @@ async def test_only_the_last_prompt_is_cached(comfyui: ComfyServer) -> None:
 
 
 @in_loop
+async def test_what_is_nearest_to_an_output_runs_first(comfyui: ComfyServer) -> None:
+    """Of nodes that could run, those go first whose output is shown next, wherever they stand in the graph."""
+    async with Client(comfyui.url) as client:
+        me = new_client()
+        socket = await client.connect(me)
+        near, far = image_graph(), chain(3)
+        graph = far | {"11": near["1"], "12": near["2"] | {"inputs": near["2"]["inputs"] | {"images": ["11", 0]}}}
+        events = await client.run(socket, me, graph)
+        order = [event["data"]["node"] for event in events if event["type"] == "executing"]
+        assert order == ["11", "12", "1", "node0", "node1", "node2", "2", None]
+
+
+@in_loop
 async def test_a_step_is_told_as_state_preview_and_progress_to_who_reads_metadata(comfyui: ComfyServer) -> None:
     """Previews with metadata come before the plain event of a step; steps are counted from one."""
     async with Client(comfyui.url) as client:
