@@ -179,6 +179,8 @@ def _explain_graph(error: GraphError) -> str:
             return "the workflow has no node that saves or shows anything"
         case "prompt_outputs_failed_validation":
             return "the links of the workflow go round in a circle"
+        case "missing_node_type" if class_type := error.extra_info.get("class_type"):
+            return f"node {error.extra_info.get('node_id')} ({class_type}): {error.message}"
         case _:
             return f"{error.message} {error.details}".strip()
 

@@ -118,10 +118,9 @@ class PromptProgress:
 
     def _advance(self) -> Advance:
         total = sum(self._weights.values())
-        left = sum(self._weights[node] for node in self._left)
+        done = sum(weight for node, weight in self._weights.items() if node not in self._left)
         at_work = self._weights[self._node] * self._part if self._node in self._left else 0.0
-        done = (total - left + at_work) / total if total > 0 else 0.0
-        self._fraction = max(self._fraction, min(1.0, done))
+        self._fraction = max(self._fraction, min(1.0, (done + at_work) / total) if total > 0 else 0.0)
         return Advance(self.phase, *self._step, self._fraction)
 
 
