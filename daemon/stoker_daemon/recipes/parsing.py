@@ -3,7 +3,7 @@
 import re
 import string
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Struct, structs
@@ -89,7 +89,9 @@ def _explain(message: str, prefix: str, kind: type[Struct], table: Any) -> str:
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
         return f"there is no key {prefix}{unknown[1]}; {_or(unknown[1], known)}"
     field = re.split(r"[`.\[]", place.removeprefix("."))[0]
-    said = (what[:1].lower() + what[1:]).replace("`object`", "a table")
+    said = (what[:1].lower() + what[1:]).replace("`object`", "a table").replace("`array`", "a list")
+    if "enum value" in what:  # which only the type has
+        said = f"expected {', '.join(get_args(Kind))}"
     at = f"{prefix}{field} = {table[field]!r:.80}" if field else f"{prefix.rstrip('.')} = {table!r:.80}"
     return f"{at}: {said}"
 
