@@ -293,6 +293,10 @@ class Engine(Protocol):
         """End all that it started."""
         ...
 
+    def subscribe(self, listener: Callable[[], None], /) -> None:
+        """Call the listener when it is there again without having been asked."""
+        ...
+
     def recipes(self) -> list[words.Recipe]:
         """The recipes that its jobs may name, with their workflows."""
         ...

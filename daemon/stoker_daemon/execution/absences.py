@@ -1,6 +1,6 @@
 """Which engines of a lane can't be started, and when each is tried again: that costs the items nothing but time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from stoker_daemon.ports import Clock
 
@@ -29,7 +29,10 @@ class Absences:
         now_s = self._clock.monotonic_s()
         return frozenset(engine for engine in engines if self._until_s.get(engine, now_s) <= now_s)
 
-    def left_s(self, limit_s: float) -> float:
-        """Seconds until another one may be tried, at most `limit_s`."""
+    def left_s(self, limit_s: float, tried: Container[str]) -> float:
+        """Seconds until another one may be tried than those that have just been, at most `limit_s`."""
         now_s = self._clock.monotonic_s()
-        return min([limit_s, *(until_s - now_s for until_s in self._until_s.values() if until_s > now_s)])
+        waits_s = (
+            until_s - now_s for engine, until_s in self._until_s.items() if until_s > now_s or engine not in tried
+        )
+        return max(0.0, min([limit_s, *waits_s]))

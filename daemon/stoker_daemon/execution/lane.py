@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -110,6 +111,8 @@ class Lane:
         self._short_runs = 0
         self._absences = Absences(world.clock, lambda tries: settings.retries.delay_s(tries, world.dice()))
         self._adrift = Adrift(engines, world.store, world.artifacts, self._miss)
+        for engine in engines.values():
+            engine.subscribe(partial(self._meet, engine.name))
         self._state: Literal["idle", "loading", "running", "stopped"] = "idle"
 
     def committed(self, commit: Commit) -> None:
@@ -171,19 +174,21 @@ class Lane:
         """Claim a run, or wait until there may be one."""
         self._wake.clear()
         try:
-            run = await self._holdup.outlast(lambda: self._adrift.next_run(self._order(), self._stops), self._stopping)
+            order = self._order()
+            run = await self._holdup.outlast(lambda: self._adrift.next_run(order, self._stops), self._stopping)
             if run is None and not self._stopping.is_set():
-                run = await self._holdup.outlast(lambda: self._world.store.claim(self._order()), self._stopping)
+                run = await self._holdup.outlast(lambda: self._world.store.claim(order), self._stopping)
             if run is None and not self._stopping.is_set():
-                await self._wait_for_work()
+                await self._wait_for_work(order)
         except Refused as refused:
             log.warning("no claim possible", lane=self.name, why=refused.message)
             return ()
         return (run,) if run else ()
 
-    async def _wait_for_work(self) -> None:
+    async def _wait_for_work(self, order: ClaimOrder) -> None:
+        """Until there may be more to claim than there was with this order."""
         due_ms = await self._holdup.outlast(self._world.store.next_due_ms, self._stopping)
-        wait_s = self._absences.left_s(IDLE_LOOK_S)
+        wait_s = self._absences.left_s(IDLE_LOOK_S, order.engines)
         if due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
         await wait_at_most(self._wake, wait_s)
@@ -277,6 +282,11 @@ class Lane:
             if failure.unavailable:
                 self._miss(work.engine.name, failure)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
+
+    def _meet(self, engine: str) -> None:
+        """An engine that was away is there again."""
+        self._absences.end(engine)
+        self._wake.set()
 
     def _miss(self, engine: str, failure: EngineFailure) -> None:
         """An engine is away; it is tried again after a while."""

@@ -98,6 +98,7 @@ class ComfyEngine:
         self._last_error = ""
         self._prompt_s = RUN_S
         self._look = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._batch: tuple[str, Batch] | None = None
         self._given_up: asyncio.Future[str] | None = None
@@ -149,6 +150,9 @@ class ComfyEngine:
         self._tasks = []
         await self._server.close()
         self._state, self._detail = "down", "stopped"
+
+    def subscribe(self, listener: Callable[[], None], /) -> None:
+        self._listeners.append(listener)
 
     # What jobs are checked against
 
@@ -306,7 +310,10 @@ class ComfyEngine:
             return False
         if self._state != "ready":
             log.info("ComfyUI is there", engine=self.name, url=self._server.url, version=self._catalogue.version)
-        self._state, self._detail, self._seen_s = "ready", "", self._now_s()
+        was_away, self._state, self._detail = self._state == "down", "ready", ""
+        self._seen_s = self._now_s()
+        for listener in self._listeners if was_away else ():
+            listener()
         return True
 
     async def _learn(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,9 @@ class PythonEngine:
             await asyncio.to_thread(end_orphans, self._pid_file)
             forget(self._pid_file)
         self._state, self._detail = "down", "stopped"
+
+    def subscribe(self, _listener: Callable[[], None], /) -> None:
+        """A worker that ended does not come back by itself."""
 
     def recipes(self) -> list[words.Recipe]:
         return []
