@@ -117,6 +117,17 @@ def _save_video(work: Work, video: Batch, filename_prefix: str, **_: Any) -> Res
     return _save_bytes(work, filename_prefix, "mp4", content, "images")
 
 
+def _composite(
+    _: Work, destination: Batch, source: Batch, x: int, y: int, resize_source: bool, mask: Image.Image | None = None
+) -> Result:
+    made: list[Image.Image] = []
+    for below, above in zip(destination, source, strict=False):
+        layer = above.resize(below.size) if resize_source else above
+        made.append(below.copy())
+        made[-1].paste(layer, (x, y), mask.resize(layer.size) if mask else None)
+    return Result((made,))
+
+
 def _empty_audio(_: Work, duration: float, sample_rate: int, channels: int) -> Result:
     return Result((b"\0" * min(4096, int(duration * sample_rate) * channels),))
 
@@ -132,6 +143,7 @@ DOES: dict[str, Callable[..., Result]] = {
     "ImageScale": _image_scale,
     "ImageScaleBy": _image_scale_by,
     "ImageUpscaleWithModel": _image_upscale_with_model,
+    "ImageCompositeMasked": _composite,
     "ImageBlur": _image_blur,
     "ImageInvert": _image_invert,
     "ImageBatch": _image_batch,
