@@ -100,8 +100,8 @@ class Folder:
                 return self.append(data)
             case FinishFile():
                 return self.finish()
-            case MeasureFile() | ReadFile():
-                raise NotImplementedError(effect)
+            case MeasureFile() | ReadFile():  # are for a Source
+                return None
 
     def begin(self, name: str, sha256: str) -> bool:
         """Begin a file; False: it is there with this hash.
@@ -154,15 +154,15 @@ class Source:
         self._source = source if isinstance(source, bytes) else os.fspath(source)
         self._file: io.FileIO | io.BytesIO | None = None
 
-    def perform(self, effect: FileEffect) -> tuple[str, int] | bytes:
+    def perform(self, effect: FileEffect) -> tuple[str, int] | bytes | None:
         """Do what an operation asks for."""
         match effect:
             case MeasureFile():
                 return self.measure()
             case ReadFile(offset, length):
                 return self.read(offset, length)
-            case BeginFile() | AppendFile() | FinishFile():
-                raise NotImplementedError(effect)
+            case BeginFile() | AppendFile() | FinishFile():  # are for a Folder
+                return None
 
     def measure(self) -> tuple[str, int]:
         """Its SHA-256 and its size. Raises OSError."""
