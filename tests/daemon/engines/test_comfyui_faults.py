@@ -1,53 +1,16 @@
 """What goes wrong between the ComfyUI engine and its server, and that no prompt is lost or made twice by it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.conformance import comfyui_case
-from tests.conformance.bench import Recorder, members, started, submit, until, within_bound
+from tests.conformance.bench import Recorder, until, within_bound
+from tests.daemon.engines.comfyui_bench import ITEM, at_work, cut_short, run_items, tried
 from tests.fakes.comfyui.harness import ComfyProcess
 
-from stoker_daemon.engines.comfyui import ComfyEngine
-from stoker_daemon.jobs.records import EngineFailure, Interrupted
+from stoker_daemon.jobs.records import EngineFailure
 from stoker_protocol.errors import FailureKind
-
-ITEM = {"prompt": "x"}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Any:
-    """A fake of the test's own."""
-    with ComfyProcess(tmp_path / "server") as process:
-        yield process
-
-
-@asynccontextmanager
-async def at_work(server: ComfyProcess, folder: Path, **options: Any) -> AsyncGenerator[ComfyEngine]:
-    """An engine for the server, listening to its stream."""
-    async with started(comfyui_case.engine(folder, server.url, **options)) as engine:
-        await until(lambda: server.state()["connections"] > 0)
-        yield engine
-
-
-def run_items(
-    engine: ComfyEngine, recorder: Recorder, *items: dict[str, Any], run_id: str = "run"
-) -> Coroutine[Any, Any, bool]:
-    """A run over these items, not begun yet."""
-    return engine.run(run_id, members(*items, template=engine.place(submit(*items)).template), recorder)
-
-
-def tried(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Play a scenario to its end."""
-    asyncio.run(scenario())
-
-
-def cut_short(run_id: str, items: Sequence[dict[str, Any]]) -> Interrupted:
-    """A run as a later daemon finds it."""
-    return Interrupted(run_id, "gpu", "comfyui", tuple(members(*items)), frozenset())
 
 
 def test_a_reply_that_is_lost(server: ComfyProcess, tmp_path: Path) -> None:
