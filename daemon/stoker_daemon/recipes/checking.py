@@ -1,4 +1,4 @@
-"""Does a job fit its template, and the template the server? If not: which field, which value, and what would do?"""
+"""Whether a job fits its template, and the template the server; if not: which field, which value, what would do."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -71,7 +71,6 @@ def _loaded(workflow: Graph, samplers: Sequence[str]) -> dict[str, list[str]]:
     empty = [node for node in pictures if "Empty" in workflow[node]["class_type"]]
     found = {name: _places(workflow, empty, name) for name in ("width", "height", "batch_size")}
     found["model"] = _places(workflow, models, "model")
-    found["model"] = [place for place in found["model"] if place.endswith(".ckpt_name")] or found["model"]
     found["vae"] = _places(workflow, workflow, "vae")
     found["lora"] = [place for place in _places(workflow, workflow, "lora") if get(workflow, place) != "None"]
     found["upscaler"] = _places(workflow, _of_class(workflow, workflow, "UpscaleModelLoader"), "upscaler")
@@ -113,7 +112,7 @@ def _texts(workflow: Graph, starts: list[Link]) -> list[str]:
         seen.add(node_id)
         texts = list(_literals(workflow, node_id, "prompt"))
         found += texts
-        if texts or workflow[node_id]["class_type"] == "ConditioningZeroOut":
+        if texts:
             continue
         led = dict(links(workflow[node_id]))
         if led.keys() >= {"positive", "negative"}:  # both go through, each to an output of its own
@@ -152,8 +151,7 @@ def _literal(workflow: Graph, node: str, name: str) -> str | None:
     for _ in range(len(workflow)):
         value = workflow[node]["inputs"].get(name)
         if not is_link(value):
-            place = f"{node}.{name}"
-            return place if locate(workflow, place) == (node, name) else None
+            return f"{node}.{name}"
         if value[0] not in workflow:
             return None
         node = value[0]

@@ -59,15 +59,18 @@ def find_cycle(graph: Graph) -> list[str]:
     """Nodes that wait for each other, the first one again at the end; none if there is no cycle."""
     done: set[str] = set()
     for start in graph:
-        path: dict[str, Iterator[tuple[str, Link]]] = {}
-        current: str | None = start
-        while current is not None:
-            if current in path:
-                ids = [*path, current]
-                return ids[ids.index(current) :]
-            if current in graph and current not in done:
-                path[current] = links(graph[current])
-            current = _next_source(path, done)
+        path = {} if start in done else {start: links(graph[start])}
+        while path:
+            last = next(reversed(path))
+            source = next((link[0] for _, link in path[last]), None)
+            if source is None:
+                done.add(last)
+                del path[last]
+            elif source in path:
+                ids = [*path, source]
+                return ids[ids.index(source) :]
+            elif source in graph and source not in done:
+                path[source] = links(graph[source])
     return []
 
 
@@ -109,15 +112,3 @@ def _node(node_id: str, given: Any, field: str) -> dict[str, Any]:
 
 def _malformed(field: str, what: str, hint: str = _SHAPE_HINT) -> Refused:
     return Refused(ErrorCode.BAD_REQUEST, f"{field}: {what}", field=field, hint=hint)
-
-
-def _next_source(path: dict[str, Iterator[tuple[str, Link]]], done: set[str]) -> str | None:
-    """Where a walk along the links goes on: from the last node of the path that has a link left."""
-    while path:
-        last = next(reversed(path))
-        for _, link in path[last]:
-            if link[0] not in done:
-                return link[0]
-        done.add(last)
-        del path[last]
-    return None

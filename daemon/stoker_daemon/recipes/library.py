@@ -54,7 +54,7 @@ class Library:
         if request.model and "model" not in recipe.names:
             hint = "leave it out; what it loads is reached as NODE.INPUT"
             raise Refused(ErrorCode.BAD_REQUEST, f"{recipe.name} takes no model", field="model", hint=hint)
-        return structs.replace(template, defaults={n: v for n, v in defaults.items() if n in recipe.names})
+        return structs.replace(template, defaults=defaults)
 
     def recipe(self, name: str) -> Recipe:
         """A recipe by name. Raises Refused: `bad_request`."""

@@ -49,7 +49,8 @@ class Recipe:
                 put(graph, place, link)
             for node in self._nodes_of(name):
                 del graph[node]
-            bindings = [binding for binding in bindings if binding.parameter.name not in depending]
+            bindings = [_within(b, graph) for b in bindings if b.parameter.name not in depending]
+            texts = {place: text for place, text in texts.items() if locate(graph, place)}
         if given is not None:
             bindings = _with(bindings, self.count, items or None)
         return Template(self.name, graph, bindings, texts, {}, self.index, self.one_seed)
@@ -65,6 +66,11 @@ class Recipe:
 
     def _places(self, binding: Binding) -> Iterator[str]:
         return (found[0] for place in binding.inputs if (found := locate(self.workflow, place)))
+
+
+def _within(binding: Binding, graph: Graph) -> Binding:
+    """A parameter that goes only to nodes that there are."""
+    return structs.replace(binding, inputs=[place for place in binding.inputs if locate(graph, place)])
 
 
 def _with(bindings: list[Binding], name: str, default: int | None) -> list[Binding]:

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import UNSET
 
 from stoker_daemon.recipes import object_info
-from stoker_daemon.recipes.object_info import ObjectInfo
 from stoker_protocol.codec import pack
 from stoker_protocol.requests import ItemSpec, Submit
 
@@ -67,16 +66,8 @@ def node_called(name: str) -> str:
     return name.removeprefix("n") if name[1:].isdigit() else name
 
 
-def job(*items: dict[str, Any], workflow: object = UNSET, **given: Any) -> Submit:
-    """A job with items of these parameters, or one without any; `params` and `workflow` are plain maps."""
+def job(*items: dict[str, Any] | None, workflow: object = UNSET, **given: Any) -> Submit:
+    """A job with items of these parameters, or one that says nothing; `params` and `workflow` are plain maps."""
     given["params"] = pack(given["params"]) if "params" in given else UNSET
-    specs = [ItemSpec(params=pack(params)) for params in items] or [ItemSpec()]
+    specs = [ItemSpec() if params is None else ItemSpec(params=pack(params)) for params in items or [None]]
     return Submit(id="1", job_id="j", items=specs, workflow=UNSET if workflow is UNSET else pack(workflow), **given)
-
-
-def with_choices(class_type: str, name: str, choices: list[str]) -> ObjectInfo:
-    """The same server with other choices for an input."""
-    raw = {**_RECORDED, **_MORE}
-    changed = deepcopy(raw[class_type])
-    changed["input"]["required"][name][0] = choices
-    return object_info.parse(msgspec.json.encode({**raw, class_type: changed}))

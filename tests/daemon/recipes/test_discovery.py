@@ -65,8 +65,8 @@ def test_a_plain_workflow_is_understood() -> None:
 def test_loaders_and_files_are_understood() -> None:
     """LoRA with its strengths, VAE, upscaler, image and mask are found by the nodes that load them."""
     workflow = graph(
-        lora=("LoraLoader", {"lora_name": "a.safetensors", "strength_model": 0.5, "strength_clip": 0.5}),
         none=("LoraLoader", {"lora_name": "None", "strength_model": 1.0}),
+        lora=("LoraLoader", {"lora_name": "a.safetensors", "strength_model": 0.5, "strength_clip": 0.5}),
         vae=("VAELoader", {"vae_name": "v.safetensors"}),
         up=("UpscaleModelLoader", {"model_name": "x4.pth"}),
         control=("LoadImage", {"image": "pose.png"}),
@@ -88,10 +88,11 @@ def test_loaders_and_files_are_understood() -> None:
     assert "width" not in places
 
 
-def test_a_diffusion_model_is_the_model_where_there_is_no_checkpoint() -> None:
-    """A workflow that loads its parts one by one has the diffusion model as its model."""
+def test_the_model_is_what_the_sampler_samples_with() -> None:
+    """Where parts are loaded one by one, the diffusion model is the model, whatever a checkpoint is loaded for."""
     unet = ("UNETLoader", {"unet_name": "flux.safetensors", "weight_dtype": "default"})
     assert found(graph(n4=unet))["model"] == ("4.unet_name",)
+    assert found(graph(unet=unet, n3={"model": ["unet", 0]}))["model"] == ("unet.unet_name",)
     assert found(graph(unet=unet))["model"] == ("4.ckpt_name",)
 
 
@@ -183,7 +184,7 @@ def test_a_title_without_a_value_means_nothing() -> None:
 def second_pass(**more: Any) -> dict[str, Any]:
     """A workflow whose second sampler goes over what the first made."""
     other = {**graph()["3"]["inputs"], "latent_image": ["3", 0], **more}
-    return graph(**{"2": ("KSampler", other)}, n8={"samples": ["2", 0]})
+    return {"2": {"class_type": "KSampler", "inputs": other}, **graph(n8={"samples": ["2", 0]})}
 
 
 def test_equal_values_in_one_role_go_together() -> None:

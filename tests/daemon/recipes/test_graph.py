@@ -139,12 +139,12 @@ def test_a_long_chain_is_no_trouble() -> None:
         ("seed", None),
         ("99.seed", None),
         (".seed", None),
-        ("." * 100_000, None),
+        ("1" * 1_000 + ".seed", None),
     ],
 )
 def test_places_are_split_where_a_node_is(place: str, found: tuple[str, str] | None) -> None:
-    """Both ids and inputs may hold dots, and the id that is there decides."""
-    assert locate({"3": NODE, "a.b": NODE}, place) == found
+    """Both ids and inputs may hold dots, the id that is there decides, and endless ones are not looked at."""
+    assert locate({"3": NODE, "a.b": NODE, "1" * 1_000: NODE}, place) == found
 
 
 def test_values_go_to_their_place() -> None:

@@ -8,6 +8,7 @@ from tests.daemon.recipes.servers import graph
 
 from stoker_daemon.recipes.parsing import BadRecipe, parse_recipe
 from stoker_daemon.recipes.recipe import Recipe
+from stoker_daemon.recipes.template import fill
 from stoker_protocol.jobs import MAX_SEED, Parameter
 
 WORKFLOW = graph(
@@ -161,3 +162,24 @@ def test_optional_parts_that_need_each_other_are_refused() -> None:
     table["without"] = {"y": {"8.vae": ["4", 2]}, "x": {"y.vae": ["4", 2]}}
     with pytest.raises(BadRecipe, match=r"without\.\w: it is about node 'y.vae', which is left out, too"):
         parse_recipe("mine", workflow, table)
+
+
+def test_what_is_left_goes_only_where_there_is_something() -> None:
+    """A parameter or text that also goes to a part that is left out goes to the rest."""
+    recipe = parse(
+        """
+        [parameters]
+        lora = { inputs = ["lora.lora_name"] }
+        strength = { inputs = ["lora.strength_model", "3.cfg"] }
+        [texts]
+        "lora.strength_model" = "{strength}"
+        "6.text" = "{strength}"
+        [without.lora]
+        "3.model" = ["4", 0]
+        "6.clip" = ["4", 1]
+        """
+    )
+    left = recipe.template({"strength"})
+    assert [(binding.parameter.name, binding.inputs) for binding in left.bindings] == [("strength", ["3.cfg"])]
+    assert list(left.texts) == ["6.text"]
+    assert fill(left, {"strength": 2.0})["3"]["inputs"]["cfg"] == 2.0
