@@ -8,7 +8,7 @@ from tests.fault.disks import small_disk
 from tests.system.daemons import Rig, a_rig
 from tests.worker.processes import wait_for
 
-from stoker_client.errors import Internal, InvalidState, NotFound
+from stoker_client.errors import InvalidState, NotFound, StorageUnavailable
 from stoker_protocol.jobs import JobState
 from stoker_protocol.replies import ErrorReply
 from stoker_protocol.requests import ReadArtifact
@@ -135,7 +135,7 @@ def test_a_removal_that_fails_goes_on_later(tmp_path: Path) -> None:
         job_id = rig.run("a", {"prompt": "b", "do": "fail"}).job_id
         wait_for(lambda: rig.client.clean_outputs(0.0, dry_run=True).jobs == 1)
         disk.forbid_writes()
-        with pytest.raises(Internal) as refused:
+        with pytest.raises(StorageUnavailable) as refused:
             rig.client.clean_outputs(0.0)
         assert job_id in refused.value.message
         with pytest.raises(InvalidState) as too_early:
