@@ -458,7 +458,7 @@ def stokerd(
         _fail(5, str(error))
 
 
-for command in (commands.backup, commands.restore, commands.check):
+for command in (commands.backup, commands.restore, commands.check, commands.nodes):
     stokerd.add_command(command)
 
 

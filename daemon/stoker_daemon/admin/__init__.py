@@ -1,1 +1,1 @@
-"""What an operator runs on the daemon's host: back up, restore, check."""
+"""What an operator runs on the host: back up, restore, check, give ComfyUI its nodes."""

@@ -1,4 +1,4 @@
-"""The commands of `stokerd` beside the daemon itself: backup, restore, check."""
+"""The commands of `stokerd` beside the daemon itself: backup, restore, check, nodes."""
 
 import json
 import sqlite3
@@ -12,13 +12,14 @@ from typing import ParamSpec
 import click
 import msgspec
 
+from stoker_daemon.admin import nodes as pack
 from stoker_daemon.admin.check import check as run_check
 from stoker_daemon.admin.restore import restore as run_restore
 from stoker_daemon.sqlite.copying import Counts, copy_database
 from stoker_daemon.sqlite.database import FILE_NAME, StoreError, explain
 
 UNUSABLE = 4
-"""Exit code: the data directory or the backup can't be used."""
+"""Exit code: the directory or the backup can't be used."""
 
 P = ParamSpec("P")
 
@@ -95,6 +96,26 @@ def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
     for finding in [] if as_json else findings:
         click.echo(f"{'ok' if finding.ok else '!!'}  {finding.part:<12}{finding.detail}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@click.group()
+def nodes() -> None:
+    """The node pack with which a ComfyUI makes several items in one run."""
+
+
+@nodes.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@_told
+def install(path: Path) -> None:
+    """Copy the node pack into the ComfyUI at PATH, or into its folder custom_nodes.
+
+    Doing it again changes nothing, or brings the pack up to date.
+    """
+    installed = pack.install(path)
+    if installed.changed:
+        click.echo(f"{installed.path}: {len(installed.changed)} files are new; restart ComfyUI, so that it loads them")
+    else:
+        click.echo(f"{installed.path}: up to date")
 
 
 def _said(counts: Counts) -> str:
