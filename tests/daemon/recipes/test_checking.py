@@ -52,6 +52,10 @@ def refusal(request: Submit) -> Refused:
         graph(n5={"width": 63}),
         graph(loose=("KSampler", {}), other=("ImageScale", {"image": ["99", 0]})),
         graph(any=("PreviewAny", {"source": ["4", 0]})),
+        graph(
+            either=("ComfySwitchNode", {"switch": True, "on_true": ["8", 0], "on_false": ["8", 0]}),
+            n9={"images": ["either", 0]},
+        ),
         graph(n=("PrimitiveInt", {"value": 64}), n5={"width": ["n", 0]}),
         graph(
             batch=("BatchImagesNode", {"images.image0": ["8", 0], "images.image1": ["8", 0]}),
@@ -95,6 +99,7 @@ def test_what_the_server_takes_passes(workflow: dict[str, Any]) -> None:
         (graph(n3={"cfg": -1}), "workflow.3.cfg", "input cfg: -1 is out of range", "number from 0.0 to 100.0"),
         (graph(n3={"steps": "many"}), "workflow.3.steps", "input steps: 'many' is not an integer", "integer from 1"),
         (graph(n3={"steps": None}), "workflow.3.steps", "input steps: None is not an integer", "integer from 1"),
+        (graph(n3={"steps": 1e999}), "workflow.3.steps", "input steps: inf is not an integer", "integer from 1"),
         (graph(n3={"cfg": {}}), "workflow.3.cfg", "input cfg: {} is not a number", "number from 0.0 to 100.0"),
         (
             graph(n4={"ckpt_name": "random_sd16.safetensors"}),
@@ -225,6 +230,7 @@ def test_what_items_give_is_not_held_against_the_workflow() -> None:
     )
     own = {"sampler": "euler", "image": "blob:00"}
     check(job(own, own, workflow=wrong, params={"3.steps": 4}))
+    check(job(own, own, workflow=wrong, params={"3.steps": 0}))  # which is told as a parameter
     for request in (job(own, {}, workflow=wrong), job(own, None, workflow=wrong)):
         assert refusal(request).field == "workflow.source.image"
 

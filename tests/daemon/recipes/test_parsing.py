@@ -43,6 +43,10 @@ def parameter(line: str) -> Parameter:
             'prompt = { inputs = ["6.text"], required = true }',
             Parameter("prompt", "string", required=True, help="what to make"),
         ),
+        (
+            'negative = { inputs = ["7.text"], required = true }',
+            Parameter("negative", "string", required=True, help="what to keep out"),
+        ),
         ('negative = { inputs = ["7.text"] }', Parameter("negative", "string", "blurry", help="what to keep out")),
         (
             'seed = { inputs = ["3.seed"] }',

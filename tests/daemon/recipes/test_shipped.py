@@ -120,3 +120,9 @@ def test_tiles_are_told_that_they_are_tiles() -> None:
     text = get(fill(made, made.numbered({"prompt": "grass", "tiles": 9}, 4)), "positive.text")
     assert text == "grass, seamless tileable texture, tile 5 of 9 of one set"
     assert not made.one_seed
+
+
+@pytest.mark.parametrize("name", ["img2img", "inpaint", "upscale"])
+def test_what_is_missing_is_no_fault_of_the_workflow(name: str) -> None:
+    """A file that the job lacks is told as a parameter that is missing, not as a node that has none."""
+    check_graph(template(name, {}), job(), INFO)
