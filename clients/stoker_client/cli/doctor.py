@@ -95,10 +95,11 @@ def _events(client: Client, welcome: Welcome) -> Check:
 
 def _text(checks: list[Check]) -> str:
     lines: list[str] = []
+    width = max(16, *(len(check.part) + 2 for check in checks))
     for check in checks:
         mark = click.style("ok", fg="green") if check.ok else click.style("!!", fg="red")
-        lines.append(f"{mark}  {clean(check.part):<16}{clean(check.detail)}".rstrip())
-        lines += [f"    {'':<16}{clean(check.advice)}"] if check.advice else []
+        lines.append(f"{mark}  {clean(check.part):<{width}}{clean(check.detail)}".rstrip())
+        lines += [f"    {'':<{width}}{clean(check.advice)}"] if check.advice else []
     bad = sum(not check.ok for check in checks)
     lines.append("All is well." if not bad else f"Not well: {plural(bad, 'part')}.")
     return "\n".join(lines)

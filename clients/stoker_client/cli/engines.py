@@ -41,7 +41,7 @@ def _about(server: Server) -> Iterator[str]:
     facts = [
         ("server", " ".join(filter(None, [server.url, server.version and f"(version {server.version})"]))),
         *(("device", f"{d.name}, {size(d.memory_free)} of {size(d.memory_total)} free") for d in server.devices),
-        ("queue", f"{server.ours} of ours, {server.others} of others"),
+        ("queue", f"{server.ours} of ours, {server.others} of others" if server.version else ""),
         ("keeps", server.caching),
         ("node packs", ", ".join(server.node_packs)),
         ("last error", " ".join(server.last_error.split())),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from stoker_client.cli.failure import Interrupted
-from stoker_client.cli.render import pause_facts
+from stoker_client.cli.render import pause_facts, troubles
 from stoker_client.cli.sentences import ending, how_far, is_notable, line
 from stoker_client.cli.shapes import print_json, update_shape
 from stoker_client.cli.verb import Shared
@@ -43,8 +43,8 @@ def follow(shared: Shared, client: Client, job_ids: Sequence[str], *, events: bo
         Interrupted: Ctrl+C; the jobs go on.
     """
     jobs: dict[str, Job] = {}
-    if not shared.json and job_ids and (held := client.snapshot(job_ids).queue.paused):
-        click.echo(f"All work is held back {pause_facts(held)}  (stoker resume)")
+    if not shared.json and job_ids:
+        _tell_what_is_in_the_way(client, job_ids)
     try:
         with view_for(shared, events=events) as view:
             for update in client.watch(job_ids or None, pauses=True):
@@ -73,6 +73,15 @@ def view_for(shared: Shared, *, events: bool) -> View:
 
         return LiveView(events=events)
     return PlainView(events=events)
+
+
+def _tell_what_is_in_the_way(client: Client, job_ids: Sequence[str]) -> None:
+    page = client.snapshot(job_ids)
+    if held := page.queue.paused:
+        click.echo(f"All work is held back {pause_facts(held)}  (stoker resume)")
+    if any(not job.state.is_final for job in page.jobs):
+        for trouble in troubles(client.health(), {job.engine for job in page.jobs}):
+            click.echo(trouble)
 
 
 class JsonView:

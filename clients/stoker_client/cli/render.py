@@ -2,13 +2,14 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import click
 
 from stoker_protocol.jobs import ItemCounts, Job, Pause
+from stoker_protocol.replies import HealthReport
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLOURS = {
@@ -103,6 +104,15 @@ def pause_facts(pause: Pause) -> str:
     """`since 14:07:02 by local: I need the GPU`."""
     facts = f"since {clock(pause.at_ms)} by {clean(pause.author)}"
     return f"{facts}: {clean(pause.reason)}" if pause.reason else facts
+
+
+def troubles(report: HealthReport, engines: Collection[str]) -> list[str]:
+    """What keeps jobs of these engines from going on, a line each."""
+    return [
+        f"{click.style(clean(finding.part), fg='yellow')}: {clean(finding.detail)}"
+        for finding in report.findings
+        if not finding.ok and (not finding.part.startswith("engine ") or finding.part[7:] in engines)
+    ]
 
 
 def plural(count: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 import re
 
 from tests.clients.cli.conftest import Stoker
+from tests.clients.cli.test_doctor import UNWELL
 from tests.fakes.daemon import FakeDaemon
 
 from stoker_protocol import codec
@@ -152,3 +153,16 @@ def test_ping_measures(stoker: Stoker, daemon: FakeDaemon) -> None:
     shape = stoker("ping", "--json").json
     assert shape["endpoint"] == daemon.control
     assert shape["round_trip_ms"] > 0
+
+
+def test_what_keeps_jobs_from_going_on(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect why an engine is down above the jobs that wait for it and before staying with one, and only there."""
+    daemon.answer_instead("health", UNWELL, times=3)
+    assert "it is down" not in stoker("status").out
+    daemon.add_job("mine")
+    assert stoker("status").out.startswith("engine sprites: it is down\n")
+    daemon.after("health", lambda: daemon.world.finish("mine"))
+    assert stoker("watch", "mine").out.startswith("engine sprites: it is down\n")
+    daemon.answer_instead("health", UNWELL)
+    daemon.add_job("yours", engine="comfyui")
+    assert "it is down" not in stoker("status").out
