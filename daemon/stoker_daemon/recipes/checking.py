@@ -83,7 +83,7 @@ class _Check:
         given: dict[str, Any] = self.graph[node_id]["inputs"]
         known = self.info.classes[self.graph[node_id]["class_type"]]
         for name, expected in known.inputs.items():
-            if name not in given and expected.is_required and not expected.is_dynamic:
+            if expected.is_needed and not any(each == name or each.startswith(f"{name}.") for each in given):
                 message = f"{_label(self.graph, node_id)}: input {name} is missing"
                 raise _refused(message, f"{self.field}.{node_id}.{name}", f"of type {expected.type}")
         for name, value in given.items():

@@ -53,9 +53,12 @@ class Input:
         return any(self.options.get(flag) for flag in _FILES)
 
     @property
-    def is_dynamic(self) -> bool:
-        """Whether it stands for others, which are told by nobody, called `NAME.OTHER`."""
-        return self.type.startswith("COMFY_")
+    def is_needed(self) -> bool:
+        """Whether the server refuses a node without it. Some inputs stand for others, called `NAME.OTHER`, or none."""
+        stands_for_others = self.type.startswith("COMFY_") and self.type != "COMFY_MATCHTYPE_V3"
+        template: Any = self.options.get("template")
+        is_list = isinstance(template, dict) and bool(cast("dict[str, Any]", template).get("min"))
+        return self.is_required and (is_list or not stands_for_others)
 
 
 @dataclass(frozen=True, slots=True)

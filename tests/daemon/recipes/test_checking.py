@@ -63,7 +63,7 @@ def refusal(request: Submit) -> Refused:
         ),
         graph(
             film=("CreateVideo", {"images": ["8", 0], "fps": 30.0}),
-            n9=("SaveVideo", {"video": ["film", 0], "filename_prefix": "x", "format": "mp4", "codec": "h264"}),
+            n9=("SaveVideo", {"video": ["film", 0], "filename_prefix": "x", "codec": "h264"}),
         ),
         {**graph(n3={"steps": {"__value__": 4}}), "a.b": TXT2IMG["9"]},
     ],
@@ -89,6 +89,18 @@ def test_what_the_server_takes_passes(workflow: dict[str, Any]) -> None:
             "workflow.3.model",
             "node 3 (KSampler): input model is missing",
             "of type MODEL",
+        ),
+        (
+            graph(batch=("BatchImagesNode", {"image": ["8", 0]}), n9={"images": ["batch", 0]}),
+            "workflow.batch.images",
+            "node batch (BatchImagesNode): input images is missing",
+            "of type COMFY_AUTOGROW_V3",
+        ),
+        (
+            graph(either=("ComfySwitchNode", {"switch": True, "on_false": ["8", 0]}), n9={"images": ["either", 0]}),
+            "workflow.either.on_true",
+            "node either (ComfySwitchNode): input on_true is missing",
+            "of type COMFY_MATCHTYPE_V3",
         ),
         (
             graph(n3={"steps": 10_001}),
