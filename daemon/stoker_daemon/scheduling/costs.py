@@ -1,0 +1,181 @@
+"""What loads and runs cost on this host: learned from those that were, seeded from a table."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from stoker_daemon.scheduling.residency import Key
+
+FORGETTING = 0.97
+"""What an older observation counts for, relative to the next: some fifty are remembered."""
+TRUSTED_AFTER = 3
+"""Observations before they replace the seed's word."""
+WARM_UP_WEIGHT = 0.25
+"""The first run after a load loads lazily and compiles; it counts so much while little is known, then not at all."""
+OUTLIER = 2.5
+"""A residual beyond so many usual ones counts as if it were no larger (Huber's loss)."""
+LEAST_SPREAD = 0.02
+"""No fit is believed to be better than this, of its value."""
+UNKNOWN_LOAD_S = 30.0
+"""A load that nobody knows: rather too dear, since believing loads to be cheap costs more than the reverse."""
+
+
+@dataclass(slots=True)
+class Line:
+    """y = offset + slope * u, both at least 0: least squares that forget, and give way to no single outlier.
+
+    Until there are two different u, the seed's line is scaled to what was seen. `spread` is the usual residual.
+    """
+
+    seed_offset: float
+    seed_slope: float
+    count: int = 0
+    spread: float = 0.0
+    offset: float = -1.0
+    slope: float = -1.0
+    weight: float = 0.0
+    sum_u: float = 0.0
+    sum_uu: float = 0.0
+    sum_y: float = 0.0
+    sum_uy: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.offset < 0:
+            self.offset, self.slope = self.seed_offset, self.seed_slope
+
+    def at(self, u: float) -> float:
+        """The expected y."""
+        return self.offset + self.slope * u
+
+    def learn(self, u: float, y: float, weight: float = 1.0) -> None:
+        """One more observation."""
+        expected = self.at(u)
+        if self.count >= TRUSTED_AFTER:
+            bound = OUTLIER * max(self.spread, LEAST_SPREAD * expected)
+            y = min(expected + bound, max(expected - bound, y))
+        self.count += 1
+        self.weight = FORGETTING * self.weight + weight
+        self.sum_u = FORGETTING * self.sum_u + weight * u
+        self.sum_uu = FORGETTING * self.sum_uu + weight * u * u
+        self.sum_y = FORGETTING * self.sum_y + weight * y
+        self.sum_uy = FORGETTING * self.sum_uy + weight * u * y
+        if self.count >= TRUSTED_AFTER:
+            self.offset, self.slope = self._fit()
+            self.spread += (abs(y - expected) - self.spread) / min(self.count - TRUSTED_AFTER + 1, 10)
+
+    def _fit(self) -> tuple[float, float]:
+        mean_u, mean_y = self.sum_u / self.weight, self.sum_y / self.weight
+        variance = self.sum_uu / self.weight - mean_u * mean_u
+        if variance <= 1e-6 * mean_u * mean_u:
+            seed_y = self.seed_offset + self.seed_slope * mean_u
+            scale = mean_y / seed_y if seed_y > 0 else 0.0
+            return (self.seed_offset * scale, self.seed_slope * scale) if scale else (mean_y, 0.0)
+        slope = (self.sum_uy / self.weight - mean_u * mean_y) / variance
+        offset = mean_y - slope * mean_u
+        if slope < 0:
+            return max(0.0, mean_y), 0.0
+        if offset < 0:
+            return 0.0, self.sum_uy / self.sum_uu
+        return offset, slope
+
+
+@dataclass(slots=True)
+class Load:
+    """Seconds that a model takes to load: a mean that forgets, and gives way to no single outlier."""
+
+    seconds: float
+    count: int = 0
+
+    def learn(self, seconds: float) -> None:
+        """One more load."""
+        if self.count >= TRUSTED_AFTER:
+            seconds = min(OUTLIER * self.seconds, seconds)
+        self.count += 1
+        self.seconds += (seconds - self.seconds) / min(self.count, 10)
+
+
+@dataclass(slots=True)
+class Table:
+    """What is believed before anything was seen: seconds to load, and lines of seconds and GB over units of work.
+
+    The memory is SDXL's as published, 10, 22 and 38 GB for 1, 4 and 8 images: 6 + 4 for each. `control_gb`: what a
+    LoRA, ControlNet or the like adds.
+    """
+
+    load_s: float = UNKNOWN_LOAD_S
+    run_s: tuple[float, float] = (1.0, 1.8)
+    run_gb: tuple[float, float] = (6.0, 4.0)
+    control_gb: float = 1.0
+
+
+@dataclass(slots=True)
+class Costs:
+    """All that was learned, as it is kept across restarts: `encoded`, `decoded`.
+
+    Loads are by engine, residency and the engine's cache mode; runs and memory by engine and signature family.
+    """
+
+    loads: dict[str, Load] = field(default_factory=dict[str, Load])
+    runs: dict[str, Line] = field(default_factory=dict[str, Line])
+    memory: dict[str, Line] = field(default_factory=dict[str, Line])
+
+    def load_s(self, key: Key, mode: str = "", table: Table | None = None) -> float:
+        """How long a load is expected to take: what was learned, else the mean of its engine's, else the table's."""
+        known = self.loads.get(_name(*key, mode))
+        if known is not None:
+            return known.seconds
+        others = [load.seconds for name, load in self.loads.items() if name.startswith(_name(key.engine, ""))]
+        return sum(others) / len(others) if others else (table or Table()).load_s
+
+    def learn_load(self, key: Key, seconds: float, mode: str = "") -> None:
+        """A load took so long; one that found the model loaded is not to be told."""
+        self.loads.setdefault(_name(*key, mode), Load(seconds)).learn(seconds)
+
+    def run_line(self, engine: str, family: str, table: Table | None = None) -> Line:
+        """Seconds over units of work."""
+        known = self.runs.get(_name(engine, family))
+        return known or Line(*(table or Table()).run_s)
+
+    def learn_run(
+        self, engine: str, family: str, units: float, seconds: float, *, warm: bool, table: Table | None = None
+    ) -> None:
+        """A run of so many units took so long; not `warm`: it was the first after a load."""
+        line = self.runs.setdefault(_name(engine, family), Line(*(table or Table()).run_s))
+        if warm:
+            line.learn(units, seconds)
+        elif line.count < TRUSTED_AFTER:
+            line.learn(units, seconds, WARM_UP_WEIGHT)
+
+    def memory_line(self, engine: str, family: str, controls: int = 0, table: Table | None = None) -> Line:
+        """GB over units of work."""
+        known = self.memory.get(_name(engine, family))
+        return known or _memory_seed(table or Table(), controls)
+
+    def learn_memory(
+        self, engine: str, family: str, units: float, peak_gb: float, controls: int = 0, table: Table | None = None
+    ) -> None:
+        """A run of so many units used so much at its peak."""
+        seed = _memory_seed(table or Table(), controls)
+        self.memory.setdefault(_name(engine, family), seed).learn(units, peak_gb)
+
+    def encoded(self) -> bytes:
+        """As JSON."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decoded(cls, text: bytes) -> "Costs":
+        """What `encoded` gave. Raises msgspec.ValidationError."""
+        return msgspec.json.decode(text, type=cls)
+
+
+def units(items: int, steps: int, megapixels: float, *, guided: bool) -> float:
+    """The work of a diffusion run: one unit is one step of one megapixel, twice that where guidance doubles it."""
+    return items * steps * megapixels * (2 if guided else 1)
+
+
+def _memory_seed(table: Table, controls: int) -> Line:
+    return Line(table.run_gb[0] + table.control_gb * controls, table.run_gb[1])
+
+
+def _name(*parts: str) -> str:
+    return "\x1f".join(parts)

@@ -1,0 +1,195 @@
+"""What would run if nothing else came: the policy run forward over what waits now."""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from stoker_daemon.scheduling.dials import Dials
+from stoker_daemon.scheduling.residency import Estimates, Gpu, Key
+from stoker_daemon.scheduling.waves import Decision, Reason, Waiting, after, decide
+
+MAX_RUNS = 2_000
+"""A plan ends after so many runs: nobody reads on, and what comes meanwhile would change it."""
+NINETIETH = 1.2816
+"""Standard deviations from the mean to the 90th percentile of a normal distribution."""
+
+
+class Lot(NamedTuple):
+    """Items of one job that came together."""
+
+    job_id: str
+    items: int
+    came_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """All that waits of one signature and priority, lot after lot in the order that they are taken in."""
+
+    key: Key
+    signature: int
+    rank: int
+    lots: tuple[Lot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many items of one job and priority in a run."""
+
+    job_id: str
+    rank: int
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run: whose items it takes, when it is expected to start (half of the time, nine times in ten), and why."""
+
+    key: Key
+    signature: int
+    shares: tuple[Share, ...]
+    p50_s: float
+    p90_s: float
+    run_s: float
+    reason: Reason
+
+    @property
+    def items(self) -> int:
+        """How many items share it."""
+        return sum(share.items for share in self.shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Consecutive runs on one model: what is unloaded for it, how long it loads, and its runs."""
+
+    key: Key
+    evicts: tuple[Key, ...]
+    load_s: float
+    runs: tuple[PlannedRun, ...]
+
+    @property
+    def reason(self) -> Reason:
+        """Why this model was chosen."""
+        return self.runs[0].reason
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Waves in order, and when all is done; times are seconds from now. `is_whole`: nothing waits beyond them."""
+
+    waves: tuple[Wave, ...]
+    p50_s: float
+    p90_s: float
+    is_whole: bool
+
+
+def plan(
+    queue: Sequence[Queued],
+    gpu: Gpu,
+    estimates: Estimates,
+    dials: Dials,
+    now_s: float,
+    *,
+    spread: float = 0.2,
+    max_runs: int = MAX_RUNS,
+) -> Plan:
+    """The waves that the policy makes of a queue that nothing is added to; `spread` is the usual error of a time.
+
+    Loads and runs are taken to err independently, so that errors add up as their squares do.
+    """
+    heads = [_Head(queued) for queued in queue]
+    at_s, variance = now_s, 0.0
+    waves: list[Wave] = []
+    for _ in range(max_runs):
+        heads = [head for head in heads if head.ready]
+        decision = decide([head.waiting() for head in heads], gpu, estimates, dials, at_s)
+        if decision is None:
+            break
+        variance += (spread * decision.load_s) ** 2
+        start_s = at_s - now_s + decision.load_s
+        shares = _take(heads, decision)
+        run = PlannedRun(
+            decision.key,
+            decision.takes[0][0].signature,
+            shares,
+            start_s,
+            start_s + NINETIETH * math.sqrt(variance),
+            decision.run_s,
+            decision.reason,
+        )
+        _append(waves, decision, run)
+        gpu = after(gpu, decision, at_s, decision.run_s)
+        at_s += decision.load_s + decision.run_s
+        variance += (spread * decision.run_s) ** 2
+    done_s = at_s - now_s
+    return Plan(tuple(waves), done_s, done_s + NINETIETH * math.sqrt(variance), not any(head.ready for head in heads))
+
+
+def first_start(made: Plan, job_id: str) -> PlannedRun | None:
+    """The first run that takes items of a job, or None: it is not in the plan."""
+    runs = (run for wave in made.waves for run in wave.runs)
+    return next((run for run in runs if any(share.job_id == job_id for share in run.shares)), None)
+
+
+def fifo_s(queue: Iterable[Queued], gpu: Gpu, estimates: Estimates, dials: Dials) -> float:
+    """Seconds that the same work takes in the order that it came in, in batches of one lot, with one model loaded."""
+    lots = sorted(((lot, queued) for queued in queue for lot in queued.lots), key=lambda pair: pair[0].came_s)
+    loaded = gpu.residents[-1] if gpu.residents else None
+    seconds = 0.0
+    for lot, queued in lots:
+        if queued.key != loaded:
+            seconds += estimates.load_s(queued.key)
+            loaded = queued.key
+        items = estimates.batch(queued.signature, lot.items, dials.batch_s)
+        whole, rest = divmod(lot.items, items)
+        seconds += whole * estimates.run_s(queued.signature, items)
+        seconds += estimates.run_s(queued.signature, rest) if rest else 0.0
+    return seconds
+
+
+class _Head:
+    """What is left of a head."""
+
+    def __init__(self, queued: Queued) -> None:
+        self._queued = queued
+        self._lots = deque(queued.lots)
+        self.ready = sum(lot.items for lot in queued.lots)
+
+    def waiting(self) -> Waiting:
+        """As the policy sees it."""
+        return Waiting(self._queued.key, self._queued.signature, self._queued.rank, self.ready, self._lots[0].came_s)
+
+    def is_seen_as(self, head: Waiting) -> bool:
+        """Whether this is the head that the policy chose."""
+        return (self._queued.signature, self._queued.rank) == (head.signature, head.rank)
+
+    def take(self, items: int) -> list[Share]:
+        """The first so many items."""
+        self.ready -= items
+        shares: list[Share] = []
+        while items:
+            lot = self._lots.popleft()
+            number = min(items, lot.items)
+            shares.append(Share(lot.job_id, self._queued.rank, number))
+            items -= number
+            if number < lot.items:
+                self._lots.appendleft(lot._replace(items=lot.items - number))
+        return shares
+
+
+def _take(heads: Sequence[_Head], decision: Decision) -> tuple[Share, ...]:
+    shares: list[Share] = []
+    for taken, items in decision.takes:
+        head = next(head for head in heads if head.is_seen_as(taken))
+        shares += head.take(items)
+    return tuple(shares)
+
+
+def _append(waves: list[Wave], decision: Decision, run: PlannedRun) -> None:
+    if waves and waves[-1].key == decision.key:
+        waves[-1] = replace(waves[-1], runs=(*waves[-1].runs, run))
+    else:
+        waves.append(Wave(decision.key, decision.evicts, decision.load_s, (run,)))

@@ -1,0 +1,72 @@
+"""What is loaded on a GPU, what that costs, and which model gives way to another."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+
+class Key(NamedTuple):
+    """What a run needs loaded."""
+
+    engine: str
+    residency: str
+
+
+class Estimates(Protocol):
+    """What is known of costs, in seconds and GB; `batch` is how many of the ready items had best share a run."""
+
+    def load_s(self, key: Key, /) -> float: ...
+
+    def size_gb(self, key: Key, /) -> float: ...
+
+    def run_s(self, signature: int, items: int, /) -> float: ...
+
+    def batch(self, signature: int, ready: int, at_most_s: float, /) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """What is loaded, the last used last, and what the policy remembers of its own decisions.
+
+    At most `slots` models fit, `room_gb` together. `worked_s`: how long this visit ran items. `patience`: how many
+    times a load counts. `demand`: each model's share of what arrived lately. `tokens` pay for cut-ins: at first, all
+    that there may be.
+    """
+
+    residents: tuple[Key, ...] = ()
+    slots: int = 1
+    room_gb: float = float("inf")
+    pinned: frozenset[Key] = frozenset()
+    worked_s: float = 0.0
+    patience: float = 1.0
+    demand: Mapping[Key, float] = field(default_factory=dict[Key, float])
+    tokens: float = float("inf")
+    tokens_at_s: float = 0.0
+    urgent_at_s: float = float("-inf")
+
+
+def make_room(key: Key, gpu: Gpu, estimates: Estimates, wanted: Container[Key]) -> tuple[Key, ...]:
+    """Which models give way to `key`: those whose reload is expected to cost least for each GB that they free.
+
+    One that is `wanted` will surely be loaded again, another as likely as its share of the demand. Pinned ones stay,
+    unless there is nothing else to give way.
+    """
+    number = len(gpu.residents)
+    if number < gpu.slots and gpu.room_gb == float("inf"):
+        return ()
+    if number == 1 and gpu.slots == 1:
+        return gpu.residents
+
+    def cost(victim: Key) -> tuple[bool, float]:
+        likely = 1.0 if victim in wanted else gpu.demand.get(victim, 0.0)
+        return victim in gpu.pinned, likely * estimates.load_s(victim) / max(estimates.size_gb(victim), 1e-3)
+
+    needed_gb = estimates.size_gb(key) + sum(estimates.size_gb(each) for each in gpu.residents) - gpu.room_gb
+    evicts: list[Key] = []
+    for victim in sorted(gpu.residents, key=cost):
+        if number < gpu.slots and needed_gb <= 0:
+            break
+        evicts.append(victim)
+        number -= 1
+        needed_gb -= estimates.size_gb(victim)
+    return tuple(evicts)
