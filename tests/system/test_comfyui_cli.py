@@ -140,6 +140,16 @@ def test_a_picture_is_made_again(desk: Desk) -> None:
     assert job["metadata"]["rerun_of"]["job_id"] == said["job_id"]
 
 
+def test_frames_of_an_animation(desk: Desk) -> None:
+    """We expect one seed for all frames, each to know its place, and the same of one that is made again."""
+    _, files = desk.made("generate", "a fox", "-n", "3", "--recipe", "animation", "--size", "64", "--steps", "2")
+    _, again = desk.made("rerun", str(files[1]))
+    graphs = [about(file)[1] for file in (*files, *again)]
+    assert len({graph["sampler"]["inputs"]["seed"] for graph in graphs}) == 1
+    places = [graph["positive"]["inputs"]["text"].split(" of one")[0] for graph in graphs]
+    assert places == [f"a fox, frame {frame} of 3" for frame in (1, 2, 3, 2)]
+
+
 @pytest.mark.parametrize(
     ("args", "field", "told"),
     [

@@ -125,9 +125,13 @@ class Order(NamedTuple):
         yield from filter(None, map(str.strip, self.prompts_file or ()))
 
     def _seeds(self, job_id: str) -> Sequence[int | None]:
-        """A seed for each copy; without `--seed` drawn from the job's id, so that repeating a submit repeats them."""
-        if self.seed is None and self.copies == 1:
-            return [None]
+        """A seed for each copy; without `--seed` drawn from the job's id, so that repeating a submit repeats them.
+
+        None are drawn where they are given otherwise, or a recipe knows better: frames of an animation share one.
+        """
+        is_elsewhere = self.recipe or self.workflow or "seed" in dict(self.settings)
+        if self.seed is None and (self.copies == 1 or is_elsewhere):
+            return [None] * self.copies
         drawn = int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:4], "big")
         first = drawn if self.seed is None else self.seed
         last = first + self.copies - 1

@@ -75,6 +75,15 @@ def test_the_strength_of_a_lora(
     assert params(daemon) == {"lora": name} | ({} if strength is None else {"lora_strength": strength})
 
 
+@pytest.mark.parametrize("args", [["--recipe", "animation"], ["--set", "seed=5"]])
+def test_seeds_of_recipes(stoker: Stoker, daemon: FakeDaemon, args: list[str]) -> None:
+    """We expect copies without seeds of their own where the recipe, or a setting, says which they have."""
+    stoker("generate", "x", "-n", "2", *args)
+    assert [codec.unpack_map(item.params) for item in submitted(daemon).items] == [{"prompt": "x"}] * 2
+    stoker("generate", "x", "-n", "2", "--seed", "7", *args)
+    assert [codec.unpack_map(item.params)["seed"] for item in submitted(daemon).items] == [7, 8]
+
+
 def test_two_loras(stoker: Stoker, daemon: FakeDaemon) -> None:
     """We expect a second LoRA to be refused, not lost."""
     ran = stoker("generate", "x", "--lora", "a", "--lora", "b")

@@ -242,7 +242,7 @@ class Batch:
     def _info(self, member: Member, template: Template, params: Mapping[str, Any]) -> dict[str, Any]:
         """What the server writes into PNG files beside the graph: from it the item can be run again."""
         facts = {"job_id": member.job_id, "index": member.index, "engine": self._bench.engine}
-        said = {**template.defaults, **params}
+        said = template.values(params)
         model = said.pop("model", "")
         return {"stoker": {**facts, "model": model, "recipe": template.recipe, "params": said}}
 
