@@ -96,9 +96,17 @@ class Stranger:
 
     def queue(self) -> tuple[list[str], list[str]]:
         """The ids of the prompts at work and of those that wait."""
+        running, pending = self._listed()
+        return [one[1] for one in running], [one[1] for one in pending]
+
+    def numbers(self) -> list[float]:
+        """The numbers of all prompts in the queue."""
+        return [one[0] for part in self._listed() for one in part]
+
+    def _listed(self) -> tuple[list[Any], list[Any]]:
         with urllib.request.urlopen(f"{self._server.url}/queue", timeout=30) as reply:
             queue = json.load(reply)
-        return [one[1] for one in queue["queue_running"]], [one[1] for one in queue["queue_pending"]]
+        return queue["queue_running"], queue["queue_pending"]
 
 
 def _of_graph(engine: ComfyEngine, position: int, graph: Graph) -> Member:

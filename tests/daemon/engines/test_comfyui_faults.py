@@ -168,14 +168,19 @@ def test_what_is_at_work_while_nobody_looks(server: ComfyProcess, tmp_path: Path
 
 
 def test_a_worker_that_is_dead(server: ComfyProcess, tmp_path: Path) -> None:
-    """A server that answers but works on nothing is told from one that is busy."""
+    """A server that answers but works on nothing is told from one that is busy, and restarted if there is a command."""
 
     async def scenario() -> None:
-        async with at_work(server, tmp_path) as engine:
+        witness = tmp_path / "restarted"
+        async with at_work(server, tmp_path, restart_command=("touch", str(witness))) as engine:
             server.defects(worker_dead=True)
             with pytest.raises(EngineFailure, match="its worker has died") as stuck:
                 await within_bound(run_items(engine, Recorder(), ITEM))
             assert (stuck.value.unavailable, stuck.value.adrift) == (True, True)
+            assert witness.exists()
+            facts = engine.facts()
+            assert facts.server is not None
+            assert "its worker has died" in facts.server.last_error
 
     tried(scenario)
 

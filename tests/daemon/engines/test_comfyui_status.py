@@ -22,7 +22,6 @@ from tests.daemon.engines.comfyui_bench import (
 from tests.fakes.comfyui.harness import ComfyProcess
 
 from stoker_daemon.engines.comfyui import ComfyEngine
-from stoker_daemon.jobs.records import EngineFailure
 
 
 def sampling(seed: int) -> Graph:
@@ -174,20 +173,3 @@ async def _works(engine: ComfyEngine) -> None:
         recorder = Recorder()
         assert await within_bound(run_items(engine, recorder, ITEM, run_id="later")) is True
         assert recorder.positions == [0]
-
-
-def test_a_dead_worker_is_restarted(server: ComfyProcess, tmp_path: Path) -> None:
-    """A server that works on nothing any more is restarted by the command that was given for that."""
-
-    async def scenario() -> None:
-        witness = tmp_path / "restarted"
-        async with at_work(server, tmp_path, restart_command=("touch", str(witness))) as engine:
-            server.defects(worker_dead=True)
-            with pytest.raises(EngineFailure, match="its worker has died"):
-                await within_bound(run_items(engine, Recorder(), ITEM))
-            assert witness.exists()
-            facts = engine.facts()
-            assert facts.server is not None
-            assert "its worker has died" in facts.server.last_error
-
-    tried(scenario)
