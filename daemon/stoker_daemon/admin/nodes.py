@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-PACK = "stoker_nodes"
+PACK = "comfyui_nodes.stoker_nodes"
 FOLDER = "custom_nodes"
 
 
@@ -23,7 +23,8 @@ def install(path: Path) -> Installed:
         NotADirectoryError: There is no ComfyUI.
         OSError: The files can't be written.
     """
-    source, target = _source(), _folder(path) / PACK
+    source = _source()
+    target = _folder(path) / source.name
     files = {file.name: file.read_bytes() for file in sorted(source.glob("*.py"))}
     target.mkdir(exist_ok=True)
     there = {file.name: file.read_bytes() for file in sorted(target.glob("*.py"))}
