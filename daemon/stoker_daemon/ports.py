@@ -20,6 +20,7 @@ from stoker_daemon.jobs.records import (
     Result,
     Run,
     SavedArtifact,
+    Verdict,
 )
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import FailureKind
@@ -267,6 +268,10 @@ class RunObserver(Protocol):
     def on_output(self, output: Output) -> None: ...
 
     def on_item_done(self, position: int) -> None: ...
+
+    def on_item_ended(self, position: int, state: Verdict, message: str) -> None:
+        """The item ran to an end that is neither a success nor a failure; what it made is kept."""
+        ...
 
     def on_item_failed(self, position: int, kind: FailureKind, message: str) -> None: ...
 

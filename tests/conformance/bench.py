@@ -28,6 +28,7 @@ class Recorder:
         self.previews: list[tuple[int, int, int, bytes]] = []
         self.outputs: list[Output] = []
         self.done: list[int] = []
+        self.verdicts: list[tuple[int, str, str]] = []
         self.failures: list[tuple[int, str, str]] = []
         self.moved = asyncio.Event()
 
@@ -53,6 +54,9 @@ class Recorder:
 
     def on_item_done(self, position: int) -> None:
         self.done.append(position)
+
+    def on_item_ended(self, position: int, state: str, message: str) -> None:
+        self.verdicts.append((position, str(state), message))
 
     def on_item_failed(self, position: int, kind: str, message: str) -> None:
         self.failures.append((position, kind, message))

@@ -196,7 +196,7 @@ def _events_are_chained(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _artifacts_are_files(connection: sqlite3.Connection, data_dir: Path, outputs: int) -> Iterator[str]:
-    """Each succeeded item has its outputs and no other item has any; each is a file of these bytes with its record."""
+    """Each succeeded item has its outputs, a failed or cancelled one none; each is a file of its bytes with a record."""
     of_item: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     query = (
         "SELECT job_key, idx, output, path, sha256, bytes FROM artifacts JOIN jobs USING (job_key)"
@@ -213,7 +213,8 @@ def _artifacts_are_files(connection: sqlite3.Connection, data_dir: Path, outputs
             yield f"{path} has no record, or that of other bytes"
     query = "SELECT job_key, idx, items.state FROM items JOIN jobs USING (job_key) WHERE outputs = 'kept'"
     for job_key, index, state in connection.execute(query):
-        if of_item[job_key, index] != list(range(outputs if state == "succeeded" else 0)):
+        count = len(of_item[job_key, index]) if state in ("rejected", "skipped") else outputs * (state == "succeeded")
+        if of_item[job_key, index] != list(range(count)):
             yield f"item {index} of job {job_key}, {state}, has the outputs {of_item[job_key, index]}"
 
 

@@ -302,7 +302,8 @@ class Lane:
         if own is not None:
             return self._judge(work, member, FailureKind(own.kind), own.message, shared=False)
         if member.position in work.artifacts:
-            return Result(member.position, ItemState.SUCCEEDED, artifacts=work.artifacts[member.position])
+            state, why = work.observer.verdicts.get(member.position, (ItemState.SUCCEEDED, None))
+            return Result(member.position, state, why, artifacts=work.artifacts[member.position])
         if member.position in work.observer.unsaved:
             return Result(member.position, ItemState.PENDING, charged=False)
         reason, failure = work.ending.reason, work.ending.failure

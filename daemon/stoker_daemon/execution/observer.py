@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from stoker_daemon.execution.holdup import Holdup, is_of_the_disk
-from stoker_daemon.jobs.records import Output, Run, SavedArtifact
+from stoker_daemon.jobs.records import Output, Run, SavedArtifact, Verdict
 from stoker_daemon.ports import Announce, Artifacts, Clock
 from stoker_daemon.scheduling.eta import Pace, percent
 from stoker_protocol.errors import FailureKind
@@ -32,6 +32,7 @@ class Observer:
     ) -> None:
         """`is_watched()` tells whether somebody looks at previews of the run now."""
         self.failures: dict[int, Failure] = {}
+        self.verdicts: dict[int, tuple[Verdict, Failure]] = {}
         self.unsaved: set[int] = set()
         self.given_up = asyncio.Event()
         self.running_since_s: float | None = None
@@ -111,6 +112,10 @@ class Observer:
     def on_item_done(self, position: int) -> None:
         self._touch()
         self._complete.add(position)
+
+    def on_item_ended(self, position: int, state: Verdict, message: str) -> None:
+        self.on_item_done(position)
+        self.verdicts[position] = (state, Failure(state.value, message))
 
     def on_item_failed(self, position: int, kind: FailureKind, message: str) -> None:
         self._touch()

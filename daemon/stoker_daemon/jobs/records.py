@@ -1,7 +1,7 @@
 """What the rooms of the daemon hand to each other: signatures, queue heads, claimed runs and their results."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Raw
 
@@ -126,6 +126,10 @@ class SavedArtifact:
     media_type: str
     sha256: str
     bytes: int
+
+
+Verdict = Literal[ItemState.REJECTED, ItemState.SKIPPED]
+"""How an item may end that neither succeeded nor failed."""
 
 
 @dataclass(frozen=True, slots=True)

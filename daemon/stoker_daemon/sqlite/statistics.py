@@ -117,7 +117,7 @@ def _summed_up(
         attempts=len(attempts),
         runs=len(runs),
         outcomes=dict(outcomes),
-        failures=dict(Counter(a.error_kind for a in attempts if a.error_kind)),
+        failures=dict(Counter(a.error_kind for a in attempts if a.error_kind and a.error_kind != a.outcome)),
         items_per_s=round((len(attempts) - outcomes["pending"]) / seconds, 3),
         busy=round(min(sum(took for _, took in runs.values()) / seconds / max(len(lanes), 1), 1.0), 3),
         wait_s=_percentiles([a.wait_ms / 1000 for a in attempts if a.wait_ms is not None]),
