@@ -56,11 +56,15 @@ class Trace:
 
 
 def parse(lines: Iterable[str]) -> Trace:
-    """A trace from JSON lines: one that describes the machine, then one for each item."""
+    """A trace from JSON lines: one that describes the machine, then one for each item. Raises ValueError, KeyError."""
     head, *rest = [json.loads(line) for line in lines if line.strip()]
     curve = head.get("curve", [[1, 4.0]])
     models = {name: _model(facts, curve) for name, facts in head["models"].items()}
-    items = sorted(Arrival(row["arrival_s"], row["model"], RANKS[row["priority"]]) for row in rest)
+    items = [Arrival(row["arrival_s"], row["model"], RANKS[row["priority"]]) for row in rest]
+    strangers = {item.model for item in items} - set(models)
+    if strangers:
+        raise ValueError(f"the first line does not describe the models {sorted(strangers)}")
+    items.sort(key=lambda item: item.arrival_s)
     return Trace(models, items, head.get("slots", 1), head.get("max_batch", 1))
 
 
