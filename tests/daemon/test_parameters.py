@@ -128,3 +128,11 @@ def refusal(given: dict[str, Any], field: str) -> Refused:
         check_parameters(given, KNOWN, field)
     assert caught.value.code is ErrorCode.BAD_REQUEST
     return caught.value
+
+
+def test_a_hint_names_no_inputs_of_workflows() -> None:
+    """Of a workflow the parameters are listed that have names, and not its many inputs."""
+    known = by_name([Parameter("steps", "integer"), Parameter("3.steps", "integer")])
+    with pytest.raises(Refused) as refused:
+        check_parameters({"zzz": 1}, known, "params")
+    assert refused.value.hint == "parameters: steps"

@@ -72,7 +72,8 @@ def _meant(value: Any, parameter: Parameter) -> str:
 
 def _unknown(name: str, known: Mapping[str, Parameter], field: str) -> Refused:
     near = nearest(name, known)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"parameters: {', '.join(known)}"
+    names = [each for each in known if "." not in each]  # inputs of a workflow have too many
+    hint = f"did you mean {' or '.join(near)}?" if near else f"parameters: {', '.join(names)}"
     return Refused(
         ErrorCode.BAD_REQUEST, f"{field}: there is no parameter {name!r:.80}", field=f"{field}.{name:.80}", hint=hint
     )

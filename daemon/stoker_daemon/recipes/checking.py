@@ -210,7 +210,7 @@ def _check_place(graph: Graph, place: str, field: str) -> None:
     node, name = found
     inputs: dict[str, Any] = graph[node]["inputs"]
     if name not in inputs:
-        names = nearest(name, inputs) or list(inputs)
+        names = nearest(name, inputs) or list(inputs)[:_LISTED]
         message = f"{field}: {_label(graph, node)} has no input {name!r:.80}"
         raise _refused(message, field, f"inputs: {', '.join(names)}")
 

@@ -56,7 +56,7 @@ def _refined(own: Parameter, places: list[Input | None]) -> Parameter:
     if expected is None or expected.is_file:
         return own
     if expected.choices is not None:
-        return structs.replace(own, choices=list(own.choices or expected.choices))
+        return structs.replace(own, choices=own.choices or expected.choices)
     kind = TYPES.get(expected.type, own.type)
     if kind not in ("integer", "number"):
         return structs.replace(own, type=kind)

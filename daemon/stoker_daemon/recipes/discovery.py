@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import structs
 
-from stoker_daemon.recipes.graph import Graph, Link, get, is_link, links, locate, upstream
+from stoker_daemon.recipes.graph import Graph, Link, get, in_order, is_link, links, locate, upstream
 from stoker_daemon.recipes.template import Binding
 from stoker_daemon.recipes.vocabulary import INPUTS, PARAMETERS, TITLES, VALUES, is_of_type
 
@@ -13,6 +13,9 @@ _SETTINGS = ("seed", "steps", "cfg", "sampler", "scheduler", "denoise")
 _SETTING_LINKS = frozenset({"noise", "guider", "sampler", "sigmas"})
 """Where a sampler that is made of several nodes has its settings."""
 _SIDES = {"prompt": ("positive", "conditioning", "cond1"), "negative": ("negative",)}
+_MOST_PARTS = 16
+_MOST_HOPS = 8
+"""Nodes that hand a value on, one after another; real workflows have one or two."""
 _NO_CONDITIONING = frozenset(
     {"model", "clip", "vae", "image", "pixels", "mask", "latent", "latent_image", "samples", "control_net"}
 )
@@ -53,21 +56,20 @@ def _titled(workflow: Graph) -> dict[str, list[str]]:
 def _sampled(workflow: Graph, samplers: Sequence[str]) -> dict[str, list[str]]:
     """What the samplers are set to, and the texts that they are led by."""
     found: dict[str, list[str]] = {name: [] for name in (*_SETTINGS, *_SIDES)}
-    for sampler in samplers:
-        parts = _parts(workflow, sampler)
-        for name in _SETTINGS:
-            found[name] += [place for part in parts for place in _literals(workflow, part, name)][:1]
-        for name, sides in _SIDES.items():
-            starts = [link for part in parts for side, link in links(workflow[part]) if side in sides]
-            found[name] += _texts(workflow, starts)
+    parts = [_parts(workflow, sampler) for sampler in samplers]
+    for name in _SETTINGS:
+        found[name] = [place for own in parts for place in _places(workflow, own, name)[:1]]
+    for name, sides in _SIDES.items():
+        starts = [link for own in parts for part in own for side, link in links(workflow[part]) if side in sides]
+        found[name] = _texts(workflow, starts)
     partial = [place for place in found["denoise"] if get(workflow, place) < 1]
     return _alike(workflow, {**found, "denoise": partial or found["denoise"]})
 
 
 def _loaded(workflow: Graph, samplers: Sequence[str]) -> dict[str, list[str]]:
     """What is loaded, and how large what begins from nothing is."""
-    models = _in_order(workflow, samplers, "model", "guider")
-    pictures = _in_order(workflow, samplers, "latent_image")
+    models = _nearest_first(workflow, samplers, "model", "guider")
+    pictures = _nearest_first(workflow, samplers, "latent_image")
     empty = [node for node in pictures if "Empty" in workflow[node]["class_type"]]
     found = {name: _places(workflow, empty, name) for name in ("width", "height", "batch_size")}
     found["model"] = _places(workflow, models, "model")
@@ -83,9 +85,7 @@ def _loaded(workflow: Graph, samplers: Sequence[str]) -> dict[str, list[str]]:
 
 def _samplers(workflow: Graph) -> list[str]:
     """The nodes that sample, those first that others go on from."""
-    found = [node_id for node_id, node in workflow.items() if _is_sampler(node["inputs"])]
-    before = {node_id: len({*upstream(workflow, node_id)}.intersection(found)) for node_id in found}
-    return sorted(found, key=before.__getitem__)
+    return [node_id for node_id in in_order(workflow) if _is_sampler(workflow[node_id]["inputs"])]
 
 
 def _is_sampler(inputs: dict[str, Any]) -> bool:
@@ -100,13 +100,16 @@ def _parts(workflow: Graph, sampler: str) -> list[str]:
     for part in parts:
         sources = [link[0] for name, link in links(workflow[part]) if name in _SETTING_LINKS]
         parts += [source for source in dict.fromkeys(sources) if source in workflow and source not in parts]
+        if len(parts) > _MOST_PARTS:
+            break
     return parts
 
 
 def _texts(workflow: Graph, starts: list[Link]) -> list[str]:
     """The texts that become these conditionings."""
-    todo, seen, found = list(starts), set[str](), list[str]()
-    for node_id, output in todo:
+    todo, seen, found = starts[::-1], set[str](), list[str]()
+    while todo:
+        node_id, output = todo.pop()
         if node_id in seen or node_id not in workflow:
             continue
         seen.add(node_id)
@@ -118,15 +121,14 @@ def _texts(workflow: Graph, starts: list[Link]) -> list[str]:
         if led.keys() >= {"positive", "negative"}:  # both go through, each to an output of its own
             todo += [led["positive"], led["negative"]][output : output + 1]
         else:
-            todo += [link for name, link in led.items() if name not in _NO_CONDITIONING]
+            todo += [link for name, link in reversed(led.items()) if name not in _NO_CONDITIONING]
     return found
 
 
-def _in_order(workflow: Graph, samplers: Sequence[str], *names: str) -> list[str]:
-    """All nodes: those first that the first sampler gets by these inputs, then those that samplers get by others."""
+def _nearest_first(workflow: Graph, samplers: Sequence[str], *names: str) -> list[str]:
+    """All nodes: those first that the first sampler gets by these inputs, then what samplers get by others."""
     led = [link[0] for sampler in samplers[:1] for name, link in links(workflow[sampler]) if name in names]
-    ordered = (upstream(workflow, *led), *(upstream(workflow, sampler) for sampler in samplers), workflow)
-    return list(dict.fromkeys(node for nodes in ordered for node in nodes))
+    return list(dict.fromkeys([*upstream(workflow, *led), *upstream(workflow, *samplers), *workflow]))
 
 
 def _of_class(workflow: Graph, nodes: Iterable[str], class_type: str) -> list[str]:
@@ -148,7 +150,7 @@ def _literals(workflow: Graph, node: str, parameter: str, names: Sequence[str] =
 
 def _literal(workflow: Graph, node: str, name: str) -> str | None:
     """Where the value of an input is: there, or in a node that hands it on."""
-    for _ in range(len(workflow)):
+    for _ in range(_MOST_HOPS):
         value = workflow[node]["inputs"].get(name)
         if not is_link(value):
             return f"{node}.{name}"

@@ -12,6 +12,8 @@ Link = list[Any]
 
 _SHAPE_HINT = 'a map of nodes: {"1": {"class_type": "KSampler", "inputs": {...}}, ...}'
 _EXPORT_HINT = "export it from ComfyUI with Workflow → Export (API)"
+MAX_NODES = 2_000
+"""Nodes of a workflow; people's largest have a few hundred."""
 _MAX_PLACE = 1_000
 """Letters of a place that are worth looking at."""
 
@@ -20,7 +22,7 @@ def check_shape(given: Any, field: str) -> Graph:
     """Take what should be a workflow. `field` is where it comes from.
 
     Raises:
-        Refused: `bad_request`, naming the node that is none.
+        Refused: `bad_request`, naming the node that is none, or `too_large`.
     """
     if not isinstance(given, dict):
         raise _malformed(field, "a workflow is a map of nodes")
@@ -29,6 +31,9 @@ def check_shape(given: Any, field: str) -> Graph:
         raise _malformed(field, "this is a file of ComfyUI's editor, which its server can't run", _EXPORT_HINT)
     if not graph:
         raise _malformed(field, "the workflow has no nodes")
+    if len(graph) > MAX_NODES:
+        hint = f"at most {MAX_NODES} nodes"
+        raise Refused(ErrorCode.TOO_LARGE, f"{field} has {len(graph)} nodes", field=field, hint=hint)
     return {node_id: _node(node_id, node, field) for node_id, node in graph.items()}
 
 
@@ -55,23 +60,14 @@ def upstream(graph: Graph, *node_ids: str) -> list[str]:
     return found
 
 
+def in_order(graph: Graph) -> list[str]:
+    """All nodes, each after those that it is made from, as far as there is no cycle."""
+    return [node_id for node_id, cycle in _walk(graph) if not cycle]
+
+
 def find_cycle(graph: Graph) -> list[str]:
     """Nodes that wait for each other, the first one again at the end; none if there is no cycle."""
-    done: set[str] = set()
-    for start in graph:
-        path = {} if start in done else {start: links(graph[start])}
-        while path:
-            last = next(reversed(path))
-            source = next((link[0] for _, link in path[last]), None)
-            if source is None:
-                done.add(last)
-                del path[last]
-            elif source in path:
-                ids = [*path, source]
-                return ids[ids.index(source) :]
-            elif source in graph and source not in done:
-                path[source] = links(graph[source])
-    return []
+    return next((cycle for _, cycle in _walk(graph) if cycle), list[str]())
 
 
 def locate(graph: Graph, place: str) -> tuple[str, str] | None:
@@ -108,6 +104,25 @@ def _node(node_id: str, given: Any, field: str) -> dict[str, Any]:
         raise _malformed(f"{field}.{node_id:.80}.inputs", f"node {node_id!r:.80} has no map of inputs")
     title = cast("dict[str, Any]", meta).get("title") if isinstance(meta, dict) else None
     return {"class_type": class_type, "inputs": inputs, "_meta": {"title": title if isinstance(title, str) else ""}}
+
+
+def _walk(graph: Graph) -> Iterator[tuple[str, list[str]]]:
+    """Each node after those that it is made from; where a link leads back, the nodes between."""
+    done: set[str] = set()
+    for start in graph:
+        path = {} if start in done else {start: links(graph[start])}
+        while path:
+            last = next(reversed(path))
+            source = next((link[0] for _, link in path[last]), None)
+            if source is None:
+                done.add(last)
+                del path[last]
+                yield last, []
+            elif source in path:
+                ids = [*path, source]
+                yield source, ids[ids.index(source) :]
+            elif source in graph and source not in done:
+                path[source] = links(graph[source])
 
 
 def _malformed(field: str, what: str, hint: str = _SHAPE_HINT) -> Refused:

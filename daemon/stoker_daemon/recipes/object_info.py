@@ -43,7 +43,7 @@ class Input:
     """One input of a class. `type` is `INT`, `MODEL` ..., or `COMBO` with its `choices`; `options` hold the bounds."""
 
     type: str
-    choices: tuple[Any, ...] | None
+    choices: list[Any] | None
     options: Mapping[str, Any]
     is_required: bool
 
@@ -77,19 +77,18 @@ class ObjectInfo:
     def __init__(self, classes: Mapping[str, NodeClass]) -> None:
         self.classes = classes
 
-    def choices(self, class_type: str, name: str) -> tuple[Any, ...]:
+    def choices(self, class_type: str, name: str) -> list[Any]:
         """What an input may be chosen from; nothing where that is not known."""
         node = self.classes.get(class_type)
         found = node.inputs.get(name) if node else None
-        return found.choices or () if found else ()
+        return found.choices or [] if found else []
 
     def models(self) -> dict[str, list[str]]:
         """The model files by kind."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         for class_type, name, kind in LOADERS:
-            known = found.setdefault(kind, [])
-            known += [str(file) for file in self.choices(class_type, name) if str(file) not in known]
-        return found
+            found.setdefault(kind, {}).update(dict.fromkeys(map(str, self.choices(class_type, name))))
+        return {kind: list(files) for kind, files in found.items()}
 
     def node_packs(self) -> list[str]:
         """The packs of nodes that somebody has added to the server."""
@@ -120,7 +119,7 @@ def _input(said: list[Any], *, is_required: bool) -> Input:
     """`[type, options]`, where a list of choices may stand for the type, or among the options (newer servers)."""
     options = cast("dict[str, Any]", said[1]) if len(said) > 1 and isinstance(said[1], dict) else {}
     if isinstance(said[0], list):
-        return Input("COMBO", tuple(cast("list[Any]", said[0])), options, is_required)
+        return Input("COMBO", cast("list[Any]", said[0]), options, is_required)
     listed = options.get("options")
-    choices = tuple(cast("list[Any]", listed)) if said[0] == "COMBO" and isinstance(listed, list) else None
+    choices = cast("list[Any]", listed) if said[0] == "COMBO" and isinstance(listed, list) else None
     return Input(str(said[0]), choices, options, is_required)

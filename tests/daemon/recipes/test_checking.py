@@ -233,6 +233,12 @@ def test_what_does_not_fit_the_recipe_is_refused(request_: Submit, field: str, m
     assert refused.hint
 
 
+def test_a_hint_is_never_endless() -> None:
+    """Where a node has ever so many inputs, a hint names the first ones."""
+    workflow = graph(n3={f"input_{at}": at for at in range(5_000)})
+    assert len(refusal(job(workflow=workflow, params={"3.?": 1})).hint) < 500
+
+
 def test_what_items_give_is_not_held_against_the_workflow() -> None:
     """A value of the workflow that the server does not take is no trouble where each item has another one."""
     wrong = graph(
@@ -252,7 +258,7 @@ def test_a_profile_is_named_where_it_is_to_blame() -> None:
     without = {**INFO.classes}
     sampler = without["KSampler"]
     inputs = {**sampler.inputs}
-    inputs["sampler_name"] = type(inputs["sampler_name"])("COMBO", ("euler",), {}, is_required=True)
+    inputs["sampler_name"] = type(inputs["sampler_name"])("COMBO", ["euler"], {}, is_required=True)
     without["KSampler"] = type(sampler)(inputs, sampler.outputs, sampler.is_output, sampler.module)
     with pytest.raises(Refused) as refused:
         check(job(profile="quality", workflow=graph()), ObjectInfo(without))

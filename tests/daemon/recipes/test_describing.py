@@ -99,7 +99,7 @@ def test_both_ways_to_tell_choices_are_understood() -> None:
     classes = object_info.parse(msgspec.json.encode(said)).classes
     for node in classes.values():
         assert (node.inputs["a"].choices, node.inputs["a"].is_required, node.inputs["b"].is_required) == (
-            ("x", "y"),
+            ["x", "y"],
             True,
             False,
         )

@@ -9,7 +9,17 @@ from tests.daemon.recipes.servers import TXT2IMG, graph
 from tests.protocol.strategies import json_values
 
 from stoker_daemon.recipes.discovery import discover
-from stoker_daemon.recipes.graph import check_shape, find_cycle, get, is_link, locate, put, upstream
+from stoker_daemon.recipes.graph import (
+    MAX_NODES,
+    check_shape,
+    find_cycle,
+    get,
+    in_order,
+    is_link,
+    locate,
+    put,
+    upstream,
+)
 from stoker_protocol.errors import ErrorCode, Refused
 
 NODE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
@@ -60,6 +70,14 @@ def test_what_is_no_workflow_is_refused(given: Any, field: str, message: str, hi
     assert hint in refused.value.hint
 
 
+def test_a_workflow_without_end_is_refused() -> None:
+    """A workflow larger than anybody's is refused before it costs anything."""
+    with pytest.raises(Refused) as refused:
+        check_shape({str(at): NODE for at in range(MAX_NODES + 1)}, "workflow")
+    assert (refused.value.code, refused.value.hint) == (ErrorCode.TOO_LARGE, "at most 2000 nodes")
+    assert len(check_shape({str(at): NODE for at in range(MAX_NODES)}, "workflow")) == MAX_NODES
+
+
 nodes = st.fixed_dictionaries(
     {},
     optional={
@@ -98,6 +116,12 @@ def test_links_are_known(value: Any) -> None:
 def test_other_values_are_no_links(value: Any) -> None:
     """Whatever else there may be is no link."""
     assert not is_link(value)
+
+
+def test_nodes_come_after_what_they_are_made_from() -> None:
+    """In order, each node comes after its sources, in whatever order they are written."""
+    assert in_order(TXT2IMG) == ["4", "6", "7", "5", "3", "8", "9"]
+    assert in_order(links_only(a="b", b="a", c="")) == ["b", "a", "c"]
 
 
 def test_upstream_is_what_a_node_is_made_from() -> None:
