@@ -25,6 +25,10 @@ AT_SERVER = "server:"
 """What the name of a file begins with that the engine's server has already."""
 AT_DAEMON = "blob:"
 """What the name of a file begins with that was uploaded already."""
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""How files of pictures begin."""
+_WORTH_TELLING = 4 << 20
+"""Bytes that may take a while to send."""
 
 
 class Workflow(NamedTuple):
@@ -75,9 +79,15 @@ def naming(given: Workflow | None) -> Generator[None]:
 
 
 def input_file(name: str) -> str:
-    """A file of this machine, or one that is elsewhere already: `server:NAME` or `blob:SHA256`."""
-    if not name.startswith((AT_SERVER, AT_DAEMON)) and not Path(name).is_file():
+    """A picture of this machine, or one that is elsewhere already: `server:NAME` or `blob:SHA256`."""
+    if name.startswith((AT_SERVER, AT_DAEMON)):
+        return name
+    if not Path(name).is_file():
         raise click.BadParameter(f"there is no file {name}; one that the server has is {AT_SERVER}NAME")
+    with Path(name).open("rb") as file:
+        begin = file.read(8)
+    if not begin.startswith(_PICTURES) and begin[4:] != b"ftyp":
+        raise click.BadParameter(f"{name} is no picture: no PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF")
     return name
 
 
@@ -105,6 +115,3 @@ def lora(text: str) -> tuple[str, float | None]:
     """`NAME` or `NAME:STRENGTH`; a name may have colons of its own."""
     match = re.fullmatch(r"(.+):([+-]?(?:\d+\.?\d*|\.\d+))", text)
     return (match[1], float(match[2])) if match else (text, None)
-
-
-_WORTH_TELLING = 4 << 20

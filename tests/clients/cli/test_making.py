@@ -21,7 +21,7 @@ from stoker_protocol.errors import ErrorCode, Refused
 def fox(tmp_path: Path) -> Path:
     """A file to begin with."""
     file = tmp_path / "fox.png"
-    file.write_bytes(b"a fox")
+    file.write_bytes(FOX)
     return file
 
 
@@ -33,7 +33,8 @@ def graph(tmp_path: Path) -> Path:
     return file
 
 
-BLOB = f"blob:{hashlib.sha256(b'a fox').hexdigest()}"
+FOX = b"\x89PNG, as far as anybody looks here"
+BLOB = f"blob:{hashlib.sha256(FOX).hexdigest()}"
 
 
 def params(daemon: FakeDaemon) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def test_pictures_are_sent(stoker: Stoker, daemon: FakeDaemon, fox: Path) -> Non
     """We expect files to be sent once, and those that are elsewhere already to be named as they are."""
     stoker("generate", "x", "--image", str(fox), "--mask", "server:masks/left.png")
     assert params(daemon) == {"image": BLOB, "mask": "masks/left.png"}
-    assert list(daemon.world.blobs.values()) == [b"a fox"]
+    assert list(daemon.world.blobs.values()) == [FOX]
     stoker("generate", "x", "--image", BLOB, "--dry-run")
     assert params(daemon) == {"image": BLOB}
 
@@ -109,13 +110,15 @@ def test_a_picture_alone_is_enough(stoker: Stoker, daemon: FakeDaemon, fox: Path
 
 @pytest.mark.parametrize("option", ["--image", "--mask"])
 def test_a_picture_that_is_not_there(stoker: Stoker, daemon: FakeDaemon, tmp_path: Path, option: str) -> None:
-    """We expect the missing file to be named before anything is asked, and an empty one to be refused."""
-    ran = stoker("generate", "x", option, str(tmp_path / "gone.png"))
-    assert ran.code == 2
-    assert "gone.png" in ran.err
-    assert not daemon.requests
+    """We expect a missing file, and one that is no picture, to be named before anything is asked."""
     (tmp_path / "empty.png").touch()
-    assert stoker("generate", "x", option, str(tmp_path / "empty.png")).code == 2
+    (tmp_path / "text.png").write_text("a fox")
+    for name, told in {"gone.png": "no file", "empty.png": "no picture", "text.png": "no picture"}.items():
+        ran = stoker("generate", "x", option, str(tmp_path / name))
+        assert ran.code == 2
+        assert name in ran.err
+        assert told in ran.err
+    assert not daemon.requests
 
 
 def test_large_files_tell_how_far_they_are(daemon: FakeDaemon, tmp_path: Path) -> None:
