@@ -196,7 +196,7 @@ def _events_are_chained(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _artifacts_are_files(connection: sqlite3.Connection, data_dir: Path, outputs: int) -> Iterator[str]:
-    """Each succeeded item has its outputs, a failed or cancelled one none; each is a file of its bytes with a record."""
+    """Each succeeded item has its outputs, a failed or cancelled one none; each has its bytes and a record."""
     of_item: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     query = (
         "SELECT job_key, idx, output, path, sha256, bytes FROM artifacts JOIN jobs USING (job_key)"
