@@ -22,9 +22,12 @@ class OutputCleaning:
         self._artifacts = artifacts
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._answered = ("", OutputsCleaned(jobs=0, artifacts=0, bytes=0))
 
     async def clean(self, request: CleanOutputs) -> OutputsCleaned:
         """Remove what can be removed in a moment, beginning with what an earlier request or daemon did not finish.
+
+        A request that comes again, because its answer was late, gets the same answer: what it removed is gone by then.
 
         Raises:
             Refused: `storage_unavailable` or `internal`: a file can't be removed; its rows stay, to try it again.
@@ -33,23 +36,27 @@ class OutputCleaning:
         if request.dry_run:
             jobs, files = await self._store.cleanable(before_ms)
             return OutputsCleaned(jobs=jobs, artifacts=files.artifacts, bytes=files.bytes, dry_run=True)
-        return await self._clean(before_ms)
+        return await self._clean(before_ms, request.id)
 
     async def finish(self) -> None:
         """Bring what is half done to its end. Raises Refused: as `clean`."""
         while (await self._clean(NOTHING_ENDED_MS)).more:
             pass
 
-    async def _clean(self, before_ms: int) -> OutputsCleaned:
+    async def _clean(self, before_ms: int, request_id: str = "") -> OutputsCleaned:
         async with self._turn:
+            if request_id and request_id == self._answered[0]:
+                return self._answered[1]
             try:
-                return await self._clean_in_turn(before_ms, self._clock.monotonic_s() + MOMENT_S)
+                done = await self._clean_in_turn(before_ms, self._clock.monotonic_s() + MOMENT_S)
             except OSError as error:
                 raise Refused(
                     ErrorCode.STORAGE_UNAVAILABLE if is_of_the_disk(error) else ErrorCode.INTERNAL,
                     f"can't remove {error.filename}: {error.strerror}",
                     hint="see that stokerd may write there, then clean again: it goes on where it stopped",
                 ) from None
+            self._answered = (request_id, done)
+            return done
 
     async def _clean_in_turn(self, before_ms: int, until_s: float) -> OutputsCleaned:
         jobs, files = 0, Files()

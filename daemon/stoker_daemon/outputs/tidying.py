@@ -17,7 +17,7 @@ from stoker_daemon.outputs.layout import (
     owner,
 )
 
-STEP = 500
+STEP = 100
 """Files removed in one go: outputs that wait to be saved wait no longer than that takes."""
 
 _FOLDERS = (IMAGES, FILES, METADATA)
