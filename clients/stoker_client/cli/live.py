@@ -49,7 +49,8 @@ class LiveView:
     def _progress(self, event: JobProgress) -> None:
         progress = event.progress
         if event.job_id in self._bars:
-            facts = f"{how_far(progress)}, {clean(progress.phase)}"
+            step = f" {progress.step}/{progress.steps}" if progress.steps > 1 else ""
+            facts = f"{how_far(progress)}, {clean(progress.phase)}{step}"
             self._screen.update(self._bars[event.job_id], completed=progress.percent, facts=facts)
 
     def _state(self, job: Job) -> None:

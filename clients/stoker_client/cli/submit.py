@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
@@ -112,7 +112,7 @@ def _check_usage(
 def _options(labels: Sequence[tuple[str, str]], workflow: Workflow | None, **opening: Any) -> SubmitOptions:
     graph = workflow.graph if workflow else None
     told = {"workflow": graph, "metadata": dict(labels) or None}
-    return {**opening, **told}  # pyright: ignore[reportReturnType]  # click names them
+    return cast("SubmitOptions", {**opening, **told})  # click names them
 
 
 def _feed(

@@ -142,7 +142,7 @@ def test_a_terminal_shows_bars(daemon: FakeDaemon) -> None:
     with terminal("generate", "a", "--job-id", "mine", "--wait", endpoint=daemon.control) as shown:
         shown.wait_for(lambda screen: "0 of 1 done" in screen)
         announce_progress(daemon)
-        screen = shown.wait_for(lambda screen: f"{FIGURES}, sampling" in screen)
+        screen = shown.wait_for(lambda screen: f"{FIGURES}, sampling 3/8" in screen)
         assert "━" in screen
         shown.interrupt()
         assert shown.end() == 130
