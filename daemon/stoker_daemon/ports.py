@@ -251,6 +251,11 @@ class RunObserver(Protocol):
     """Who listens to a run while an engine is at it. Calls come on the loop and never block."""
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether what became of the run is committed."""
+        ...
+
+    @property
     def wants_previews(self) -> bool:
         """Whether somebody looks at them now."""
         ...

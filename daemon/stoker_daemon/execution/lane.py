@@ -340,7 +340,10 @@ class Lane:
         for work in ended:
             if work.is_adrift:
                 self._adrift.let_go(work.run, work.results)
-        recorded = await self._record(outcomes, claim=claim) if outcomes else Recorded()
+        recorded = await self._record(outcomes, claim=claim) if outcomes else None
+        for work in ended:
+            work.observer.is_recorded = recorded is not None and not work.is_adrift
+        recorded = recorded or Recorded()
         for run in waiting:
             self._stops.pop(run.run_id, None)
         for work in ended:
@@ -349,8 +352,8 @@ class Lane:
             self._enter("idle")
         return recorded.next_runs
 
-    async def _record(self, outcomes: Sequence[tuple[Run, Sequence[Result]]], *, claim: bool) -> Recorded:
-        """Commit outcomes, however long the store needs; a stopping daemon leaves them to the next one."""
+    async def _record(self, outcomes: Sequence[tuple[Run, Sequence[Result]]], *, claim: bool) -> Recorded | None:
+        """Commit outcomes, however long the store needs. None: a stopping daemon leaves them to the next one."""
 
         async def record() -> Recorded:
             order = self._order() if claim and not self._stopping.is_set() else None
@@ -361,7 +364,7 @@ class Lane:
         except Refused as refused:
             runs = [run.run_id for run, _ in outcomes]
             log.error("runs could not be recorded", lane=self.name, runs=runs, why=refused.message)
-            return Recorded()
+            return None
 
     def _conclude(self, work: Work, recorded: Recorded) -> None:
         if not self._adrift.holds(work.run.run_id):

@@ -35,6 +35,7 @@ class Observer:
         self.verdicts: dict[int, tuple[Verdict, Failure]] = {}
         self.unsaved: set[int] = set()
         self.given_up = asyncio.Event()
+        self.is_recorded = False
         self.running_since_s: float | None = None
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the model is there and the run itself begins."""

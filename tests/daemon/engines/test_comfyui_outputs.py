@@ -1,15 +1,12 @@
 """What a run on a ComfyUI server makes comes whole and in order, and leaves the server only once it is recorded."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.conformance.bench import Recorder, within_bound
-from tests.daemon.engines.comfyui_bench import HELD, ITEM, Graph, at_work, image, run_graphs, run_items, tried
+from tests.daemon.engines.comfyui_bench import ITEM, Graph, at_work, image, run_graphs, run_items, tried
 from tests.fakes.comfyui.harness import ComfyProcess
 
-from stoker_daemon.jobs.records import EngineFailure
 from stoker_protocol.errors import FailureKind
 
 FILM = {"fps": 6.0}
@@ -88,7 +85,7 @@ def test_an_output_that_is_too_large(server: ComfyProcess, tmp_path: Path) -> No
 
 
 def test_delete_what_is_recorded(server: ComfyProcess, tmp_path: Path) -> None:
-    """Files leave the server when the next run begins, by when they are recorded, and not before."""
+    """Files leave the server when a run begins after they are recorded, and not before."""
     options: dict[str, Any] = {"output_dir": server.directory / "output", "delete_outputs": True}
 
     async def scenario() -> None:
@@ -96,30 +93,15 @@ def test_delete_what_is_recorded(server: ComfyProcess, tmp_path: Path) -> None:
             recorder = Recorder()
             assert await within_bound(run_items(engine, recorder, ITEM, ITEM)) is True
             assert [path.read_bytes() for path in saved(server)] == [output.data for output in recorder.outputs]
+            other = Recorder()
+            await within_bound(engine.load(""))
+            assert await within_bound(run_items(engine, other, ITEM, run_id="other")) is True
+            other.is_recorded = True
+            await within_bound(engine.load(""))
+            assert [path.read_bytes() for path in saved(server)] == [output.data for output in recorder.outputs]
+            recorder.is_recorded = True
             await within_bound(engine.load(""))
             assert saved(server) == []
-
-    tried(scenario)
-
-
-def test_keep_what_is_not_recorded(server: ComfyProcess, tmp_path: Path) -> None:
-    """Files of a run that may go on stay: who goes on with it needs them."""
-    options: dict[str, Any] = {"output_dir": server.directory / "output", "delete_outputs": True}
-
-    async def scenario() -> None:
-        async with at_work(server, tmp_path, **options) as engine:
-            recorder = Recorder()
-            task = asyncio.create_task(run_items(engine, recorder, ITEM, HELD))
-            while not recorder.outputs:
-                await within_bound(recorder.moved.wait())
-                recorder.moved.clear()
-            server.kill()
-            with pytest.raises(EngineFailure) as left:
-                await within_bound(task)
-            assert left.value.adrift
-            server.start()
-            await within_bound(engine.load(""))
-            assert len(saved(server)) == 1
 
     tried(scenario)
 

@@ -104,7 +104,7 @@ class ComfyEngine:
         self._given_up: asyncio.Future[str] | None = None
         self._found: dict[str, set[str]] = {}
         self._unwanted: dict[str, float] = {}
-        self._stored: list[Place] = []
+        self._stored: list[tuple[RunObserver, list[Place]]] = []
         self._parameters: list[words.Parameter] = []
 
     def facts(self) -> words.Engine:
@@ -220,6 +220,8 @@ class ComfyEngine:
             return await self._outcome(run_id, batch, work)
         finally:
             await _cancelled(work)
+            if self._delete_outputs:
+                self._stored.append((observer, batch.fetched))
             self._batch = self._given_up = None
             self._last_error = batch.last_error or self._last_error
             self._prompt_s += 0.5 * ((self._now_s() - began_s) / len(members) - self._prompt_s)
@@ -256,14 +258,14 @@ class ComfyEngine:
             await asyncio.sleep(0)
 
     async def _outcome(self, run_id: str, batch: Batch, work: "asyncio.Task[bool]") -> bool:
-        """How a run ends; one that ends without its prompts having ended leaves none behind, unless it may go on."""
+        """How a run ends; one that is cut short leaves no prompt behind, unless it may go on."""
         assert self._given_up is not None
-        is_over = is_adrift = False
+        is_whole = is_adrift = False
         try:
             await asyncio.wait([work, self._given_up], return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
-            is_whole, is_over = work.result(), True
+            is_whole = work.result()
             self._seen_s = self._now_s()
             return is_whole
         except EngineFailure as failure:
@@ -272,9 +274,7 @@ class ComfyEngine:
                 batch.last_error += await restart(self._restart_command, self._start_timeout_s)
             raise
         finally:
-            if not is_adrift:  # who goes on with it needs its files
-                self._stored += batch.fetched
-            if not is_over and not is_adrift:
+            if not is_whole and not is_adrift:
                 self._forsake(run_id)
 
     # The server, watched
@@ -354,9 +354,10 @@ class ComfyEngine:
         self._look_now()
 
     async def _tidy(self) -> None:
-        """Delete at the server what is stored here: the run that it is of is recorded by now."""
-        stored, self._stored = self._stored, []
-        for place in stored if self._delete_outputs else ():
+        """Delete at the server what is recorded here; until then, who takes up the run needs it."""
+        recorded = [place for observer, places in self._stored if observer.is_recorded for place in places]
+        self._stored = [(observer, places) for observer, places in self._stored if not observer.is_recorded]
+        for place in recorded:
             try:
                 await self._results.delete(place)
             except (Faulty, OSError) as error:
