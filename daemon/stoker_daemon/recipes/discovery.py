@@ -24,7 +24,7 @@ _NO_CONDITIONING = frozenset(
 def discover(workflow: Graph) -> tuple[Binding, ...]:
     """The parameters of a workflow, with its own values as defaults.
 
-    A parameter goes to the nodes that have its title. Where none has, it goes to the first input in its role, counted
+    A parameter goes to the nodes that have its title. Where none has, it goes to the first node in its role, counted
     from the first sampler, and to all others in that role that have the same value: what has another one is another
     thing, such as the steps of a second pass, and keeps it.
     """
@@ -162,9 +162,12 @@ def _literal(workflow: Graph, node: str, name: str) -> str | None:
 
 
 def _alike(workflow: Graph, found: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Of the places of each parameter those that have the same value as the first one."""
-    values = {place: get(workflow, place) for places in found.values() for place in places}
+    """Of the places of each parameter those in the node of the first one, and those that have the same value."""
     return {
-        name: [place for place in dict.fromkeys(places) if values[place] == values[places[0]]]
-        for name, places in found.items()
+        name: [p for p in dict.fromkeys(places) if _is_like(workflow, p, places[0])] for name, places in found.items()
     }
+
+
+def _is_like(workflow: Graph, place: str, first: str) -> bool:
+    is_near = place.rpartition(".")[0] == first.rpartition(".")[0]
+    return is_near or get(workflow, place) == get(workflow, first)

@@ -181,6 +181,14 @@ def test_a_title_without_a_value_means_nothing() -> None:
     assert found(titled(graph(), n8="Seed"))["seed"] == ("3.seed",)
 
 
+def test_all_texts_of_an_encoder_are_the_prompt() -> None:
+    """An encoder that takes two texts gets the prompt for both, and keeps its own until one is given."""
+    encoder = ("CLIPTextEncodeSDXL", {"text_g": "a red cube", "text_l": "", "clip": ["4", 1]})
+    workflow = graph(n6=encoder)
+    assert found(workflow)["prompt"] == ("6.text_g", "6.text_l")
+    assert defaults(workflow)["prompt"] is None
+
+
 def second_pass(**more: Any) -> dict[str, Any]:
     """A workflow whose second sampler goes over what the first made."""
     other = {**graph()["3"]["inputs"], "latent_image": ["3", 0], **more}
