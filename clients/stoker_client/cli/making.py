@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
-import msgspec
 
 from stoker_client.cli import complete
 from stoker_client.cli.render import size
@@ -56,12 +55,14 @@ def made_by(function: F) -> F:
 
 def workflow(file: str) -> Workflow:
     """A file with a workflow in JSON; whether its nodes are right the daemon says."""
+    import json  # reads what Windows writes too: marks of the byte order, and UTF-16
+
     try:
-        graph = msgspec.json.decode(Path(file).read_bytes())
+        graph = json.loads(Path(file).read_bytes())
     except OSError as error:
         raise click.BadParameter(f"can't read {file}: {(error.strerror or str(error)).lower()}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise click.BadParameter(f"{file} is no JSON: {str(error).removeprefix('JSON is malformed: ')}") from None
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{file} is no JSON: {error}") from None
     if not isinstance(graph, dict):
         raise click.BadParameter(f"{file} is no workflow: it must be a map of nodes")
     return Workflow(file, cast("dict[str, Any]", graph))
