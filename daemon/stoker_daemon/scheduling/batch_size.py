@@ -112,7 +112,7 @@ def best_size(
 ) -> int:
     """How many of the ready items share the next run: the smallest number whose rate is near the best.
 
-    A rate counts what running out of memory would cost: the run's time and a new load. Runs last at most `at_most_s`.
+    A rate counts what running out of memory would cost: the items and a new load. Runs last at most `at_most_s`.
     """
     most = min(ready, allowed)
     sizes = [size for size in SIZES if size < most] + [most]
@@ -124,4 +124,4 @@ def best_size(
 
 def _rate(items: int, seconds: float, load_s: float, memory: Memory | None) -> float:
     risk = memory.risk(items) if memory else 0.0
-    return items / max(1e-9, seconds + risk * (seconds + load_s))
+    return (1 - risk) * items / max(1e-9, seconds + risk * load_s)

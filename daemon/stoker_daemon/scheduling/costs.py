@@ -10,10 +10,12 @@ FORGETTING = 0.97
 """What an older observation counts for, relative to the next: some fifty are remembered."""
 TRUSTED_AFTER = 3
 """Observations before they replace the seed's word."""
-WARM_UP_WEIGHT = 0.25
-"""The first run after a load loads lazily and compiles; it counts so much while little is known, then not at all."""
+WARM_UP_WEIGHT = 0.02
+"""The first run after a load loads lazily and compiles: it counts so little, and beside others not at all."""
 OUTLIER = 2.5
 """A residual beyond so many usual ones counts as if it were no larger (Huber's loss)."""
+CHANGE = 3
+"""So many outliers in a row on one side are none: something has changed, and what was before counts a tenth."""
 LEAST_SPREAD = 0.02
 """No fit is believed to be better than this, of its value."""
 UNKNOWN_LOAD_S = 30.0
@@ -38,6 +40,7 @@ class Line:
     sum_uu: float = 0.0
     sum_y: float = 0.0
     sum_uy: float = 0.0
+    astray: int = 0
 
     def __post_init__(self) -> None:
         if self.offset < 0:
@@ -50,18 +53,30 @@ class Line:
     def learn(self, u: float, y: float, weight: float = 1.0) -> None:
         """One more observation."""
         expected = self.at(u)
+        keep = FORGETTING
         if self.count >= TRUSTED_AFTER:
             bound = OUTLIER * max(self.spread, LEAST_SPREAD * expected)
-            y = min(expected + bound, max(expected - bound, y))
+            self._count_outlier(y - expected, bound)
+            if abs(self.astray) >= CHANGE:
+                self.astray, keep = 0, 0.1
+            else:
+                y = min(expected + bound, max(expected - bound, y))
         self.count += 1
-        self.weight = FORGETTING * self.weight + weight
-        self.sum_u = FORGETTING * self.sum_u + weight * u
-        self.sum_uu = FORGETTING * self.sum_uu + weight * u * u
-        self.sum_y = FORGETTING * self.sum_y + weight * y
-        self.sum_uy = FORGETTING * self.sum_uy + weight * u * y
+        self.weight = keep * self.weight + weight
+        self.sum_u = keep * self.sum_u + weight * u
+        self.sum_uu = keep * self.sum_uu + weight * u * u
+        self.sum_y = keep * self.sum_y + weight * y
+        self.sum_uy = keep * self.sum_uy + weight * u * y
         if self.count >= TRUSTED_AFTER:
             self.offset, self.slope = self._fit()
             self.spread += (abs(y - expected) - self.spread) / min(self.count - TRUSTED_AFTER + 1, 10)
+
+    def _count_outlier(self, residual: float, bound: float) -> None:
+        if abs(residual) <= bound:
+            self.astray = 0
+        else:
+            step = 1 if residual > 0 else -1
+            self.astray = self.astray + step if self.astray * step >= 0 else step
 
     def _fit(self) -> tuple[float, float]:
         mean_u, mean_y = self.sum_u / self.weight, self.sum_y / self.weight
@@ -143,7 +158,7 @@ class Costs:
         line = self.runs.setdefault(_name(engine, family), Line(*(table or Table()).run_s))
         if warm:
             line.learn(units, seconds)
-        elif line.count < TRUSTED_AFTER:
+        elif line.weight < 1:
             line.learn(units, seconds, WARM_UP_WEIGHT)
 
     def memory_line(self, engine: str, family: str, controls: int = 0, table: Table | None = None) -> Line:

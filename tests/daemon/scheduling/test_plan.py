@@ -1,0 +1,134 @@
+"""What would run if nothing else came, beside what does run when nothing comes."""
+
+from dataclasses import dataclass
+
+import pytest
+from benchmarks.scheduling.policies import Believed, Stoker
+from benchmarks.scheduling.simulator import RunDone, simulate
+from benchmarks.scheduling.trace import Arrival, Curve, Model, Trace
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stoker_daemon.scheduling.dials import BALANCED
+from stoker_daemon.scheduling.plan import Lot, Plan, Queued, fifo_s, first_start, plan
+from stoker_daemon.scheduling.residency import Gpu
+from stoker_daemon.scheduling.waves import Rule
+
+MODELS = {
+    "A": Model(20.0, 10.0, Curve(((1, 2.84), (4, 10.12), (8, 15.04)))),
+    "B": Model(5.0, 20.0, Curve(((1, 1.0), (8, 4.0)))),
+    "C": Model(60.0, 5.0, Curve(((1, 9.0),))),
+}
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A queue that nothing is added to, as a trace and as what is planned; each item is a job, named by its number."""
+
+    trace: Trace
+
+    def queue(self) -> list[Queued]:
+        """Its heads, each with its lots in order."""
+        believed, lines = Believed(self.trace), dict[tuple[str, int], list[Lot]]()
+        for number, item in enumerate(self.trace.items):
+            lines.setdefault((item.model, item.rank), []).append(Lot(str(number), 1, item.arrival_s))
+        names = list(MODELS)
+        return [
+            Queued(believed.keys[model], names.index(model), rank, tuple(lots)) for (model, rank), lots in lines.items()
+        ]
+
+    def plan(self, max_runs: int = 2_000) -> Plan:
+        """What is planned for it, with nothing loaded."""
+        gpu = Gpu(slots=self.trace.slots)
+        return plan(self.queue(), gpu, Believed(self.trace), BALANCED, 0.0, max_runs=max_runs)
+
+    def execute(self) -> list[RunDone]:
+        """What runs."""
+        return simulate(self.trace, Stoker(self.trace))
+
+
+arrivals = st.lists(
+    st.builds(Arrival, st.floats(-20_000, 0), st.sampled_from(list(MODELS)), st.integers(0, 3)), min_size=1, max_size=60
+)
+
+
+@st.composite
+def frozen_queues(draw: st.DrawFn) -> Frozen:
+    """Items that all came before now."""
+    items = sorted(draw(arrivals), key=lambda item: item.arrival_s)
+    return Frozen(Trace(MODELS, items, slots=draw(st.integers(1, 2)), max_batch=draw(st.sampled_from([1, 4, 8]))))
+
+
+@settings(max_examples=60, deadline=None)
+@given(frozen_queues())
+def test_plan_is_what_runs(frozen: Frozen) -> None:
+    """We expect a frozen queue to run as planned: the same items together, at the same times, each item once."""
+    made = frozen.plan()
+    planned = [run for wave in made.waves for run in wave.runs]
+    done = frozen.execute()
+    assert made.is_whole
+    assert [sorted(int(share.job_id) for share in run.shares) for run in planned] == [sorted(run.items) for run in done]
+    assert [run.p50_s for run in planned] == pytest.approx([run.began_s + run.load_s for run in done])
+    assert sorted(number for run in done for number in run.items) == list(range(len(frozen.trace.items)))
+    assert made.p50_s == pytest.approx(done[-1].began_s + done[-1].load_s + done[-1].run_s)
+
+
+@settings(max_examples=30, deadline=None)
+@given(frozen_queues())
+def test_times(frozen: Frozen) -> None:
+    """We expect both ends of the times in order, and waves that differ from their neighbours."""
+    made = frozen.plan()
+    runs = [run for wave in made.waves for run in wave.runs]
+    assert all(run.p50_s <= run.p90_s for run in runs)
+    assert [run.p50_s for run in runs] == sorted(run.p50_s for run in runs)
+    assert [run.p90_s for run in runs] == sorted(run.p90_s for run in runs)
+    assert made.p50_s <= made.p90_s
+    assert all(one.key != other.key for one, other in zip(made.waves, made.waves[1:], strict=False))
+    assert frozen.plan() == made
+
+
+def shuffled(items: int) -> Frozen:
+    """Items of three models in turn."""
+    return Frozen(Trace(MODELS, [Arrival(n / 100 - 50, "ABC"[n % 3], 2) for n in range(items)], max_batch=4))
+
+
+def test_waves() -> None:
+    """We expect items that came in turn to be planned as one wave for each model, and that to be told as a gain."""
+    frozen = shuffled(24)
+    made = frozen.plan()
+    assert sorted((wave.key.residency, len(wave.runs), wave.load_s) for wave in made.waves) == [
+        ("A", 4, 20.0),
+        ("B", 2, 5.0),
+        ("C", 8, 60.0),
+    ]
+    assert {wave.reason.rule for wave in made.waves} == {Rule.INDEX}
+    one_by_one_s = fifo_s(frozen.queue(), Gpu(), Believed(frozen.trace), BALANCED)
+    assert one_by_one_s == pytest.approx(8 * (20 + 2.84 + 5 + 1 + 60 + 9))
+    assert one_by_one_s > 3 * made.p50_s
+
+
+def test_long_queue() -> None:
+    """We expect a plan to end at its bound and to say that more waits."""
+    made = shuffled(60).plan(max_runs=3)
+    assert (sum(len(wave.runs) for wave in made.waves), made.is_whole) == (3, False)
+
+
+def test_where_a_job_is() -> None:
+    """We expect the first run that takes a job's items, or none."""
+    made = shuffled(6).plan()
+    run = first_start(made, "5")
+    assert run
+    assert run.key.residency == "C"
+    assert first_start(made, "6") is None
+
+
+def test_jobs_share_runs() -> None:
+    """We expect a run to take the first lots of several jobs, and to leave the rest of the last for the next."""
+    trace = Trace({"B": MODELS["B"]}, (), max_batch=4)
+    believed = Believed(trace)
+    queue = [Queued(believed.keys["B"], 0, 2, (Lot("one", 3, -9.0), Lot("two", 3, -8.0)))]
+    (wave,) = plan(queue, Gpu(), believed, BALANCED, 0.0).waves
+    assert [[(share.job_id, share.items) for share in run.shares] for run in wave.runs] == [
+        [("one", 3), ("two", 1)],
+        [("two", 2)],
+    ]
