@@ -126,9 +126,29 @@ class StokerTestOom(_ImageNode):
         return (image,)
 
 
+class StokerTestDenoiser(_ImageNode):
+    """Lets a model give half of its image, and some of the prompt: nothing that is rounded otherwise in a batch."""
+
+    RETURN_TYPES: ClassVar[tuple[str, ...]] = ("MODEL",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Inputs]:  # noqa: N802 - the server calls it so
+        return {"required": {"model": ("MODEL",)}}
+
+    def run(self, model: Any) -> tuple[Any]:
+        def denoise(_apply: Any, given: Inputs) -> Any:
+            token = given["c"]["c_crossattn"][:, 1, : given["input"].shape[1], None, None]
+            return given["input"] * 0.5 + token.to(given["input"])
+
+        patched = model.clone()
+        patched.set_model_unet_function_wrapper(denoise)
+        return (patched,)
+
+
 NODE_CLASS_MAPPINGS = {
     node.__name__: node
     for node in (
+        StokerTestDenoiser,
         StokerTestSleep,
         StokerTestText,
         StokerTestFail,
