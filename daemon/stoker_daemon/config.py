@@ -77,8 +77,37 @@ class ComfyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
         _check_name("lane", self.lane)
 
 
-EngineConfig = PythonConfig | ComfyConfig
-_KINDS: dict[Any, type[Struct]] = {"python": PythonConfig, "comfyui": ComfyConfig}
+class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="openai"):
+    """`[engines.NAME]`, `kind = "openai"`: a server that speaks OpenAI's API. Paths as above."""
+
+    url: str
+    """Where it is, as far as the version: `http://127.0.0.1:8080/v1`."""
+    lane: str = ""
+    """The lane that runs it; by default one of its own, named as the engine is. `gpu` if it is on this host's GPU."""
+    model: str = ""
+    """The model of jobs that name none; by default the server's first."""
+    api_key_env: str = ""
+    """The environment variable that holds the key."""
+    api_key_file: str | None = None
+    """The file that holds the key, instead."""
+    max_parallel: Annotated[int, Meta(ge=1, le=1024)] = 8
+    """Requests at a time; as many items share a run."""
+    stream: bool = True
+    """Take answers piece by piece, so that their progress is seen; false for a server that can't."""
+    silence_s: Seconds = 120.0
+    """Seconds that the server may be silent in the middle of a request."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"https?://[^\s/@]+(/[^\s?#]*)?", self.url):
+            raise ValueError(f"url = {self.url!r} is not of the form http://host:port/v1")
+        if self.api_key_env and self.api_key_file is not None:
+            raise ValueError("api_key_env and api_key_file: one of them, please")
+        if self.lane:
+            _check_name("lane", self.lane)
+
+
+EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig
+_KINDS: dict[Any, type[Struct]] = {"python": PythonConfig, "comfyui": ComfyConfig, "openai": OpenAIConfig}
 
 
 class ProfileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -216,7 +245,7 @@ def _subtables(raw: dict[str, Any], key: str) -> list[tuple[str, Any]]:
 
 def _with_paths_from(folder: Path, raw: dict[str, Any]) -> dict[str, Any]:
     for engine in raw.get("engines", {}).values():
-        for key in ("python", "output_dir"):
+        for key in ("python", "output_dir", "api_key_file"):
             if key in engine:
                 engine[key] = str(folder / engine[key])
         if engine["kind"] == "python":

@@ -24,9 +24,10 @@ import zmq
 from stoker_daemon import handlers, log
 from stoker_daemon.admin import commands
 from stoker_daemon.admin.check import glance
-from stoker_daemon.config import ComfyConfig, Config, ConfigError, EngineConfig, PythonConfig
+from stoker_daemon.config import ComfyConfig, Config, ConfigError, EngineConfig, OpenAIConfig, PythonConfig
 from stoker_daemon.config import load as load_config
 from stoker_daemon.engines.comfyui import ComfyEngine
+from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine, end_leftover
 from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
@@ -61,6 +62,8 @@ FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
 MAX_FILES = 65_536
 """Files and connections at a time, where the host allows as many."""
+SERVER_LOOK_S = 60.0
+"""How long an engine may look whether its server is there."""
 SWITCH_S = 0.001
 """How long a thread that computes may keep the others of the process, and so the answer to a `ping`, waiting."""
 SUMMARIES_WAIT_S = 5.0
@@ -296,6 +299,18 @@ class StokerDaemon:
                     max_output_bytes=engine.max_output_mb << 20,
                     start_timeout_s=engine.start_timeout_s,
                 )
+            case OpenAIConfig():
+                return OpenAIEngine(
+                    name,
+                    url=engine.url,
+                    lane=engine.lane or name,
+                    default_model=engine.model,
+                    key_env=engine.api_key_env,
+                    key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
+                    max_parallel=engine.max_parallel,
+                    streams=engine.stream,
+                    silence_s=engine.silence_s,
+                )
 
     def _build_lanes(self, engines: dict[str, Engine], artifacts: OutputTree, publisher: Publisher) -> Lanes:
         execution = self._config.execution
@@ -317,7 +332,7 @@ class StokerDaemon:
         )
         of_lane: defaultdict[str, dict[str, Engine]] = defaultdict(dict)
         for name, engine in self._config.engines.items():
-            of_lane[engine.lane][name] = engines[name]
+            of_lane[engine.lane or name][name] = engines[name]
         return Lanes([Lane(name, mine, world, settings) for name, mine in of_lane.items()])
 
     def _build_frontend(
@@ -373,7 +388,9 @@ class _House:
 
 
 def _load_patience_s(engine: EngineConfig) -> float:
-    """Seconds that an engine may need until a model is there; a ComfyUI server loads within its runs."""
+    """Seconds that an engine may need until a model is there; servers load within their runs."""
+    if isinstance(engine, OpenAIConfig):
+        return SERVER_LOOK_S
     return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
 
 

@@ -124,7 +124,7 @@ def test_a_server_by_its_address_alone() -> None:
         ("[execution]\nq = 3", "there is no key execution.q; known: timeout_s, no_progress_s, "),
         ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model?"),
         ('local_role = "root"', "local_role = 'root': not one of view, submit, admin"),
-        ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python, comfyui"),
+        ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python, comfyui, openai"),
         ("[engines.a]", "engines.a.model is missing"),
         ('[engines.a]\nmodel = "a.B"', "engines.a: model = 'a.B' is not of the form package.module:Class"),
         ('[engines.a]\nmodel = "a:B"\nlane = "x/y"', "engines.a: lane: 'x/y' is not a name of lower-case letters"),

@@ -13,7 +13,7 @@ from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.requests import Submit
 
-_ITEMS_A_TURN = 256
+ITEMS_A_TURN = 256
 """So many items are checked before others on the loop have their turn."""
 
 
@@ -52,20 +52,21 @@ async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:
         Refused: `bad_request`, naming the first offending field.
     """
     known = by_name(parameters)
-    shared = _as_map(request.params, "params")
+    shared = as_map(request.params, "params")
     check_parameters(shared, {name: msgspec.structs.replace(p, required=False) for name, p in known.items()}, "params")
     knows_bare = False
     for index, item in enumerate(request.items):
-        if index % _ITEMS_A_TURN == _ITEMS_A_TURN - 1:
+        if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:
             await asyncio.sleep(0)
         if item.params is UNSET and knows_bare:
             continue
         field = f"items[{index}].params"
-        check_parameters({**shared, **_as_map(item.params, field)}, known, field)
+        check_parameters({**shared, **as_map(item.params, field)}, known, field)
         knows_bare = knows_bare or item.params is UNSET
 
 
-def _as_map(value: Raw | UnsetType, field: str) -> Mapping[str, Any]:
+def as_map(value: Raw | UnsetType, field: str) -> Mapping[str, Any]:
+    """Parameters as they were sent. Raises Refused: `bad_request`: they can't be read."""
     try:
         return unpack_map(value)
     except msgspec.DecodeError as error:

@@ -1,0 +1,198 @@
+"""One run on a server: a request for each member, all of them at once, and one for all texts that want a vector."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from stoker_daemon.engines.openai.answers import (
+    BARRED,
+    BUSY,
+    Answer,
+    Assembly,
+    Unusable,
+    failure_of,
+    made_of,
+    vectors_of,
+)
+from stoker_daemon.engines.openai.asking import PATHS, Ask, ask_of
+from stoker_daemon.engines.openai.holding import Hold
+from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
+from stoker_daemon.jobs.records import EngineFailure, Member, Output
+from stoker_daemon.ports import RunObserver
+from stoker_protocol.errors import FailureKind, Refused
+
+OUT_OF_MONEY = "insufficient_quota"
+OUT_OF_MONEY_S = 600.0
+"""So long nothing is asked of a server that wants money first; OpenAI says so with a 429."""
+TELL_S = 0.05
+"""Between two reports of progress."""
+USUAL_TOKENS = 256
+"""How long an answer is guessed to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a run works with."""
+
+    server: Server
+    hold: Hold
+    model: str
+    streams: bool
+    now_s: Callable[[], float]
+
+
+class Batch:
+    """Call `run` once; `stop` ends it early."""
+
+    def __init__(self, bench: Bench, members: Sequence[Member], observer: RunObserver) -> None:
+        self._bench = bench
+        self._members = members
+        self._observer = observer
+        self._told_s = float("-inf")
+        self._tokens: dict[int, int] = {}
+        self._parts: dict[int, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def run(self) -> bool:
+        """True: to its end; False: it was stopped. Raises EngineFailure."""
+        self._tasks = [asyncio.create_task(self._serve(group)) for group in self._groups()]
+        try:
+            self._tell()
+            ends = await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        failures = [end for end in ends if isinstance(end, Exception)]
+        if failures and not self._stopping:
+            raise next((each for each in failures if isinstance(each, EngineFailure) and each.died), failures[0])
+        return not self._stopping
+
+    def stop(self) -> None:
+        """Give up what is under way; the server notices that nobody listens any more."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+
+    def _groups(self) -> list[list[tuple[Member, Ask]]]:
+        """The members that share a request: texts that want a vector made in the same way."""
+        groups: defaultdict[object, list[tuple[Member, Ask]]] = defaultdict(list)
+        for member in self._members:
+            try:
+                ask = ask_of(member.params, member.template.decode())
+            except Refused as refused:
+                self._fail(member, Unusable(FailureKind.INVALID, f"{refused.message}; {refused.hint}"))
+                continue
+            is_text = ask.kind == "embedding" and not ask.is_line and isinstance(ask.body["input"], str)
+            groups[_options_of(ask) if is_text else member.position].append((member, ask))
+        return list(groups.values())
+
+    async def _serve(self, group: Sequence[tuple[Member, Ask]]) -> None:
+        """Get an answer for each of a group, which is tried one by one if it can't be had together."""
+        try:
+            if len(group) == 1:
+                self._keep(*group[0], await self._answer(*group[0]))
+            else:
+                await self._serve_texts(group)
+        except Unusable as unusable:
+            if len(group) == 1:
+                self._fail(group[0][0], unusable)
+                return
+            for one in group:
+                await self._serve([one])
+
+    async def _serve_texts(self, group: Sequence[tuple[Member, Ask]]) -> None:
+        """Get the vectors of several texts with one request."""
+        first, ask = group[0]
+        together = Ask(ask.kind, {**ask.body, "input": [ask.body["input"] for _, ask in group]})
+        answer = await self._answer(first, together)
+        vectors = vectors_of(answer)
+        if len(vectors) != len(group):
+            raise Unusable(FailureKind.SERVER_ERROR, f"{len(vectors)} vectors for {len(group)} texts")
+        for (member, ask), vector in zip(group, vectors, strict=True):
+            self._keep(member, ask, {**answer, "data": [{"embedding": vector}]}, texts=len(group))
+
+    async def _answer(self, member: Member, ask: Ask) -> Answer:
+        """The server's answer, as soon as it takes the request. Raises Unusable, EngineFailure."""
+        while True:
+            if not await self._bench.hold.wait(self._observer.on_waiting):
+                raise EngineFailure(FailureKind.RATE_LIMIT, self._bench.hold.reason, unavailable=True)
+            try:
+                answer = await self._request(member, ask)
+            except Refusal as refusal:
+                self._judge(refusal)
+            except Unreachable as away:
+                raise EngineFailure(FailureKind.SERVER_ERROR, str(away), unavailable=True) from None
+            except Silent as silent:
+                raise Unusable(FailureKind.TIMEOUT, str(silent)) from None
+            except Broken as broken:
+                await self._look_after(broken)
+                raise Unusable(FailureKind.SERVER_ERROR, str(broken)) from None
+            else:
+                self._bench.hold.end()
+                return answer
+
+    async def _request(self, member: Member, ask: Ask) -> Answer:
+        body = {"model": self._bench.model, **ask.body} if self._bench.model else ask.body
+        if ask.kind == "embedding" or not self._bench.streams:
+            return await self._bench.server.ask(PATHS[ask.kind], body)
+        assembly = Assembly()
+        expected = ask.most_tokens or USUAL_TOKENS
+        async with aclosing(self._bench.server.stream(PATHS[ask.kind], body)) as pieces:
+            async for piece in pieces:
+                assembly.add(piece)
+                self._move(member, assembly.tokens, min(0.99, assembly.tokens / expected))
+        return assembly.whole()
+
+    def _judge(self, refusal: Refusal) -> None:
+        """What a refusal means: wait and ask again, or an end. Raises Unusable, EngineFailure."""
+        if refusal.status in BARRED:
+            raise EngineFailure(FailureKind.SERVER_ERROR, f"the server lets us not in: {refusal}", unavailable=True)
+        if refusal.status not in BUSY:
+            raise failure_of(refusal.status, refusal.code, refusal.message)
+        is_broke = refusal.code == OUT_OF_MONEY
+        self._bench.hold.begin(str(refusal), OUT_OF_MONEY_S if is_broke else refusal.retry_after_s)
+
+    async def _look_after(self, broken: Broken) -> None:
+        """A server that is gone in the middle of a run may have died of it. Raises EngineFailure."""
+        try:
+            await self._bench.server.models()
+        except Unreachable:
+            raise EngineFailure(FailureKind.CRASH, f"the server is gone: {broken}", died=True) from None
+        except (Refusal, Broken, Silent):
+            return
+
+    def _keep(self, member: Member, ask: Ask, answer: Answer, **more: Any) -> None:
+        made = made_of(ask, answer)
+        self._move(member, self._tokens.get(member.position, 0), 1.0)
+        record = {"server": self._bench.server.url, "kind": ask.kind, **made.record, **more}
+        self._observer.on_output(
+            Output(member.position, made.data, made.media_type, made.suffix, record, verbatim=True)
+        )
+
+    def _fail(self, member: Member, unusable: Unusable) -> None:
+        self._parts[member.position] = 1.0
+        self._observer.on_item_failed(member.position, unusable.kind, unusable.message)
+
+    def _move(self, member: Member, tokens: int, part: float) -> None:
+        self._tokens[member.position] = tokens
+        self._parts[member.position] = part
+        if self._bench.now_s() - self._told_s >= TELL_S:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say how far the run is: a step is a token."""
+        self._told_s = self._bench.now_s()
+        fraction = sum(self._parts.values()) / len(self._members)
+        step = sum(self._tokens.values())
+        self._observer.on_progress("running", step, max(step, round(step / fraction) if fraction else 1), fraction)
+
+
+def _options_of(ask: Ask) -> bytes:
+    return msgspec.json.encode({name: value for name, value in ask.body.items() if name != "input"}, order="sorted")

@@ -1,0 +1,248 @@
+"""The port `Engine` for a server that speaks OpenAI's API."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+from msgspec import structs
+
+from stoker_daemon.engines.fitting import as_map, choose_model, refuse_recipes
+from stoker_daemon.engines.openai.answers import BARRED, BUSY
+from stoker_daemon.engines.openai.asking import PARAMETERS, PATHS, SUMMARIES, check_items, named_model
+from stoker_daemon.engines.openai.batch import Batch, Bench
+from stoker_daemon.engines.openai.holding import Hold
+from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
+from stoker_daemon.ports import RunObserver
+from stoker_protocol import jobs as words
+from stoker_protocol.codec import nearest
+from stoker_protocol.errors import ErrorCode, FailureKind, Refused
+from stoker_protocol.requests import Submit
+
+ATTEND_S, LEARN_S = 5.0, 60.0
+"""Between two looks at a server that is away, and at one that is there."""
+
+log = structlog.get_logger()
+
+
+class KeyMissing(Exception):
+    """There is no key where one was said to be."""
+
+
+class OpenAIEngine:
+    """Sends requests to the server at `url`, at most `max_parallel` at a time.
+
+    Jobs that name no model mean `default_model` or the server's first. The key is in the environment variable
+    `key_env` or in `key_file`, read anew with each look at the server. That may be silent for `silence_s` in the middle
+    of a request; if it `streams` not, it is asked for whole answers.
+    """
+
+    remembers = False
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str,
+        lane: str,
+        default_model: str = "",
+        key_env: str = "",
+        key_file: Path | None = None,
+        max_parallel: int = 8,
+        streams: bool = True,
+        silence_s: float = 120.0,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._lane = lane
+        self._default_model = default_model
+        self._key_env = key_env
+        self._key_file = key_file
+        self._max_parallel = max_parallel
+        self._streams = streams
+        self._now_s = now_s
+        self._key = ""
+        self._server = Server(url, lambda: self._key, silence_s)
+        self._hold = Hold(now_s)
+        self._models: list[words.ModelFacts] = []
+        self._state, self._detail = "starting", ""
+        self._resident = ""
+        self._learned_s = float("-inf")
+        self._listeners: list[Callable[[], None]] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._batch: tuple[str, Batch] | None = None
+        self._given_up: asyncio.Future[str] | None = None
+
+    def facts(self) -> words.Engine:
+        held_s = self._hold.left_s if self._state == "ready" else 0.0
+        return words.Engine(
+            name=self.name,
+            kind="openai",
+            state=self._state,
+            lane=self._lane,
+            default_model=self._default_model or choose_model(self._models, ""),
+            models=self._models,
+            parameters=PARAMETERS,
+            max_batch=self._max_parallel,
+            detail=f"takes no requests for {held_s:.0f} s: {self._hold.reason}" if held_s else self._detail,
+            server=words.Server(url=self._server.url, version=""),
+        )
+
+    async def start(self) -> None:
+        self._state, self._detail = "starting", ""
+        self._server.open()
+        await self._attend()
+        self._watching = asyncio.create_task(self._watch(), name=f"{self.name} watch")
+
+    async def stop(self) -> None:
+        await self._give_up("the daemon stops")
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._server.close()
+        self._state, self._detail = "down", "stopped"
+
+    def subscribe(self, listener: Callable[[], None], /) -> None:
+        self._listeners.append(listener)
+
+    # What jobs are checked against
+
+    def recipes(self) -> list[words.Recipe]:
+        return [words.Recipe(kind, self.name, summary, PARAMETERS) for kind, summary in SUMMARIES.items()]
+
+    def place(self, request: Submit) -> Placement:
+        if request.recipe and request.recipe not in PATHS:
+            near = nearest(request.recipe, PATHS) or list(PATHS)
+            raise Refused(
+                ErrorCode.BAD_REQUEST,
+                f"there is no recipe {request.recipe!r:.80}",
+                field="recipe",
+                hint=f"did you mean {' or '.join(near)}?",
+            )
+        refuse_recipes(structs.replace(request, recipe=""), self.name)
+        asked = request.model or named_model(
+            {**as_map(request.params, "params"), **as_map(request.items[0].params, "items[0].params")}
+        )
+        model = choose_model(self._models, asked or self._default_model)
+        signature = Signature(engine=self.name, residency=model, merge=model)
+        return Placement(model, signature, request.recipe, request.recipe.encode())
+
+    async def check(self, request: Submit, placement: Placement, /) -> None:
+        await check_items(request, placement.template.decode(), placement.model)
+
+    # Runs
+
+    async def load(self, residency: str, /) -> float:
+        """The server loads with the first request: it only has to be there."""
+        if self._state != "ready" and not await self._attend():
+            raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
+        if self._hold.is_long:
+            raise EngineFailure(FailureKind.RATE_LIMIT, self._hold.reason, unavailable=True)
+        self._resident = residency or self.facts().default_model
+        return 0.0
+
+    async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
+        bench = Bench(self._server, self._hold, self._resident, self._streams, self._now_s)
+        batch = Batch(bench, members, observer)
+        self._batch = (run_id, batch)
+        self._given_up = asyncio.get_running_loop().create_future()
+        work = asyncio.create_task(batch.run())
+        try:
+            await asyncio.wait([work, self._given_up], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
+            return work.result()
+        except EngineFailure as failure:
+            if failure.kind is not FailureKind.RATE_LIMIT and failure.unavailable:
+                self._leave(failure.message)
+            raise
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            self._batch = self._given_up = None
+
+    async def holds(self, _run: Interrupted, /) -> bool:
+        return False
+
+    async def interrupt(self, run_id: str) -> None:
+        if self._batch is not None and self._batch[0] == run_id:
+            self._batch[1].stop()
+
+    async def terminate(self, *, force: bool) -> None:
+        """The server's process is not ours."""
+        if force:
+            await self._give_up("a request does not end, and is given up")
+        elif self._batch is not None:
+            self._batch[1].stop()
+
+    async def _give_up(self, reason: str) -> None:
+        if self._given_up is not None and not self._given_up.done():
+            self._given_up.set_result(reason)
+            await asyncio.sleep(0)
+
+    # The server, watched
+
+    async def _watch(self) -> None:
+        """Keep what is known of the server fresh, and say when it takes work again."""
+        while True:
+            was_long = self._hold.is_long
+            await asyncio.sleep(min(ATTEND_S, self._hold.left_s) if was_long else ATTEND_S)
+            if self._state != "ready" or self._now_s() - self._learned_s > LEARN_S:
+                await self._attend()
+            if was_long and not self._hold.is_long:
+                self._tell()
+
+    async def _attend(self) -> bool:
+        """Look whether the server is there, and what it offers; True: it is."""
+        was_away = self._state == "down"
+        trouble = await self._learn()
+        if trouble:
+            self._leave(trouble)
+            return False
+        if self._state != "ready":
+            log.info("a server is there", engine=self.name, url=self._server.url, models=len(self._models))
+        self._state, self._detail = "ready", ""
+        if was_away:
+            self._tell()
+        return True
+
+    async def _learn(self) -> str:
+        """Ask which models there are; what keeps the server from working, if anything does."""
+        try:
+            self._key = await asyncio.to_thread(self._read_key)
+            self._models = [words.ModelFacts(name) for name in await self._server.models()]
+        except Refusal as refusal:
+            if refusal.status in BARRED or refusal.status >= 500:
+                return f"{self._server.url} lets us not in: {refusal}"
+            if refusal.status not in BUSY:
+                self._models = []  # some servers keep no list
+        except (KeyMissing, Unreachable, Broken, Silent) as error:
+            return str(error)
+        self._learned_s = self._now_s()
+        return ""
+
+    def _leave(self, why: str) -> None:
+        if self._state != "down":
+            log.warning("a server is away", engine=self.name, why=why)
+        self._state, self._detail = "down", why
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _read_key(self) -> str:
+        """The key as it is now. Raises KeyMissing."""
+        if self._key_env:
+            key = os.environ.get(self._key_env, "").strip()
+            if not key:
+                raise KeyMissing(f"the environment variable {self._key_env} has no key")
+            return key
+        if self._key_file is None:
+            return ""
+        try:
+            return self._key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise KeyMissing(f"no key can be read from {self._key_file}: {error}") from None
