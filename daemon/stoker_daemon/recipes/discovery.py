@@ -58,7 +58,7 @@ def _sampled(workflow: Graph, samplers: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in (*_SETTINGS, *_SIDES)}
     parts = [_parts(workflow, sampler) for sampler in samplers]
     for name in _SETTINGS:
-        found[name] = [place for own in parts for place in _places(workflow, own, name)[:1]]
+        found[name] = [place for own in parts for place in _places(workflow, own, name)]
     for name, sides in _SIDES.items():
         starts = [link for own in parts for part in own for side, link in links(workflow[part]) if side in sides]
         found[name] = _texts(workflow, starts)
@@ -113,10 +113,7 @@ def _texts(workflow: Graph, starts: list[Link]) -> list[str]:
         if node_id in seen or node_id not in workflow:
             continue
         seen.add(node_id)
-        texts = list(_literals(workflow, node_id, "prompt"))
-        found += texts
-        if texts:
-            continue
+        found += _literals(workflow, node_id, "prompt")
         led = dict(links(workflow[node_id]))
         if led.keys() >= {"positive", "negative"}:  # both go through, each to an output of its own
             todo += [led["positive"], led["negative"]][output : output + 1]

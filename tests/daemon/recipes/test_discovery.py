@@ -73,7 +73,8 @@ def test_loaders_and_files_are_understood() -> None:
         source=("LoadImage", {"image": "red.png"}),
         mask=("LoadImageMask", {"image": "mask.png", "channel": "red"}),
         encoder=("VAEEncode", {"pixels": ["source", 0], "vae": ["vae", 0]}),
-        n3={"latent_image": ["encoder", 0]},
+        guided=("ControlNetApplyAdvanced", {"positive": ["6", 0], "negative": ["7", 0], "image": ["control", 0]}),
+        n3={"positive": ["guided", 0], "latent_image": ["encoder", 0]},
         n5=None,
     )
     places = found(workflow)
@@ -199,6 +200,16 @@ def test_equal_values_in_one_role_go_together() -> None:
     """What is the same in a second pass is set in both, and what is not is set only in the first."""
     places = found(second_pass(steps=8))
     assert (places["seed"], places["cfg"], places["steps"]) == (("3.seed", "2.seed"), ("3.cfg", "2.cfg"), ("3.steps",))
+
+
+def test_the_first_text_is_the_prompt() -> None:
+    """Of texts that go together, and of those of two samplers, the first one is the prompt."""
+    style = ("CLIPTextEncode", {"text": "oil", "clip": ["4", 1]})
+    both = ("ConditioningCombine", {"conditioning_1": ["deep", 0], "conditioning_2": ["style", 0]})
+    deep = ("FluxGuidance", {"conditioning": ["6", 0], "guidance": 3.5})
+    assert found(graph(style=style, both=both, deep=deep, n3={"positive": ["both", 0]}))["prompt"] == POSITIVE
+    two = {**second_pass(positive=["style", 0]), "style": {"class_type": style[0], "inputs": style[1]}}
+    assert found(two)["prompt"] == POSITIVE
 
 
 def test_denoise_is_that_of_the_pass_that_keeps_something() -> None:

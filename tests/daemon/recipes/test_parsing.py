@@ -163,6 +163,9 @@ def test_optional_parts_that_need_each_other_are_refused() -> None:
     }
     with pytest.raises(BadRecipe, match=r"without\.x: node '8' is still linked to 'x', which is left out"):
         parse_recipe("mine", workflow, table)
+    table["without"] = {"x": {}, "y": {"8.vae": ["4", 2]}}
+    with pytest.raises(BadRecipe, match=r"without\.x: node 'y' is still linked to 'x', which is left out"):
+        parse_recipe("mine", workflow, table)
     table["without"] = {"y": {"8.vae": ["4", 2]}, "x": {"y.vae": ["4", 2]}}
     with pytest.raises(BadRecipe, match=r"without\.\w: it is about node 'y.vae', which is left out, too"):
         parse_recipe("mine", workflow, table)
