@@ -61,7 +61,8 @@ class Studio:
             ItemSpec(params=codec.pack({"1.color": color, **item})) for color, item in zip(colors, items, strict=True)
         ]
         workflow = codec.pack(options.pop("workflow", graph()))
-        return Submit(id="1", job_id=job_id, engine="comfyui", workflow=workflow, items=specs, **options)
+        options.setdefault("engine", "comfyui")
+        return Submit(id="1", job_id=job_id, workflow=workflow, items=specs, **options)
 
     def submit(self, job_id: str, *items: Mapping[str, Any], **options: Any) -> str:
         """Submit such a job."""

@@ -101,6 +101,25 @@ def test_a_server_that_looks_late(server: ComfyProcess, tmp_path: Path, latency_
     tried(scenario)
 
 
+def test_a_stream_that_is_cut(server: ComfyProcess, tmp_path: Path) -> None:
+    """A prompt whose stream was cut is known to be alive by asking, and is followed to its end without it."""
+
+    async def scenario() -> None:
+        async with cutting(server) as (cutter, url), started(comfyui_case.engine(tmp_path, url)) as engine:
+            await until(lambda: server.state()["connections"] > 0)
+            recorder = Recorder()
+            task = asyncio.create_task(run_items(engine, recorder, HELD))
+            await until(lambda: recorder.progress and recorder.progress[-1][0] == "running")
+            await cutter.stop()
+            told = len(recorder.progress)
+            await until(lambda: len(recorder.progress) > told + 1)
+            server.release()
+            assert await within_bound(task) is True
+            assert (recorder.positions, sent(server)) == ([0], 1)
+
+    tried(scenario)
+
+
 def test_no_number(server: ComfyProcess, tmp_path: Path) -> None:
     """Prompts take the numbers that the server gives them: two with one number can kill it."""
 
