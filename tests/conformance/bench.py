@@ -82,11 +82,13 @@ def members(*items: Mapping[str, Any], template: bytes = b"") -> list[Member]:
     ]
 
 
-def submit(*items: Mapping[str, Any] | None, model: str = "", params: Mapping[str, Any] | None = None) -> Submit:
+def submit(
+    *items: Mapping[str, Any] | None, model: str = "", recipe: str = "", params: Mapping[str, Any] | None = None
+) -> Submit:
     """A request with these items; None stands for one without parameters of its own."""
     specs = [ItemSpec() if item is None else ItemSpec(params=pack(dict(item))) for item in items]
     shared = UNSET if params is None else pack(dict(params))
-    return Submit(id="1", job_id="job", model=model, items=specs, params=shared)
+    return Submit(id="1", job_id="job", model=model, recipe=recipe, items=specs, params=shared)
 
 
 @asynccontextmanager
@@ -118,10 +120,12 @@ async def checked(engine: Engine, request: Submit) -> None:
     await engine.check(request, engine.place(request))
 
 
-async def run(engine: Engine, *items: Mapping[str, Any], run_id: str = "run", model: str = "") -> Recorder:
+async def run(
+    engine: Engine, *items: Mapping[str, Any], run_id: str = "run", model: str = "", recipe: str = ""
+) -> Recorder:
     """Load a model, run a batch to its end and return what was told."""
     recorder = Recorder()
-    template = engine.place(submit(*items, model=model)).template
+    template = engine.place(submit(*items, model=model, recipe=recipe)).template
     await within_bound(engine.load(model))
     assert await within_bound(engine.run(run_id, members(*items, template=template), recorder)) is True
     return recorder

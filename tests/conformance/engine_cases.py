@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tests.conformance import comfyui_case
+from tests.conformance import comfyui_case, openai_case
+
+from stoker_daemon.engines.command import CommandEnginefrom tests.fakes.openai.words import MODELS
 
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Engine
+from stoker_daemon.recipes.command import Command, CommandParameter
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -18,7 +21,8 @@ class EngineCase:
     """One engine, made in a folder of its own, and items for it.
 
     `good` gives one output, `failing` fails by itself, `held` reports progress and then does not end unless it is
-    interrupted, `bad` is refused for the parameter `bad_name`. It has at least the two `models`, the default first.
+    interrupted, `bad` is refused for the parameter `bad_name`. It has at least the two `models`, the default first;
+    where there are none, two recipes, `chosen_by` which a job says what it wants.
     """
 
     make: Callable[[Path], Engine]
@@ -30,6 +34,13 @@ class EngineCase:
     bad_name: str
     owns_process: bool = True
     """Whether it starts a process of its own, and loads models when it is told to."""
+    dies_by_force: bool = True
+    """Whether a run that is ended by force takes the engine with it."""
+    chosen_by: Literal["model", "recipe"] = "model"
+
+    def choose(self, name: str) -> dict[str, str]:
+        """The options of a submit that wants one of the `models`."""
+        return {self.chosen_by: name}
 
 
 def _python(folder: Path) -> Engine:
@@ -40,6 +51,20 @@ def _python(folder: Path) -> Engine:
         pid_file=folder / "faults.pid",
         python_path=[str(REPOSITORY)],
     )
+
+
+def _command(folder: Path) -> Engine:
+    (folder / "workers").mkdir()
+    script = 'case "$2" in fail) exit 1;; hold) exec sleep 600;; esac; echo "$1"'
+    say = Command(
+        argv=("sh", "-c", script, "sh", "{prompt}", "{do}", "--steps={steps}"),
+        parameters={
+            "prompt": CommandParameter(),
+            "do": CommandParameter(default=""),
+            "steps": CommandParameter(type="integer", default=1, minimum=1),
+        },
+    )
+    return CommandEngine("tools", lane="tools", commands={"say": say, "shout": say}, data_dir=folder, max_parallel=3)
 
 
 CASES = {
@@ -60,6 +85,28 @@ CASES = {
         held=lambda _: {"prompt": "held", "seconds": -1.0},
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
+        owns_process=False,
+    ),
+    "command": EngineCase(
+        make=_command,
+        models=("say", "shout"),
+        good={"prompt": "good"},
+        failing={"prompt": "failing", "do": "fail"},
+        held=lambda _: {"prompt": "held", "do": "hold"},
+        bad={"prompt": "bad", "steps": 0},
+        bad_name="steps",
+        owns_process=False,
+        dies_by_force=False,
+        chosen_by="recipe",
+    ),
+    "openai": EngineCase(
+        make=openai_case.engine,
+        models=MODELS,
+        good={"prompt": "good"},
+        failing={"prompt": "!refuse"},
+        held=lambda _: {"prompt": "!hold"},
+        bad={"prompt": "bad", "temperature": -1},
+        bad_name="temperature",
         owns_process=False,
     ),
 }

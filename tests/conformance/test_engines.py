@@ -25,8 +25,9 @@ def test_facts(case: EngineCase, tmp_path: Path) -> None:
         async with started(engine):
             facts = engine.facts()
             assert (facts.name, facts.state, facts.detail) == (engine.name, "ready", "")
-            assert facts.default_model == case.models[0]
-            assert set(case.models) <= {model.name for model in facts.models}
+            offered = facts.models if case.chosen_by == "model" else engine.recipes()
+            assert facts.default_model == (case.models[0] if case.chosen_by == "model" else "")
+            assert set(case.models) <= {each.name for each in offered}
             assert case.bad_name in {parameter.name for parameter in facts.parameters}
             assert facts.max_batch >= 1
         assert engine.facts().state != "ready"
@@ -40,10 +41,10 @@ def test_place(case: EngineCase, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
             placement = engine.place(submit(case.good))
-            assert placement == engine.place(submit(case.good, model=case.models[0]))
-            assert (placement.model, placement.signature.engine) == (case.models[0], engine.name)
-            other = engine.place(submit(case.good, model=case.models[1]))
-            assert other.model == case.models[1]
+            assert placement == engine.place(submit(case.good, **case.choose(case.models[0])))
+            assert placement.signature.engine == engine.name
+            other = engine.place(submit(case.good, **case.choose(case.models[1])))
+            assert [getattr(each, case.chosen_by) for each in (placement, other)] == list(case.models)
             assert other.signature.residency != placement.signature.residency
 
     asyncio.run(scenario())
@@ -55,11 +56,11 @@ def test_place_refuses_an_unknown_model(case: EngineCase, tmp_path: Path) -> Non
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
             with pytest.raises(Refused, match="xyzzy") as unlike:
-                engine.place(submit(case.good, model="xyzzy"))
-            assert (unlike.value.code, unlike.value.field) == (ErrorCode.BAD_REQUEST, "model")
+                engine.place(submit(case.good, **case.choose("xyzzy")))
+            assert (unlike.value.code, unlike.value.field) == (ErrorCode.BAD_REQUEST, case.chosen_by)
             assert case.models[1] in unlike.value.hint
             with pytest.raises(Refused) as alike:
-                engine.place(submit(case.good, model=case.models[1] + "x"))
+                engine.place(submit(case.good, **case.choose(case.models[1] + "x")))
             assert alike.value.hint.startswith("did you mean")
             assert case.models[1] in alike.value.hint
 
@@ -94,7 +95,7 @@ def test_load(case: EngineCase, tmp_path: Path) -> None:
             if case.owns_process:
                 with pytest.raises(EngineFailure):
                     await within_bound(engine.load("xyzzy"))
-            assert (await run(engine, case.good, model=case.models[1])).positions == [0]
+            assert (await run(engine, case.good, **case.choose(case.models[1]))).positions == [0]
 
     asyncio.run(scenario())
 
@@ -106,7 +107,7 @@ def test_run(case: EngineCase, tmp_path: Path) -> None:
         async with started(case.make(tmp_path)) as engine:
             batch = [case.good] * min(3, engine.facts().max_batch)
             recorder = await run(engine, *batch)
-            assert recorder.positions == list(range(len(batch)))
+            assert sorted(recorder.positions) == list(range(len(batch)))
             assert all(output.data and output.suffix.startswith(".") for output in recorder.outputs)
             assert recorder.failures == []
             assert recorder.progress
@@ -122,7 +123,7 @@ def test_failing_item(case: EngineCase, tmp_path: Path) -> None:
         async with started(case.make(tmp_path)) as engine:
             if engine.facts().max_batch >= 3:
                 recorder = await run(engine, case.good, case.failing, case.good)
-                assert recorder.positions == [0, 2]
+                assert sorted(recorder.positions) == [0, 2]
                 assert [position for position, _, _ in recorder.failures] == [1]
             alone = await run(engine, case.failing)
             assert (alone.positions, len(alone.failures)) == ([], 1)
@@ -150,14 +151,15 @@ def test_interrupt(case: EngineCase, tmp_path: Path) -> None:
 def test_terminate(case: EngineCase, tmp_path: Path, *, force: bool) -> None:
     """Ending the engine's process fails the run at work, and the next load begins anew.
 
-    A server that is not ours is asked to stop the run instead, and by force the run is given up.
+    A server that is not ours is asked to stop the run instead, and by force the run is given up. A command that
+    ends leaves its engine as it is.
     """
 
     async def scenario() -> None:
         async with started(case.make(tmp_path)) as engine:
             task, _ = await _hold(engine, case.held(tmp_path))
             await within_bound(engine.terminate(force=force))
-            if case.owns_process or force:
+            if case.owns_process or (force and case.dies_by_force):
                 with pytest.raises(EngineFailure) as failure:
                     await within_bound(task)
                 assert failure.value.died
@@ -193,7 +195,7 @@ def test_cancelled_run(case: EngineCase, tmp_path: Path) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await within_bound(task)
-            recorder = await run(engine, case.good, run_id="next", model=case.models[1])
+            recorder = await run(engine, case.good, run_id="next", **case.choose(case.models[1]))
             assert recorder.positions == [0]
             assert given_up.positions == []
 

@@ -1,0 +1,5 @@
+"""The engine `command`: programs that the configuration allows, one for each item."""
+
+from stoker_daemon.engines.command.engine import CommandEngine
+
+__all__ = ["CommandEngine"]
