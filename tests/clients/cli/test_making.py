@@ -149,6 +149,14 @@ def test_a_workflow_is_sent(stoker: Stoker, daemon: FakeDaemon, graph: Path) -> 
     assert submitted(daemon).profile == "speed"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_workflow_from_windows(stoker: Stoker, daemon: FakeDaemon, graph: Path, encoding: str) -> None:
+    """We expect a file with a mark of its byte order to be read, which redirecting makes there."""
+    graph.write_text(json.dumps(WORKFLOW), encoding=encoding)
+    assert stoker("generate", "x", "--workflow", str(graph)).code == 0
+    assert codec.unpack(submitted(daemon).workflow) == WORKFLOW
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [(b"{", "is no JSON"), (b"[]", "map of nodes"), (b"\xff", "is no JSON"), (None, "no such file")],
