@@ -46,6 +46,11 @@ class Line:
         if self.offset < 0:
             self.offset, self.slope = self.seed_offset, self.seed_slope
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it says what was seen, not what the seed does."""
+        return self.count >= TRUSTED_AFTER
+
     def at(self, u: float) -> float:
         """The expected y."""
         return self.offset + self.slope * u
@@ -54,7 +59,7 @@ class Line:
         """One more observation."""
         expected = self.at(u)
         keep = FORGETTING
-        if self.count >= TRUSTED_AFTER:
+        if self.is_trusted:
             bound = OUTLIER * max(self.spread, LEAST_SPREAD * expected)
             self._count_outlier(y - expected, bound)
             if abs(self.astray) >= CHANGE:
@@ -67,7 +72,7 @@ class Line:
         self.sum_uu = keep * self.sum_uu + weight * u * u
         self.sum_y = keep * self.sum_y + weight * y
         self.sum_uy = keep * self.sum_uy + weight * u * y
-        if self.count >= TRUSTED_AFTER:
+        if self.is_trusted:
             self.offset, self.slope = self._fit()
             self.spread += (abs(y - expected) - self.spread) / min(self.count - TRUSTED_AFTER + 1, 10)
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from stoker_protocol.jobs import Priority
-
 
 @dataclass(frozen=True, slots=True)
 class Dials:
@@ -12,7 +10,7 @@ class Dials:
     `weights`: what a second of waiting costs an item. `caps_s`: after so long an item goes before what is worth more;
     an urgent one cuts in. `cut_ins_per_min` and `cut_in_burst` bound how often. `residency`: a visit lasts at least so
     many times its load. `max_patience`: at most so many times dearer are loads under pressure. `batch_s` bounds a run,
-    `urgent_batch_s` does while something urgent waited in the last `urgent_memory_s`. `max_batch` bounds its items.
+    `urgent_batch_s` does while something urgent waited in the last `urgent_memory_s`.
     """
 
     weights: tuple[float, float, float, float] = (64.0, 16.0, 4.0, 1.0)
@@ -24,11 +22,6 @@ class Dials:
     batch_s: float = 30.0
     urgent_batch_s: float = 16.0
     urgent_memory_s: float = 300.0
-    max_batch: int = 8
-
-    def cap_s(self, priority: Priority) -> float:
-        """How long an item of this priority may be overtaken."""
-        return self.caps_s[priority.rank]
 
 
 BALANCED = Dials()

@@ -1,0 +1,119 @@
+"""What the policy asks of costs, answered from what was learned, and learning from what runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stoker_daemon.scheduling.batch_size import Memory, Trials, best_size, first_trials
+from stoker_daemon.scheduling.costs import Costs, Line, Table
+from stoker_daemon.scheduling.residency import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What matters of a signature for its costs.
+
+    Runs and memory are learned for each `family` of an engine (the same model, sampler and shape class), over units of
+    work. `most` is what engine and job allow in one run; `controls` counts active LoRAs, ControlNets, masks and so on.
+    """
+
+    key: Key
+    family: str
+    most: int
+    units_per_item: float = 1.0
+    controls: int = 0
+
+
+@dataclass(slots=True)
+class Estimator:
+    """Estimates for the policy as of the last `look`; the same question is answered once until something is learned.
+
+    `kinds` is by signature, `tables` by engine, `modes` the cache mode of an engine, `sizes_gb` what models weigh.
+    """
+
+    costs: Costs
+    kinds: dict[int, Kind] = field(default_factory=dict[int, Kind])
+    tables: dict[str, Table] = field(default_factory=dict[str, Table])
+    modes: dict[str, str] = field(default_factory=dict[str, str])
+    sizes_gb: dict[Key, float] = field(default_factory=dict[Key, float])
+    trials: dict[int, Trials] = field(default_factory=dict[int, Trials])
+    _free_gb: Mapping[str, float] = field(default_factory=dict[str, float])
+    _now_s: float = 0.0
+    _loads_s: dict[Key, float] = field(default_factory=dict[Key, float])
+    _lines: dict[int, Line] = field(default_factory=dict[int, Line])
+    _sizes: dict[tuple[int, int, float], int] = field(default_factory=dict[tuple[int, int, float], int])
+
+    def look(self, now_s: float, free_gb: Mapping[str, float]) -> None:
+        """Take in what is free for each engine's runs once its model is loaded; without an entry nobody knows."""
+        self._now_s, self._free_gb = now_s, free_gb
+        self._forget_answers()
+
+    def load_s(self, key: Key, /) -> float:
+        if key not in self._loads_s:
+            self._loads_s[key] = self.costs.load_s(key, self.modes.get(key.engine, ""), self.tables.get(key.engine))
+        return self._loads_s[key]
+
+    def size_gb(self, key: Key, /) -> float:
+        return self.sizes_gb.get(key, 1.0)
+
+    def run_s(self, signature: int, items: int, /) -> float:
+        kind = self.kinds[signature]
+        if signature not in self._lines:
+            engine = kind.key.engine
+            self._lines[signature] = self.costs.run_line(engine, kind.family, self.tables.get(engine))
+        return self._lines[signature].at(items * kind.units_per_item)
+
+    def batch(self, signature: int, ready: int, at_most_s: float, /) -> int:
+        asked = signature, min(ready, self.kinds[signature].most), at_most_s
+        if asked not in self._sizes:
+            self._sizes[asked] = self._best_size(*asked)
+        return self._sizes[asked]
+
+    def loaded(self, key: Key, seconds: float) -> None:
+        """A model was loaded; not to be told of one that was there already."""
+        self.costs.learn_load(key, seconds, self.modes.get(key.engine, ""))
+        self._forget_answers()
+
+    def ran(self, signature: int, items: int, seconds: float, *, warm: bool, peak_gb: float | None = None) -> None:
+        """A run came to its end; not `warm`: it was the first after a load."""
+        kind = self.kinds[signature]
+        engine, table, work = kind.key.engine, self.tables.get(kind.key.engine), items * kind.units_per_item
+        if warm and self.costs.run_line(engine, kind.family, table).is_trusted:
+            expected_s = self.run_s(signature, items)
+            self.trials[signature] = self._trials(signature).went_well(items, seconds, expected_s, self._now_s)
+        self.costs.learn_run(engine, kind.family, work, seconds, warm=warm, table=table)
+        if peak_gb is not None:
+            self.costs.learn_memory(engine, kind.family, work, peak_gb, kind.controls, table)
+        self._forget_answers()
+
+    def ran_out(self, signature: int, items: int) -> None:
+        """A run failed for want of memory."""
+        free_gb = self._free_gb.get(self.kinds[signature].key.engine, 0.0)
+        self.trials[signature] = self._trials(signature).ran_out(items, free_gb, self._now_s)
+        self._forget_answers()
+
+    def _best_size(self, signature: int, ready: int, at_most_s: float) -> int:
+        kind = self.kinds[signature]
+        memory = self._memory(kind)
+        return best_size(
+            ready,
+            self._trials(signature).allowed(kind.most, memory, self._now_s),
+            lambda items: self.run_s(signature, items),
+            at_most_s,
+            load_s=self.load_s(kind.key),
+            memory=memory,
+        )
+
+    def _memory(self, kind: Kind) -> Memory | None:
+        free_gb = self._free_gb.get(kind.key.engine)
+        if free_gb is None:
+            return None
+        line = self.costs.memory_line(kind.key.engine, kind.family, kind.controls, self.tables.get(kind.key.engine))
+        return Memory(free_gb, line, kind.units_per_item)
+
+    def _trials(self, signature: int) -> Trials:
+        return self.trials.get(signature) or first_trials(self.kinds[signature].controls)
+
+    def _forget_answers(self) -> None:
+        self._loads_s.clear()
+        self._lines.clear()
+        self._sizes.clear()
