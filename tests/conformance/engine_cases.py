@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.conformance import comfyui_case, openai_case
+from tests.fakes.openai.words import MODELS
 
-from stoker_daemon.engines.command import CommandEnginefrom tests.fakes.openai.words import MODELS
-
+from stoker_daemon.engines.command import CommandEngine
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Engine
 from stoker_daemon.recipes.command import Command, CommandParameter

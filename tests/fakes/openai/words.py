@@ -1,0 +1,35 @@
+"""What the fake's model says: a few words that follow from the prompt, or what one with `!` in front asks for."""
+
+import hashlib
+import json
+from typing import Any
+
+MODELS = ("tiny", "other")
+CONTEXT = 200
+"""Words that fit into a prompt."""
+ORDERS = ("hold", "refuse", "filter", "policy", "cut", "garbage", "latin", "fault", "oom", "die", "huge", "notjson")
+"""`!hold`: begins, and goes on when released. `!refuse`, `!filter`: the model, or a filter, would not; `!policy`: nor
+the server. `!cut`: the connection ends in the middle, `!garbage`, `!latin`: what comes is no JSON, or no UTF-8.
+`!fault`, `!oom`: HTTP 500. `!die`: the server ends. `!huge`: far too much. `!notjson`: prose instead of JSON."""
+
+
+def order_in(text: str) -> str:
+    """What a prompt asks for, if it does."""
+    word = text.removeprefix("!").split(" ", 1)[0]
+    return word if text.startswith("!") and word in ORDERS else ""
+
+
+def answer_to(text: str, body: dict[str, Any], choice: int) -> list[str]:
+    """The tokens of an answer, one word each."""
+    if body.get("response_format") and order_in(text) != "notjson":
+        return ["{", f'"echo": {json.dumps(text)}', "}"]
+    length = 3 + len(text) % 5
+    seed = f"{text}/{body.get('seed', 0)}/{choice}"
+    digest = hashlib.sha256(seed.encode()).hexdigest()
+    return [f"w{digest[4 * n : 4 * n + 4]} " for n in range(length)]
+
+
+def vector_of(text: str, dimensions: int) -> list[float]:
+    """Numbers that follow from a text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return [round(digest[n % 32] / 255, 4) for n in range(dimensions)]
