@@ -188,6 +188,7 @@ def test_what_there_is(desk: Desk) -> None:
     profiles = {one["name"]: one["batch_size"] for one in desk.stoker("profiles", "--json").json["profiles"]}
     assert profiles == {"speed": 8, "balanced": 4, "quality": 1, "animation": 8, "tileset": 8}
     assert desk.server.url in desk.stoker("engines").out
+    assert f"{desk.server.url} answers, version " in desk.stoker("doctor").out
 
 
 def test_lines_of_a_file(desk: Desk) -> None:

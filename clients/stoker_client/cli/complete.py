@@ -64,9 +64,14 @@ def profiles(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 
 def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The word `import`, and what the shell finds on disk."""
+    """What the shell finds on disk."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def imports(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The word `import`, and files."""
     word = [CompletionItem("import")] if "import".startswith(incomplete) else []
-    return [*word, CompletionItem(incomplete, type="file")]
+    return [*word, *files(ctx, param, incomplete)]
 
 
 def choices(parameter: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

@@ -47,8 +47,13 @@ from stoker_protocol.replies import Submitted
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="S", help="The first copy's; then S+1, S+2, ...")
 @click.option("--negative", metavar="TEXT", help="What to keep out.")
 @click.option("--cfg", "--cfg-scale", type=float, metavar="X", help="How closely to follow the prompt.")
-@click.option("--sampler", shell_complete=complete.choices("sampler"), help="How noise is taken away.")
-@click.option("--scheduler", shell_complete=complete.choices("scheduler"), help="How much noise each step takes away.")
+@click.option("--sampler", metavar="NAME", shell_complete=complete.choices("sampler"), help="How noise is taken away.")
+@click.option(
+    "--scheduler",
+    metavar="NAME",
+    shell_complete=complete.choices("scheduler"),
+    help="How much noise each step takes away.",
+)
 @click.option(
     "--lora",
     "loras",
@@ -60,9 +65,19 @@ from stoker_protocol.replies import Submitted
 )
 @click.option("--vae", metavar="NAME", shell_complete=complete.vaes, help="A VAE instead of the model's own.")
 @click.option(
-    "--image", type=input_file, metavar="FILE", help="A picture to begin with; `server:NAME`: one that the server has."
+    "--image",
+    type=input_file,
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="A picture to begin with; `server:NAME`: one that the server has.",
 )
-@click.option("--mask", type=input_file, metavar="FILE", help="Where it is white, the picture is made anew.")
+@click.option(
+    "--mask",
+    type=input_file,
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="Where it is white, the picture is made anew.",
+)
 @click.option("--denoise", type=float, metavar="X", help="How much of the picture is made anew: 1 is all.")
 @click.option(
     "--set",

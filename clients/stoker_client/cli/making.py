@@ -40,14 +40,27 @@ class Workflow(NamedTuple):
 def made_by(function: F) -> F:
     """The options that say what a job is made by."""
     for option in (
-        click.option("--profile", default="", shell_complete=complete.profiles, help="Defaults for all parameters."),
+        click.option(
+            "--profile",
+            default="",
+            metavar="NAME",
+            shell_complete=complete.profiles,
+            help="Defaults for what is not said here.",
+        ),
         click.option(
             "--workflow",
             type=workflow,
             metavar="FILE",
+            shell_complete=complete.files,
             help="A ComfyUI workflow of your own, exported with Export (API).",
         ),
-        click.option("--recipe", default="", shell_complete=complete.recipes, help="How.  [default: the engine's]"),
+        click.option(
+            "--recipe",
+            default="",
+            metavar="NAME",
+            shell_complete=complete.recipes,
+            help="The way to make it.  [default: the engine's]",
+        ),
     ):
         function = option(function)
     return function

@@ -24,7 +24,7 @@ _USAGE = "Either nothing more, or a file: stoker profiles import profiles.yaml"
     "stoker profiles import profiles.yaml                  # look at what it would be here",
     "stoker profiles import profiles.yaml >> stokerd.toml  # for the daemon's --config; restart it then",
 )
-@click.argument("words", nargs=-1, metavar="[import FILE]", shell_complete=complete.files)
+@click.argument("words", nargs=-1, metavar="[import FILE]", shell_complete=complete.imports)
 def profiles(shared: Shared, words: tuple[str, ...]) -> None:
     """List the profiles, or turn a YAML file of them into configuration.
 

@@ -159,3 +159,10 @@ def test_words_of_the_verbs_are_completed(daemon: FakeDaemon) -> None:
         *("plain,checkpoint", "plain,lora", "plain,vae"),
     ]
     assert complete(daemon.control, "stoker", "recipes", "show", "t").split() == ["plain,txt2img"]
+
+
+@pytest.mark.parametrize("words", [["generate", "--image"], ["generate", "--workflow"], ["profiles", "import"]])
+def test_files_are_left_to_the_shell(daemon: FakeDaemon, words: list[str]) -> None:
+    """We expect the shell to be told that a file is wanted, without a question to the daemon."""
+    assert complete(daemon.control, "stoker", *words, "fo").split() == ["file,fo"]
+    assert not daemon.requests
