@@ -95,7 +95,7 @@ from stoker_protocol.replies import Submitted
     "--meta", "labels", type=label, metavar="NAME=VALUE", multiple=True, help="A note of your own, kept with the job."
 )
 @click.option("--job-id", metavar="ID", help="An id of your own: the same command again is the same job, not another.")
-@click.option("--dry-run", is_flag=True, help="Check everything, submit nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything, submit nothing; only pictures are sent.")
 @click.option("--wait", is_flag=True, help="Stay until the job ends; Ctrl+C leaves it running.")
 @click.option("--watch", "--monitor", is_flag=True, help="Stay, and tell every event.")
 def generate(shared: Shared, job_id: str | None, wait: bool, watch: bool, **options: Any) -> None:
