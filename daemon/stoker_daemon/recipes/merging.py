@@ -66,7 +66,7 @@ def merge(graphs: Sequence[Graph], level: Level = "close") -> Merged:
         ValueError: They have no signature, or different ones, or there are too many.
     """
     signatures = {signature(graph, level) for graph in graphs}
-    if len(signatures) != 1 or not len(graphs) <= MOST_ITEMS:
+    if len(signatures) != 1 or len(graphs) > MOST_ITEMS:
         raise ValueError(f"these {len(graphs)} workflows can't be merged: {len(signatures)} signatures")
     if reason := signatures.pop().reason:
         raise ValueError(f"the workflow can't be merged: {reason}")
