@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
 from stoker_protocol.codec import nearest
 
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
@@ -106,8 +107,32 @@ class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             _check_name("lane", self.lane)
 
 
-EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig
-_KINDS: dict[Any, type[Struct]] = {"python": PythonConfig, "comfyui": ComfyConfig, "openai": OpenAIConfig}
+class CommandConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="command"):
+    """`[engines.NAME]`, `kind = "command"`: programs that jobs may run. Without this none may."""
+
+    commands: Annotated[dict[str, Command], Meta(min_length=1)]
+    """The commands by the word that a job says as its `recipe`; the first is meant where it says none."""
+    lane: str = ""
+    """The lane that runs it; by default one of its own, named as the engine is. `gpu` if the commands use the GPU."""
+    max_parallel: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Commands at a time."""
+    max_output_mb: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """Megabytes that the files of one item may have in all; as much is kept of what it writes to each stream."""
+
+    def __post_init__(self) -> None:
+        for word in self.commands:
+            _check_name("commands", word)
+        if self.lane:
+            _check_name("lane", self.lane)
+
+
+EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig | CommandConfig
+_KINDS: dict[Any, type[Struct]] = {
+    "python": PythonConfig,
+    "comfyui": ComfyConfig,
+    "openai": OpenAIConfig,
+    "command": CommandConfig,
+}
 
 
 class ProfileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -230,6 +255,8 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
         kind = cast("dict[str, Any]", table).setdefault("kind", "python") if isinstance(table, dict) else "python"
         if kind not in _KINDS:
             raise ConfigError(f"engines.{name}.kind = {kind!r}: not one of {', '.join(_KINDS)}")
+        for word, command in _subtables(table, "commands") if kind == "command" else ():
+            yield from _tables_of_command(f"engines.{name}.commands.{word}.", command)
         yield f"engines.{name}.", _KINDS[kind], table
     for name, table in _subtables(raw, "profiles"):
         yield f"profiles.{name}.", ProfileConfig, table
@@ -238,7 +265,21 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     yield "", Config, raw
 
 
-def _subtables(raw: dict[str, Any], key: str) -> list[tuple[str, Any]]:
+def _tables_of_command(key: str, command: Any) -> Iterator[tuple[str, type[Struct], Any]]:
+    """A command, with what its `kind` says beforehand if it is a ready-made one."""
+    if isinstance(command, dict):
+        table = cast("dict[str, Any]", command)
+        kind = table.pop("kind", None)
+        if kind is not None and kind not in READY_MADE:
+            raise ConfigError(f"{key}kind = {kind!r}: not one of {', '.join(READY_MADE)}")
+        for name, value in READY_MADE[kind].items() if kind else ():
+            table.setdefault(name, value)
+        for name, parameter in _subtables(table, "parameters"):
+            yield f"{key}parameters.{name}.", CommandParameter, parameter
+    yield key, Command, command
+
+
+def _subtables(raw: Any, key: str) -> list[tuple[str, Any]]:
     tables = raw.get(key)
     return list(cast("dict[str, Any]", tables).items()) if isinstance(tables, dict) else []
 
@@ -250,6 +291,9 @@ def _with_paths_from(folder: Path, raw: dict[str, Any]) -> dict[str, Any]:
                 engine[key] = str(folder / engine[key])
         if engine["kind"] == "python":
             engine["python_path"] = [str(folder / path) for path in engine.get("python_path", [])]
+        for command in engine.get("commands", {}).values():
+            if "cwd" in command:
+                command["cwd"] = str(folder / command["cwd"])
     if "recipes" in raw:
         raw["recipes"] = str(folder / raw["recipes"])
     return raw

@@ -24,11 +24,9 @@ import zmq
 from stoker_daemon import handlers, log
 from stoker_daemon.admin import commands
 from stoker_daemon.admin.check import glance
-from stoker_daemon.config import ComfyConfig, Config, ConfigError, EngineConfig, OpenAIConfig, PythonConfig
+from stoker_daemon.building import build_engines, load_patience_s
+from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
-from stoker_daemon.engines.comfyui import ComfyEngine
-from stoker_daemon.engines.openai import OpenAIEngine
-from stoker_daemon.engines.python import PythonEngine, end_leftover
 from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
@@ -62,8 +60,6 @@ FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
 MAX_FILES = 65_536
 """Files and connections at a time, where the host allows as many."""
-SERVER_LOOK_S = 60.0
-"""How long an engine may look whether its server is there."""
 SWITCH_S = 0.001
 """How long a thread that computes may keep the others of the process, and so the answer to a `ping`, waiting."""
 SUMMARIES_WAIT_S = 5.0
@@ -161,7 +157,7 @@ class StokerDaemon:
             head=self._store.head(),
         )
         stack.callback(publisher.close)
-        engines = self._build_engines(blobs)
+        engines = build_engines(self._config, self._options.data_dir, self._library, blobs)
         for engine in engines.values():
             stack.push_async_callback(engine.stop)
         lanes = self._build_lanes(engines, artifacts, publisher)
@@ -261,63 +257,12 @@ class StokerDaemon:
         async with self._checking:
             return await asyncio.to_thread(glance, self._options.data_dir)
 
-    def _build_engines(self, blobs: BlobStore) -> dict[str, Engine]:
-        """The engines of the config, after ending what an earlier daemon's engines left on the GPU."""
-        folder = self._options.data_dir / "workers"
-        folder.mkdir(exist_ok=True)
-        for pid_file in folder.glob("*.pid"):
-            if pid := end_leftover(pid_file):
-                logger.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
-        return {name: self._build_engine(name, engine, blobs) for name, engine in self._config.engines.items()}
-
-    def _build_engine(self, name: str, engine: EngineConfig, blobs: BlobStore) -> Engine:
-        match engine:
-            case PythonConfig():
-                return PythonEngine(
-                    name,
-                    model=engine.model,
-                    lane=engine.lane,
-                    pid_file=self._options.data_dir / "workers" / f"{name}.pid",
-                    options=engine.options,
-                    python=engine.python or sys.executable,
-                    python_path=engine.python_path,
-                    start_timeout_s=engine.start_timeout_s,
-                    load_timeout_s=engine.load_timeout_s,
-                )
-            case ComfyConfig():
-                return ComfyEngine(
-                    name,
-                    url=engine.url,
-                    lane=engine.lane,
-                    library=self._library,
-                    blobs=blobs,
-                    default_recipe=engine.recipe,
-                    default_model=engine.model,
-                    output_dir=None if engine.output_dir is None else Path(engine.output_dir),
-                    delete_outputs=engine.delete_outputs,
-                    restart_command=engine.restart_command,
-                    max_output_bytes=engine.max_output_mb << 20,
-                    start_timeout_s=engine.start_timeout_s,
-                )
-            case OpenAIConfig():
-                return OpenAIEngine(
-                    name,
-                    url=engine.url,
-                    lane=engine.lane or name,
-                    default_model=engine.model,
-                    key_env=engine.api_key_env,
-                    key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
-                    max_parallel=engine.max_parallel,
-                    streams=engine.stream,
-                    silence_s=engine.silence_s,
-                )
-
     def _build_lanes(self, engines: dict[str, Engine], artifacts: OutputTree, publisher: Publisher) -> Lanes:
         execution = self._config.execution
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
         settings = LaneSettings(
             patience=Patience(
-                load_s=max(map(_load_patience_s, self._config.engines.values())),
+                load_s=max(map(load_patience_s, self._config.engines.values())),
                 interrupt_s=execution.interrupt_grace_s,
                 terminate_s=execution.terminate_grace_s,
             ),
@@ -385,13 +330,6 @@ class _House:
     lanes: Lanes
     summaries: Summaries
     frontend: Frontend
-
-
-def _load_patience_s(engine: EngineConfig) -> float:
-    """Seconds that an engine may need until a model is there; servers load within their runs."""
-    if isinstance(engine, OpenAIConfig):
-        return SERVER_LOOK_S
-    return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
 
 
 def _stay_prompt() -> None:

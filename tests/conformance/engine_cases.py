@@ -38,7 +38,7 @@ class EngineCase:
     """Whether a run that is ended by force takes the engine with it."""
     chosen_by: Literal["model", "recipe"] = "model"
 
-    def choose(self, name: str) -> dict[str, str]:
+    def choose(self, name: str) -> dict[str, Any]:
         """The options of a submit that wants one of the `models`."""
         return {self.chosen_by: name}
 

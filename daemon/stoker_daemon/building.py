@@ -1,0 +1,88 @@
+"""Makes the engines that the configuration names; with `main` the only reader of the configuration."""
+
+import sys
+from pathlib import Path
+
+import structlog
+
+from stoker_daemon.config import ComfyConfig, CommandConfig, Config, EngineConfig, OpenAIConfig, PythonConfig
+from stoker_daemon.engines.comfyui import ComfyEngine
+from stoker_daemon.engines.command import CommandEngine
+from stoker_daemon.engines.openai import OpenAIEngine
+from stoker_daemon.engines.python import PythonEngine, end_leftover
+from stoker_daemon.ports import Blobs, Engine
+from stoker_daemon.recipes.library import Library
+
+SERVER_LOOK_S = 60.0
+"""How long an engine may look whether its server is there."""
+
+log = structlog.get_logger()
+
+
+def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs) -> dict[str, Engine]:
+    """The engines of the config, after ending what an earlier daemon's engines left on the GPU."""
+    workers = data_dir / "workers"
+    workers.mkdir(exist_ok=True)
+    for pid_file in workers.glob("*.pid"):
+        if pid := end_leftover(pid_file):
+            log.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
+    return {name: _build(name, engine, data_dir, library, blobs) for name, engine in config.engines.items()}
+
+
+def load_patience_s(engine: EngineConfig) -> float:
+    """Seconds that an engine may need until a model is there; servers load within their runs."""
+    if isinstance(engine, OpenAIConfig | CommandConfig):
+        return SERVER_LOOK_S
+    return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
+
+
+def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, blobs: Blobs) -> Engine:
+    match engine:
+        case PythonConfig():
+            return PythonEngine(
+                name,
+                model=engine.model,
+                lane=engine.lane,
+                pid_file=data_dir / "workers" / f"{name}.pid",
+                options=engine.options,
+                python=engine.python or sys.executable,
+                python_path=engine.python_path,
+                start_timeout_s=engine.start_timeout_s,
+                load_timeout_s=engine.load_timeout_s,
+            )
+        case ComfyConfig():
+            return ComfyEngine(
+                name,
+                url=engine.url,
+                lane=engine.lane,
+                library=library,
+                blobs=blobs,
+                default_recipe=engine.recipe,
+                default_model=engine.model,
+                output_dir=None if engine.output_dir is None else Path(engine.output_dir),
+                delete_outputs=engine.delete_outputs,
+                restart_command=engine.restart_command,
+                max_output_bytes=engine.max_output_mb << 20,
+                start_timeout_s=engine.start_timeout_s,
+            )
+        case OpenAIConfig():
+            return OpenAIEngine(
+                name,
+                url=engine.url,
+                lane=engine.lane or name,
+                default_model=engine.model,
+                key_env=engine.api_key_env,
+                key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
+                max_parallel=engine.max_parallel,
+                streams=engine.stream,
+                silence_s=engine.silence_s,
+            )
+        case CommandConfig():
+            return CommandEngine(
+                name,
+                lane=engine.lane or name,
+                commands=engine.commands,
+                data_dir=data_dir,
+                max_parallel=engine.max_parallel,
+                max_output_bytes=engine.max_output_mb << 20,
+            )
