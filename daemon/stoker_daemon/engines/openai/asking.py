@@ -92,9 +92,7 @@ async def check_items(request: Submit, recipe: str, model: str) -> None:
         other = asked.body.get("model") or model
         if model and other != model:
             hint = f"this job is for {model}; put the lines for {other!r:.80} into a job of their own"
-            raise Refused(
-                ErrorCode.BAD_REQUEST, f"{field}.body.model: {other!r:.80} is another", field=field, hint=hint
-            )
+            raise _bad(f"{field}.body.model", f"{other!r:.80} is another", hint)
 
 
 def ask_of(params: Mapping[str, Any], recipe: str, field: str = "params") -> Ask:

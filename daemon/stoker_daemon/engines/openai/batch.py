@@ -148,7 +148,7 @@ class Batch:
             async for piece in pieces:
                 assembly.add(piece)
                 self._move(member, assembly.tokens, min(0.99, assembly.tokens / expected))
-        return assembly.whole()
+        return {"usage": {"completion_tokens": assembly.tokens}, **assembly.whole()}  # some servers do not count
 
     def _judge(self, refusal: Refusal) -> None:
         """What a refusal means: wait and ask again, or an end. Raises Unusable, EngineFailure."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 FIRST_S, FACTOR, MOST_S = 1.0, 2.0, 30.0
 """How long is waited where the server does not say."""
-LONGEST_S = 3600.0
-"""No more than this is believed of a Retry-After."""
+SHORTEST_S, LONGEST_S = 0.05, 3600.0
+"""No less and no more than this is believed of a Retry-After."""
 PATIENCE_S = 60.0
 """A run waits no longer than this for a server that takes nothing, so that there is room for other work."""
 TELL_S = 1.0
@@ -39,7 +39,7 @@ class Hold:
         if self._since_s is None:
             self._since_s = self._now_s()
         if retry_after_s is not None:
-            self._until_s = max(self._until_s, self._now_s() + min(LONGEST_S, retry_after_s))
+            self._until_s = max(self._until_s, self._now_s() + min(LONGEST_S, max(SHORTEST_S, retry_after_s)))
         elif self.left_s == 0:
             self._until_s = self._now_s() + self._next_s
             self._next_s = min(MOST_S, self._next_s * FACTOR)
