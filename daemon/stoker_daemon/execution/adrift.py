@@ -7,6 +7,7 @@ import structlog
 
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Result, Run
 from stoker_daemon.ports import Artifacts, ClaimOrder, Engine, JobStore
+from stoker_protocol.jobs import JobState
 
 log = structlog.get_logger()
 
@@ -56,7 +57,8 @@ class Adrift:
         """
         for drifting in list(self._drifting.values()):
             run = drifting.run
-            if run.run_id in unwanted:
+            claimed = drifting.claimed or await self._store.take_up(run, order)
+            if run.run_id in unwanted or any(job.state is JobState.CANCELLING for job in claimed.jobs):
                 await self._engines[run.engine].interrupt(run.run_id)
                 await self._settle(drifting)
             elif run.engine in order.engines:
@@ -66,9 +68,8 @@ class Adrift:
                     self._lost_again(run.engine, failure)
                     continue
                 if is_held:
-                    taken_up = drifting.claimed or await self._store.take_up(run, order)
                     del self._drifting[run.run_id]
-                    return taken_up
+                    return claimed
                 await self._settle(drifting)
         return None
 

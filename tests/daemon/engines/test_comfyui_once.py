@@ -215,18 +215,18 @@ def test_a_long_run_taken_up(server: ComfyProcess, tmp_path: Path) -> None:
 
 
 def test_what_is_given_up(server: ComfyProcess, tmp_path: Path) -> None:
-    """A prompt that could not be stopped when its run was given up is stopped as soon as that can be done."""
+    """Prompts that could not be stopped when their run was given up are stopped as soon as that can be done."""
 
     async def scenario() -> None:
         async with at_work(server, tmp_path) as engine:
             recorder = Recorder()
             task = asyncio.create_task(run_items(engine, recorder, HELD, ITEM))
-            await within_bound(recorder.moved.wait())
-            server.defects(ignore_interrupt=True)
+            await until(lambda: Stranger(server).queue()[1])
+            server.defects(http_frozen=True)
             await within_bound(engine.terminate(force=True))
             with pytest.raises(EngineFailure, match="does not end"):
                 await within_bound(task)
-            server.defects(ignore_interrupt=False)
+            server.defects(http_frozen=False)
             await until(lambda: Stranger(server).queue() == ([], []))
             assert len(server.executions()) == 1
 

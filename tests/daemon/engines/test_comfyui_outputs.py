@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.bench import Recorder, within_bound
-from tests.daemon.engines.comfyui_bench import ITEM, Graph, at_work, image, run_graphs, run_items, tried
+from tests.daemon.engines.comfyui_bench import ITEM, Graph, Stranger, at_work, held, image, run_graphs, run_items, tried
 from tests.fakes.comfyui.harness import ComfyProcess
 
 from stoker_protocol.errors import FailureKind
@@ -123,7 +123,7 @@ def test_a_workflow_that_makes_nothing(server: ComfyProcess, tmp_path: Path) -> 
 
 def test_a_partly_wrong_workflow(server: ComfyProcess, tmp_path: Path) -> None:
     """A workflow of which the server takes a part is refused as a whole, and nothing of it stays in the queue."""
-    graph = image()
+    graph = held()
     graph["8"] = {"class_type": "EmptyImage", "inputs": {"width": 0, "height": 8, "batch_size": 1, "color": 0}}
     graph["9"] = {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "x"}}
 
@@ -135,5 +135,6 @@ def test_a_partly_wrong_workflow(server: ComfyProcess, tmp_path: Path) -> None:
             ((position, kind, message),) = recorder.failures
             assert (position, kind) == (0, FailureKind.INVALID)
             assert "node 8 (EmptyImage), input width: 0" in message
+            assert Stranger(server).queue() == ([], [])
 
     tried(scenario)

@@ -41,7 +41,6 @@ class World:
         return run.run_id in self.held
 
     async def _take_up(self, run: Interrupted, _: ClaimOrder) -> Run:
-        self.done.append(("take_up", run.run_id))
         return claimed(run.run_id, run.engine)
 
     async def _record(self, ended: Sequence[tuple[Run, Sequence[Result]]], order: None) -> None:
@@ -81,7 +80,7 @@ def test_a_run_that_goes_on() -> None:
     world.adrift.add(cut_short("one"))
     run = world.next_run("a")
     assert run is not None
-    assert (run.run_id, world.done) == ("one", [("take_up", "one")])
+    assert (run.run_id, world.done) == ("one", [])
     assert not world.adrift.holds("one")
     assert world.next_run("a") is None
 
@@ -116,7 +115,7 @@ def test_an_engine_that_is_away() -> None:
     assert (run.run_id, world.missed) == ("two", ["a"])
     assert world.next_run("b") is None
     assert world.adrift.holds("one")
-    assert world.done == [("take_up", "two")]
+    assert world.done == []
 
 
 def test_a_run_that_nobody_wants() -> None:

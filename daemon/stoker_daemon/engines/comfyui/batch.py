@@ -88,8 +88,9 @@ class Batch:
         for prompt in self._prompts.values():
             prompt.is_unwanted = True
             prompt.news.set()
-        for prompt in [prompt for prompt in self._prompts.values() if not prompt.has_ended]:
-            await self._bench.prompts.stop(prompt.prompt_id)
+        left = [prompt.prompt_id for prompt in self._prompts.values() if not prompt.has_ended]
+        for waiting_first in reversed(left):
+            await self._bench.prompts.stop(waiting_first)
 
     # One member, step by step
 

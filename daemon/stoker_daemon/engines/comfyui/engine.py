@@ -238,9 +238,10 @@ class ComfyEngine:
     async def interrupt(self, run_id: str) -> None:
         if self._batch is not None and self._batch[0] == run_id:
             await _aside(self._batch[1].stop())
-        elif self._state != "starting":
+        else:
             self._forsake(run_id)
-            await _aside(self._remove_unwanted())
+            if self._state != "starting":
+                await _aside(self._remove_unwanted())
 
     async def terminate(self, *, force: bool) -> None:
         if self._batch is None:
@@ -341,11 +342,10 @@ class ComfyEngine:
         if not self._unwanted:
             return
         queue = await self._server.queue()
-        there = queue.running | queue.pending
-        for prompt, since_s in list(self._unwanted.items()):
-            if prompt in there:
-                await self._prompts.stop(prompt)
-            elif self._now_s() - since_s > SURE_S:
+        for prompt in [*(queue.pending & self._unwanted.keys()), *(queue.running & self._unwanted.keys())]:
+            await self._prompts.stop(prompt)
+        for prompt in self._unwanted.keys() - queue.pending - queue.running:
+            if self._now_s() - self._unwanted[prompt] > SURE_S:
                 del self._unwanted[prompt]
 
     def _forsake(self, run_id: str) -> None:
