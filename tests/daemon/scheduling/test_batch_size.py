@@ -75,10 +75,10 @@ def test_probing() -> None:
 
 def test_smaller_runs_prove_nothing() -> None:
     """We expect runs of fewer items, for want of more, not to allow a larger size."""
-    trials = Trials(proven=2)
+    trials = Trials(proven=4)
     for _ in range(5):
         trials = trials.went_well(1, 1.0, 1.0, 0.0)
-    assert trials.allowed(8, None, 0.0) == 2
+    assert trials.allowed(8, None, 0.0) == 4
 
 
 def test_out_of_memory() -> None:

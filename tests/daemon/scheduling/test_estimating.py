@@ -49,6 +49,7 @@ def test_running_out_of_memory() -> None:
     """We expect half as many items after it."""
     estimator = an_estimator()
     estimator.look(0.0, {"comfy": 80.0})
+    assert estimator.batch(1, 50, 60.0) == 8
     estimator.ran_out(1, 8)
     assert estimator.batch(1, 50, 60.0) == 4
     estimator.look(3_600.0, {"comfy": 80.0})
@@ -63,9 +64,9 @@ def test_suddenly_slow() -> None:
     for items in (1, 2, 4, 8, 8):
         estimator.ran(1, items, 1.0 + items, warm=True)
     estimator.ran(1, 8, 30.0, warm=False)
+    estimator.ran(1, 8, 30.0, warm=True)
     assert estimator.batch(1, 50, 60.0) == 8
-    for _ in range(2):
-        estimator.ran(1, 8, 30.0, warm=True)
+    estimator.ran(1, 8, 30.0, warm=True)
     assert estimator.batch(1, 50, 60.0) == 4
     assert "memory seems to be short" in estimator.trials[1].said
 

@@ -107,6 +107,28 @@ def test_waves() -> None:
     assert one_by_one_s > 3 * made.p50_s
 
 
+def test_a_visit_that_ends() -> None:
+    """We expect a plan to leave a model with work left when its visit is over, as what runs does, and to come back."""
+    items = [*[Arrival(-3.0, "A", 1)] * 3, *[Arrival(-2.0, "A", 3)] * 40, *[Arrival(-1.0, "B", 2)] * 3]
+    frozen = Frozen(Trace(MODELS, items))
+    made = frozen.plan()
+    assert [wave.key.residency for wave in made.waves] == ["A", "B", "A"]
+    assert sum(run.run_s for run in made.waves[0].runs) == pytest.approx(40, abs=3)
+    starts_s = [run.p50_s for wave in made.waves for run in wave.runs]
+    assert starts_s == pytest.approx([run.began_s + run.load_s for run in frozen.execute()])
+
+
+def test_errors_add_up() -> None:
+    """We expect the late end of a start to allow for the errors of all loads and runs before it."""
+    believed = Believed(Trace({"C": MODELS["C"]}, ()))
+    queue = [Queued(believed.keys["C"], 0, 2, (Lot("one", 2, -9.0),))]
+    made = plan(queue, Gpu(), believed, BALANCED, 0.0, spread=0.1)
+    first, second = made.waves[0].runs
+    assert first.p90_s == pytest.approx(60 + 1.2816 * 6)
+    assert second.p90_s == pytest.approx(69 + 1.2816 * (36 + 0.81) ** 0.5)
+    assert made.p90_s == pytest.approx(78 + 1.2816 * (36 + 2 * 0.81) ** 0.5)
+
+
 def test_long_queue() -> None:
     """We expect a plan to end at its bound and to say that more waits."""
     made = shuffled(60).plan(max_runs=3)

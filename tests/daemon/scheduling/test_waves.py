@@ -69,7 +69,8 @@ NEW_VISIT = Gpu(residents=(A,), worked_s=39.0)
         (heads((A, LOW, 5, 1), (B, URGENT, 1, 1)), NEW_VISIT, (B, Rule.INDEX)),
         (heads((A, URGENT, 1, 1), (B, URGENT, 9, 1)), NEW_VISIT, (A, Rule.RESIDENCY)),
         # an urgent item past its cap cuts in, on the loaded model before an older one elsewhere
-        (heads((A, HIGH, 50, 1), (B, URGENT, 1, 61)), NEW_VISIT, (B, Rule.URGENT)),
+        (heads((A, URGENT, 50, 1), (B, URGENT, 1, 59)), NEW_VISIT, (A, Rule.RESIDENCY)),
+        (heads((A, URGENT, 50, 1), (B, URGENT, 1, 61)), NEW_VISIT, (B, Rule.URGENT)),
         (heads((A, URGENT, 1, 61), (B, URGENT, 1, 99)), NEW_VISIT, (A, Rule.URGENT)),
         (heads((B, URGENT, 1, 61), (C, URGENT, 1, 99)), NEW_VISIT, (C, Rule.URGENT)),
         # past their caps, the earliest due date counts
