@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stoker_client.cli import complete
+from stoker_client.cli.batch_files import write_batch_files
 from stoker_client.cli.render import plural
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.jobs import Job
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from stoker_client.sync_client import Client
 
 
-@verb("stoker fetch JOB", "stoker fetch JOB -o pictures", "stoker fetch JOB --json | jq -r .files[]")
+@verb(
+    "stoker fetch JOB",
+    "stoker fetch JOB -o pictures",
+    "stoker fetch JOB --batch",
+    "stoker fetch JOB --json | jq -r .files[]",
+)
 @click.argument("job_id", metavar="JOB", shell_complete=complete.jobs)
 @click.option(
     "-o",
@@ -28,7 +34,8 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where to; made if it is not there.  [default: a directory here, called by the job]",
 )
-def fetch(shared: Shared, job_id: str, directory: Path | None) -> None:
+@click.option("--batch", is_flag=True, help="Write results.jsonl and errors.jsonl, too, as OpenAI's batches have them.")
+def fetch(shared: Shared, job_id: str, directory: Path | None, batch: bool) -> None:
     """Copy the files of JOB into a directory.
 
     Each is checked; those that are there already are left as they are, so it may be repeated while the job runs.
@@ -37,7 +44,9 @@ def fetch(shared: Shared, job_id: str, directory: Path | None) -> None:
         job = client.find(job_id)
         directory = directory or Path(_called_by(job))
         try:
+            ended = list(client.items(job.job_id)) if batch else []
             files = list(_fetch(shared, client, job.job_id, directory))
+            files += write_batch_files(directory, job.job_id, ended) if batch else []
         except OSError as error:
             raise click.UsageError(f"Can't write into {directory}: {error.strerror}.") from None
     rest = "" if job.state.is_final else f"\nThe job is still {job.state}; fetch again for the rest."

@@ -1,0 +1,126 @@
+"""A real daemon with a server that speaks OpenAI's API: batch files in and out, and what both outlast."""
+
+import json
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.clients.cli.running import Ran, run_process
+from tests.fakes.openai.harness import OpenAIProcess
+from tests.system.daemons import Rig, a_rig, config
+from tests.worker.processes import wait_for
+
+from stoker_protocol.jobs import JobState
+
+KEY = "sk-of-the-system-tests"
+ENGINE = """
+[engines.llm]
+kind = "openai"
+url = "{url}"
+api_key_file = "key"
+max_parallel = 4
+"""
+
+
+@pytest.fixture(name="server")
+def fixture_server() -> Generator[OpenAIProcess]:
+    """A server that wants a key."""
+    with OpenAIProcess(key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def rig(tmp_path: Path, server: OpenAIProcess) -> Generator[Rig]:
+    """A daemon that has it."""
+    (tmp_path / "key").write_text(KEY)
+    with a_rig(tmp_path, config(engines=ENGINE.format(url=server.url))) as rig:
+        yield rig
+
+
+def stoker(rig: Rig, *args: str) -> Ran:
+    """Run the command."""
+    return run_process(*args, endpoint=rig.daemon.control)
+
+
+def line(custom_id: str, text: str) -> dict[str, Any]:
+    """A line of a batch file."""
+    body = {"model": "other", "messages": [{"role": "user", "content": text}], "max_tokens": 9}
+    return {"custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+def questions(server: OpenAIProcess) -> list[str]:
+    """What the server was asked since its start."""
+    return [body["messages"][0]["content"] for body in server.state()["requests"]]
+
+
+def lines_of(file: Path) -> dict[str, dict[str, Any]]:
+    """The lines of a file by their ids."""
+    return {said["custom_id"]: said for said in map(json.loads, file.read_text().splitlines())}
+
+
+def test_a_batch_file(rig: Rig, server: OpenAIProcess) -> None:
+    """A batch file becomes a job, and its outcomes come back as batch files have them; the key is nowhere."""
+    lines = [line(f"r{number}", f"question {number}") for number in range(10)]
+    lines[3], lines[6] = line("r3", "!refuse"), line("r6", "!filter")
+    file = rig.folder / "in.jsonl"
+    file.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert stoker(rig, "submit", str(file), "--name", "batch", "--wait").code == 1
+    out = rig.folder / "out"
+    assert stoker(rig, "fetch", "batch", "-o", str(out), "--batch").code == 0
+    results, errors = lines_of(out / "results.jsonl"), lines_of(out / "errors.jsonl")
+    assert sorted([*results, *errors]) == [f"r{number}" for number in range(10)]
+    assert {name: said["error"]["code"] for name, said in errors.items()} == {"r3": "refused", "r6": "refused"}
+    response = results["r0"]["response"]
+    assert (response["status_code"], results["r0"]["error"]) == (200, None)
+    assert response["body"]["model"] == "other"
+    assert response["body"]["usage"]["prompt_tokens"] == 2
+    assert re.fullmatch(r"(w[0-9a-f]{4} )+", response["body"]["choices"][0]["message"]["content"])
+    assert server.state()["count"]["/v1/chat/completions"] == 10
+    rig.stop()
+    kept = [path for path in rig.folder.rglob("*") if path.is_file() and path != rig.folder / "key"]
+    assert len(kept) > 20
+    assert not [path for path in kept if KEY.encode() in path.read_bytes()]
+
+
+def test_prompts(rig: Rig) -> None:
+    """Prompts become texts in files that are called by their items."""
+    assert stoker(rig, "generate", "why", "how", "--name", "two", "--wait").code == 0
+    out = rig.folder / "out"
+    assert stoker(rig, "fetch", "two", "-o", str(out)).code == 0
+    assert [path.name for path in sorted(out.iterdir())] == ["00000_0.txt", "00001_0.txt"]
+
+
+def test_bad_lines(rig: Rig) -> None:
+    """What no server could do is refused before anything is stored, by its place."""
+    bad = line("r1", "a")
+    del bad["body"]["messages"]
+    file = rig.folder / "in.jsonl"
+    file.write_text(json.dumps(line("r0", "a")) + "\n" + json.dumps(bad) + "\n")
+    ran = stoker(rig, "submit", str(file))
+    assert (ran.code, "messages" in ran.err) == (2, True)
+    assert list(rig.client.jobs()) == []
+
+
+def test_what_both_outlast(rig: Rig, server: OpenAIProcess) -> None:
+    """Through deaths of the server and the daemon, each item is answered, and what was recorded is not asked again."""
+    prompts = [f"p{number}" for number in range(6)]
+    first = rig.client.submit(prompts).job_id
+    assert rig.wait(first).items.succeeded == len(prompts)
+    job_id = rig.client.submit(["!hold", "a", "b"]).job_id
+    server.wait_until_held()
+    rig.kill()
+    server.wait_until_held(0)
+    rig.restart()
+    server.wait_until_held()
+    asked = questions(server)
+    server.kill()
+    wait_for(lambda: rig.client.engines()[0].state == "down")
+    server.start()
+    wait_for(lambda: server.state()["held"] == 1)
+    server.release()
+    assert rig.wait(job_id).state is JobState.SUCCEEDED
+    asked += questions(server)
+    assert [asked.count(prompt) for prompt in prompts] == [1] * len(prompts)
+    assert asked.count("!hold") == 3
