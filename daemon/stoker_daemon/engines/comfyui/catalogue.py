@@ -35,10 +35,11 @@ class Catalogue:
 
 def _caching(argv: list[str]) -> str:
     """What a server started so keeps from one prompt to the next."""
-    if "--cache-none" in argv:
+    words = [part for word in argv for part in word.split("=", 1)]
+    if "--cache-none" in words:
         return "nothing"
-    if "--cache-lru" in argv[:-1]:
-        return f"results of the last {argv[argv.index('--cache-lru') + 1]} nodes"
-    if any(word.startswith("--cache-ram") for word in argv):
+    if "--cache-lru" in words[:-1]:
+        return f"results of the last {words[words.index('--cache-lru') + 1]} nodes"
+    if "--cache-ram" in words:
         return "as much as there is memory for"
     return "results of the last prompt"
