@@ -160,6 +160,20 @@ def test_same_command_is_the_same_job(rig: Rig) -> None:
         rig.client.cancel(name)
 
 
+def test_parameters_of_all_lines(rig: Rig) -> None:
+    """We expect --set to hold for each line that says nothing else, and to be said only when a job is begun."""
+    file = rig.folder / "lines.jsonl"
+    file.write_text('{"prompt": "a"}\n{"prompt": "b", "steps": 2}\n')
+    endpoint = rig.daemon.control
+    assert (
+        run_process("submit", str(file), "--job-id", "set", "--set", "steps=3", "--wait", endpoint=endpoint).code == 0
+    )
+    records = sorted((rig.data_dir / "outputs").glob("*/set/metadata/*.json"))
+    assert [json.loads(record.read_text())["params"]["steps"] for record in records] == [3, 2]
+    refused = run_process("submit", str(file), "--continue", "set", "--set", "steps=3", endpoint=endpoint)
+    assert (refused.code, "--set" in refused.err) == (2, True)
+
+
 def test_full_queue_holds_a_submit_up(tmp_path: Path) -> None:
     """We expect submit to wait while the queue is full, to say so, and to end when there is room."""
     with a_rig(tmp_path, config(max_pending=12_000)) as rig:

@@ -16,7 +16,7 @@ from stoker_client.cli.making import Workflow, made_by, naming
 from stoker_client.cli.meter import Meter
 from stoker_client.cli.render import plural
 from stoker_client.cli.shapes import job_shape, print_json
-from stoker_client.cli.values import batch_size, label
+from stoker_client.cli.values import batch_size, label, setting
 from stoker_client.cli.verb import Shared, verb
 from stoker_client.errors import Conflict, InvalidState, StokerError
 from stoker_client.operations.verbs import SubmitOptions
@@ -32,12 +32,21 @@ if TYPE_CHECKING:
     "stoker submit items.jsonl --continue trial --limit 50   # the next fifty",
     "stoker submit items.jsonl --continue trial --wait       # the rest",
     "make-prompts | stoker submit - --model neon --name overnight",
+    "stoker submit prompts.jsonl --recipe txt2img --set steps=25",
     "stoker submit items.jsonl --recipe img2img              # lines with an image: stoker upload FILE names it",
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--engine", shell_complete=complete.engines, help="Which engine.  [default: the daemon's]")
 @click.option("--model", shell_complete=complete.models, help="Which model.  [default: the engine's]")
 @made_by
+@click.option(
+    "--set",
+    "settings",
+    type=setting,
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A parameter of all items; what a line says comes first.",
+)
 @click.option("--priority", type=click.Choice([str(p) for p in Priority]), help="[default: normal]")
 @click.option("--name", metavar="TEXT", help="What you call the job.")
 @click.option(
@@ -105,13 +114,15 @@ def _check_usage(
         )
     given = [name for name, value in {**opening, "job_id": job_id}.items() if value not in (None, "", ())]
     if continued and given:
-        option = {"labels": "meta"}.get(given[0], given[0]).replace("_", "-")
+        option = {"labels": "meta", "settings": "set"}.get(given[0], given[0]).replace("_", "-")
         raise click.UsageError(f"--{option} is said when a job is begun; --continue adds to one that is there.")
 
 
-def _options(labels: Sequence[tuple[str, str]], workflow: Workflow | None, **opening: Any) -> SubmitOptions:
+def _options(
+    labels: Sequence[tuple[str, str]], settings: Sequence[tuple[str, Any]], workflow: Workflow | None, **opening: Any
+) -> SubmitOptions:
     graph = workflow.graph if workflow else None
-    told = {"workflow": graph, "metadata": dict(labels) or None}
+    told = {"workflow": graph, "metadata": dict(labels) or None, "params": dict(settings) or None}
     return cast("SubmitOptions", {**opening, **told})  # click names them
 
 
