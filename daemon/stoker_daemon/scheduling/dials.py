@@ -9,8 +9,8 @@ class Dials:
 
     `weights`: what a second of waiting costs an item. `caps_s`: after so long an item goes before what is worth more;
     an urgent one cuts in. `cut_ins_per_min` and `cut_in_burst` bound how often. `residency`: a visit lasts at least so
-    many times its load. `max_patience`: at most so many times dearer are loads under pressure. `batch_s` bounds a run,
-    `urgent_batch_s` does while something urgent waited in the last `urgent_memory_s`.
+    many times its load. `max_patience`: a load counts at most so many times, however much arrives. `batch_s` bounds a
+    run, `urgent_batch_s` does while something urgent waited in the last `urgent_memory_s`.
     """
 
     weights: tuple[float, float, float, float] = (64.0, 16.0, 4.0, 1.0)

@@ -157,19 +157,35 @@ def _urgent(moment: _Moment) -> tuple[Waiting, Reason] | None:
 
 
 def _resident(moment: _Moment) -> tuple[Waiting, Reason] | None:
-    gpu = moment.gpu
+    gpu, times = moment.gpu, moment.dials.residency
     group = moment.groups.get(gpu.residents[-1]) if gpu.residents else None
-    if group is None or gpu.worked_s >= moment.dials.residency * moment.estimates.load_s(gpu.residents[-1]):
+    if group is None:
         return None
-    if not group.items[_URGENT] and any(head.rank == _URGENT for head in moment.waiting):
+    is_pressed = _is_pressed(moment)
+    if is_pressed:
+        times = max(times, gpu.patience)
+    elif not group.items[_URGENT] and any(head.rank == _URGENT for head in moment.waiting):
+        return None
+    if gpu.worked_s >= times * moment.estimates.load_s(gpu.residents[-1]):
         return None
     first = _first(group.heads, moment)
     return first, Reason(Rule.RESIDENCY, moment.now_s - first.oldest_s)
 
 
+def _is_pressed(moment: _Moment) -> bool:
+    """Whether caps are reached for want of time, not by neglect: only normal or low items are past theirs.
+
+    To go from due date to due date would then load more than there is time for, and all would be late: visits have to
+    be so long that loads leave enough time for the work that arrives.
+    """
+    caps_s, now_s = moment.dials.caps_s, moment.now_s
+    overdue = {head.rank for head in moment.waiting if now_s - head.oldest_s > caps_s[max(head.rank, _HIGH)]}
+    return bool(overdue) and min(overdue) > _HIGH
+
+
 def _capped(moment: _Moment) -> tuple[Waiting, Reason] | None:
     caps_s = moment.dials.caps_s
-    due_s = (caps_s[_HIGH], *caps_s[1:])  # an urgent item that could not cut in is overtaken no longer than a high one
+    due_s = (caps_s[_HIGH], *caps_s[1:])  # an urgent item that may not cut in is overtaken no longer than a high one
     first = min(moment.waiting, key=lambda head: head.oldest_s + due_s[head.rank])
     waited_s = moment.now_s - first.oldest_s
     return (first, Reason(Rule.CAP, waited_s)) if waited_s > due_s[first.rank] else None

@@ -161,6 +161,24 @@ def test_patience_keeps_what_is_loaded() -> None:
     assert made.reason.runner_up_index == pytest.approx(200 / (20 * 40 + 200))
 
 
+def test_visits_under_pressure() -> None:
+    """We expect caps of normal and low items to leave a visit the time that patience asks for, a high one's not to."""
+    gpu = Gpu(residents=(A,), worked_s=100.0, patience=6.0)
+    low, high = heads((A, NORMAL, 50, 9), (B, LOW, 9, 14_500)), heads((C, HIGH, 9, 901))
+    urgent = heads((B, URGENT, 9, 9))
+    rules = [
+        decision(waiting, each).reason.rule
+        for waiting, each in [
+            (low, gpu),
+            (low, replace(gpu, worked_s=121.0)),
+            (low, replace(gpu, patience=2.0)),
+            ([*low, *high], gpu),
+            ([*low, *urgent], gpu),
+        ]
+    ]
+    assert rules == [Rule.RESIDENCY, Rule.CAP, Rule.CAP, Rule.CAP, Rule.RESIDENCY]
+
+
 def test_visits() -> None:
     """We expect a visit to count the time that its items ran, and the next to begin anew."""
     gpu = Gpu(residents=(A,), worked_s=10.0)
@@ -250,7 +268,7 @@ def test_rules_keep_their_promises(waiting: list[Waiting], gpu: Gpu) -> None:
             assert gpu.tokens >= 1
             assert first.rank == URGENT
         case Rule.RESIDENCY:
-            assert gpu.worked_s < BALANCED.residency * 20
+            assert gpu.worked_s < max(BALANCED.residency, gpu.patience) * 20
             assert made.key == gpu.residents[-1]
         case Rule.CAP:
             assert first.oldest_s + caps_s[first.rank] == due_s
