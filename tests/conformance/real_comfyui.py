@@ -16,7 +16,10 @@ from tests.conformance.random_checkpoint import write_models
 
 USAGE = """The directory then holds `output`, `input`, `models` (with random weights), `server.log`, `server.pid`, and
 `executions.log`, to which the test nodes add a line with the id of each prompt that begins to run."""
-NODES = Path(__file__).with_name("comfyui_nodes.py")
+NODES = (
+    Path(__file__).with_name("comfyui_nodes.py"),
+    Path(__file__).parents[2] / "clients/comfyui_nodes/stoker_nodes",
+)
 FOLDERS = ("custom_nodes", "input", "models", "output", "temp", "user")
 START_S = 180.0
 PAUSE_S = 0.5
@@ -63,9 +66,11 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def _lay_out(directory: Path) -> None:
     for folder in FOLDERS:
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    link = directory / "custom_nodes" / NODES.name
-    link.unlink(missing_ok=True)
-    link.symlink_to(NODES)
+    for nodes in NODES:
+        link = directory / "custom_nodes" / nodes.name
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(nodes)
     if not (directory / "models/checkpoints").exists():
         write_models(directory / "models")
 

@@ -18,7 +18,7 @@ from stoker_daemon.recipes.merging import NODE_PACK, merge
 
 PROMPTS = ["a red dragon", "a tiny owl on a branch", "castles " * 100]
 SEEDS = [7, (1 << 40) + 5, (1 << 63) - 1]
-RANDOM = ["euler", "euler_ancestral", "dpmpp_2m", "dpmpp_sde"]
+SAMPLERS = ["euler", "euler_ancestral", "dpmpp_2m", "dpmpp_sde"]
 ROUNDING = 1e-4
 """What a batch may change of a latent image, as a part of its largest value."""
 SHADES = 2
@@ -49,12 +49,13 @@ async def test_items_have_the_noise_that_they_have_alone(url: str, third: int) -
             assert len({latent.tobytes() for latent in alone}) == len(graphs)
 
 
-@pytest.mark.parametrize("sampler", RANDOM)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @in_loop
-async def test_items_become_the_same_but_for_rounding(url: str, sampler: str) -> None:
+async def test_items_become_the_same_but_for_rounding(url: str, sampler: str, masked: bool) -> None:
     """We expect latent images and pictures of a real model that differ from those made alone by rounding only."""
     async with Client(url) as client:
-        graphs = await _items(client, sampler)
+        graphs = [_masked(graph) if masked else graph for graph in await _items(client, sampler)]
         merged = merge(graphs)
         pictures = await _pictures(client, merged.graph)
         assert sorted(merged.outputs.values()) == [(item, "9") for item in range(len(graphs))]
@@ -123,6 +124,25 @@ def _item(graph: Graph, prompt: str, seed: int) -> Graph:
     own["6"]["inputs"]["text"] = prompt
     own["7"]["inputs"]["text"] = f"no {prompt}"
     return own
+
+
+def _masked(graph: Graph) -> Graph:
+    """The same, but half of a grey image is made anew."""
+    size = {"width": 64, "height": 64}
+    encoding = {"pixels": ["grey", 0], "vae": ["4", 2]}
+    masking = {"samples": ["encoded", 0], "mask": ["half", 0]}
+    small, solid = {"value": 0.0, **size, "width": 32}, {"value": 1.0, **size}
+    placing = {"destination": ["white", 0], "source": ["black", 0], "x": 0, "y": 0, "operation": "multiply"}
+    return {
+        **graph,
+        "3": {**graph["3"], "inputs": {**graph["3"]["inputs"], "latent_image": ["5", 0], "denoise": 0.8}},
+        "5": {"class_type": "SetLatentNoiseMask", "inputs": masking},
+        "black": {"class_type": "SolidMask", "inputs": small},
+        "encoded": {"class_type": "VAEEncode", "inputs": encoding},
+        "grey": {"class_type": "EmptyImage", "inputs": {**size, "batch_size": 1, "color": 0x808080}},
+        "half": {"class_type": "MaskComposite", "inputs": placing},
+        "white": {"class_type": "SolidMask", "inputs": solid},
+    }
 
 
 async def _outputs(client: Client, graph: Graph) -> Any:
