@@ -134,7 +134,7 @@ def test_other_names(given: dict[str, str]) -> None:
 )
 def test_command_that_makes_no_sense(options: dict[str, Any], problem: str) -> None:
     """A command which would be unsafe, or could never run, is no configuration."""
-    table = {"argv": ("run", "{x}"), "parameters": {"x": {}}, **options}
+    table: dict[str, Any] = {"argv": ("run", "{x}"), "parameters": {"x": {}}, **options}
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.convert(table, Command)
     assert problem in str(refused.value)

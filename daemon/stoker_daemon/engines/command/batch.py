@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stoker_daemon.engines.command.outputs import File, Unfit, collect
+from stoker_daemon.engines.command.outputs import File, Unfit, collect, remove
 from stoker_daemon.engines.command.process import Ended, Process
 from stoker_daemon.jobs.records import Member, Output
 from stoker_daemon.ports import RunObserver
@@ -103,12 +102,12 @@ class Batch:
         scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._bench.scratch))
         try:
             ended = await self._outcome(command, member, scratch)
-            if ended is not None:
-                most = self._bench.max_output_bytes
-                files = await asyncio.to_thread(collect, scratch, command.outputs, most)
-                self._judge(member, word, command, ended, files)
+            if ended is not None and not self._fail(member.position, word, command, ended):
+                files = await asyncio.to_thread(collect, scratch, command.outputs, self._bench.max_output_bytes)
+                self._keep(member.position, {"command": word, "exit_code": ended.code}, ended, files)
+                self._conclude(member.position, word, command, ended)
         finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+            await asyncio.to_thread(remove, scratch)
 
     async def _outcome(self, command: Command, member: Member, scratch: Path) -> Ended | None:
         """How the command ended; None: it was stopped."""
@@ -132,8 +131,9 @@ class Batch:
             self._processes.discard(process)
         return None if self.is_stopped else ended
 
-    def _judge(self, member: Member, word: str, command: Command, ended: Ended, files: Sequence[File]) -> None:
-        outcome, position = command.outcome(ended.code), member.position
+    def _fail(self, position: int, word: str, command: Command, ended: Ended) -> bool:
+        """Tell that an item failed, if it did."""
+        outcome = command.outcome(ended.code)
         if ended.trouble:
             self._observer.on_item_failed(position, FailureKind.SERVER_ERROR, f"{word}: {ended.trouble}")
         elif ended.code < 0:
@@ -141,15 +141,20 @@ class Batch:
             self._observer.on_item_failed(position, FailureKind.CRASH, f"{word} was killed by {name}{_said(ended)}")
         elif outcome in ("failed", "retry"):
             kind = FailureKind.SERVER_ERROR if outcome == "retry" else FailureKind.INVALID
-            self._observer.on_item_failed(position, kind, f"{word} exited with code {ended.code}{_said(ended)}")
+            self._observer.on_item_failed(position, kind, _reason(word, ended))
         else:
-            self._keep(position, {"command": word, "exit_code": ended.code}, ended, files)
-            if outcome == "succeeded":
+            return False
+        return True
+
+    def _conclude(self, position: int, word: str, command: Command, ended: Ended) -> None:
+        """Tell how an item ended that did not fail."""
+        match command.outcome(ended.code):
+            case "rejected":
+                self._observer.on_item_ended(position, ItemState.REJECTED, _reason(word, ended))
+            case "skipped":
+                self._observer.on_item_ended(position, ItemState.SKIPPED, _reason(word, ended))
+            case _:
                 self._observer.on_item_done(position)
-            else:
-                state = ItemState.REJECTED if outcome == "rejected" else ItemState.SKIPPED
-                message = f"{word} exited with code {ended.code}{_said(ended)}"
-                self._observer.on_item_ended(position, state, message)
 
     def _keep(self, position: int, record: Mapping[str, object], ended: Ended, files: Sequence[File]) -> None:
         """Hand on the files, then what was written to the standard streams."""
@@ -166,6 +171,10 @@ def _environment(names: Sequence[str]) -> dict[str, str]:
     """Only what the configuration lets through."""
     given = dict(name.split("=", 1) for name in names if "=" in name)
     return {**{name: os.environ[name] for name in names if name in os.environ}, **given}
+
+
+def _reason(word: str, ended: Ended) -> str:
+    return f"{word} exited with code {ended.code}{_said(ended)}"
 
 
 def _said(ended: Ended) -> str:

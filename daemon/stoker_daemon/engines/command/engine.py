@@ -1,7 +1,6 @@
 """The port `Engine` for commands that the configuration allows."""
 
 import asyncio
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from stoker_daemon.engines.command.batch import Batch, Bench
+from stoker_daemon.engines.command.outputs import remove
 from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map, check_items
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
 from stoker_daemon.ports import RunObserver
@@ -157,5 +157,5 @@ class CommandEngine:
 
 def _make_empty(folder: Path) -> None:
     """What a killed daemon left in it is of no use."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,6 +1,7 @@
 """What a command leaves in its scratch folder: the files that are kept, read without ever leaving the folder."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,15 @@ def collect(scratch: Path, patterns: Sequence[str], most: int) -> list[File]:
         files.append(File(path, _read(scratch, path, most)))
         most -= len(files[-1].data)
     return files
+
+
+def remove(scratch: Path) -> None:
+    """Remove the folder with all that is in it, also where nobody may write."""
+    for folder, folders, _ in os.walk(scratch):
+        for inner in (Path(folder, name) for name in folders):
+            if not inner.is_symlink():
+                inner.chmod(0o700)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _paths(scratch: Path) -> Iterator[str]:

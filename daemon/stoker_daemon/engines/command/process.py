@@ -12,8 +12,10 @@ from stoker_daemon.engines.command import guard
 from stoker_daemon.engines.python.leftover import OWNER, end_orphans, forget, remember
 
 _CHUNK = 256 << 10
-_DRAIN_S = 1.0
-"""Who wrote is dead; what it wrote last is here at once."""
+_EXIT_S = 1.0
+"""A guard that is to kill needs less than this."""
+_READ_S = 10.0
+"""What was written last is here at once, unless the daemon has no time to read it."""
 
 
 class Capture:
@@ -111,19 +113,24 @@ class Process:
         assert self._process.stdout
         assert self._process.stderr
         pipes = zip((self._process.stdout, self._process.stderr), self._streams, strict=True)
-        drains = [asyncio.create_task(_drain(pipe, stream)) for pipe, stream in pipes]
+        tasks = [asyncio.create_task(self._exit())]
+        tasks += [asyncio.create_task(_drain(pipe, stream)) for pipe, stream in pipes]
         try:
             words = await _all_of(self._reader)
-            await self._process.wait()
-            if not words:  # somebody killed it, or the guard
+            if not words:  # it was killed here, or somebody killed the guard
+                await asyncio.wait(tasks, timeout=_EXIT_S)
                 await asyncio.to_thread(end_orphans, self._pid_file)
-            await asyncio.wait(drains, timeout=_DRAIN_S)
-            forget(self._pid_file)
+            await asyncio.wait(tasks, timeout=_READ_S)
+            if tasks[0].done():
+                forget(self._pid_file)
             return self._ended(words)
         finally:
-            for drain in drains:
-                drain.cancel()
+            for task in tasks:
+                task.cancel()
             self._writer.transport.abort()
+
+    async def _exit(self) -> None:
+        await self._process.wait()
 
     def _ended(self, words: str) -> Ended:
         stdout, stderr = self._streams
