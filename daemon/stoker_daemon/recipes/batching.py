@@ -152,7 +152,7 @@ def _check_prompt(graph: Graph, prompt: str, kinds: dict[str, Kind]) -> None:
 def _check_start(graph: Graph, start: str) -> None:
     if graph[start]["class_type"] not in STARTS:
         raise Unmergeable(f"{_said(graph, start)} may begin with more than one still image")
-    if graph[start]["inputs"].get("batch_size", 1) != 1:
+    if any(graph[before]["inputs"].get("batch_size", 1) != 1 for before in upstream(graph, start)):
         raise Unmergeable("an item makes several images already")
 
 

@@ -75,6 +75,14 @@ def test_levels_do_not_mix(level: Level) -> None:
         ({"n3": {"seed": ["5", 0]}}, "the seed of node 3 (KSampler) is no plain number"),
         ({"n3": {"negative": None}}, "node 3 (KSampler) lacks an input"),
         ({"n5": {"batch_size": 4}}, "an item makes several images already"),
+        (
+            {
+                "n3": {"latent_image": ["encoded", 0]},
+                "encoded": ("VAEEncode", {"pixels": ["grey", 0], "vae": ["4", 2]}),
+                "grey": ("EmptyImage", {"batch_size": 2}),
+            },
+            "an item makes several images already",
+        ),
         ({"n3": {"latent_image": ["many", 0]}, "many": ("RepeatLatentBatch", {"samples": ["5", 0]})}, "more than one"),
         ({"n3": {"model": ["6", 0]}}, "more of each item than its seed and its prompts"),
         ({"n3": {"positive": ["net", 0]}, "net": ("ControlNetApply", {"conditioning": ["6", 0]})}, "ControlNetApply"),
