@@ -99,7 +99,9 @@ class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Seconds that the server may be silent in the middle of a request."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"https?://[^\s/@]+(/[^\s?#]*)?", self.url):
+        if "@" in self.url:
+            raise ValueError("the url holds a password, perhaps; api_key_env or api_key_file say where the key is")
+        if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", self.url):
             raise ValueError(f"url = {self.url!r} is not of the form http://host:port/v1")
         if self.api_key_env and self.api_key_file is not None:
             raise ValueError("api_key_env and api_key_file: one of them, please")

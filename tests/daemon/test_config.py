@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from stoker_daemon.config import ComfyConfig, Config, ConfigError, ExecutionConfig, ProfileConfig, PythonConfig, load
+from stoker_daemon.config import (
+    ComfyConfig,
+    Config,
+    ConfigError,
+    ExecutionConfig,
+    OpenAIConfig,
+    ProfileConfig,
+    PythonConfig,
+    load,
+)
 
 
 def _load(folder: Path, text: str) -> Config:
@@ -97,12 +106,24 @@ def test_a_comfyui_server(tmp_path: Path) -> None:
     )
 
 
+def test_servers_of_language_models(tmp_path: Path) -> None:
+    """The page about language models shows a configuration that can be used; a key's file lies beside it."""
+    page = (Path(__file__).parents[2] / "docs" / "llm.md").read_text(encoding="utf-8")
+    shown = page.partition("```toml\n")[2].partition("```")[0]
+    assert _load(tmp_path, shown).engines == {
+        "llm": OpenAIConfig(url="http://127.0.0.1:8080/v1", lane="gpu", max_parallel=4),
+        "cloud": OpenAIConfig(url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY", model="gpt-4o-mini"),
+    }
+    beside = '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\napi_key_file = "key"\n'
+    assert _load(tmp_path, beside).engines == {"a": OpenAIConfig(url="http://h/v1", api_key_file=str(tmp_path / "key"))}
+
+
 def test_a_server_by_its_address_alone() -> None:
     """A server named on the command line comes first, and the others stay."""
     config = load(None).with_comfyui("http://127.0.0.1:8188")
     assert config.engines == {"comfyui": ComfyConfig(url="http://127.0.0.1:8188"), **load(None).engines}
     assert next(iter(config.engines)) == "comfyui"
-    with pytest.raises(ConfigError, match="--comfyui: url = '127.0.0.1' is not of the form http://host:port"):
+    with pytest.raises(ConfigError, match=r"--comfyui: url = '127.0.0.1' is not of the form http://host:port"):
         load(None).with_comfyui("127.0.0.1")
 
 
@@ -111,6 +132,20 @@ def test_a_server_by_its_address_alone() -> None:
     [
         ('[engines.a]\nkind = "comfyui"', "engines.a.url is missing"),
         ('[engines.a]\nkind = "comfyui"\nurl = "ftp://x"', "engines.a: url = 'ftp://x' is not of the form http://"),
+        ('[engines.a]\nkind = "openai"\nurl = "http://me:secret@h/v1"', "engines.a: the url holds a password"),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "h:80"',
+            "engines.a: url = 'h:80' is not of the form http://host:port/v1",
+        ),
+        ('[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nmax_parallel = 0', "engines.a.max_parallel = 0"),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\napi_key = "sk"',
+            "there is no key engines.a.api_key; did you mean api_key_",
+        ),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\napi_key_env = "A"\napi_key_file = "k"',
+            "engines.a: api_key_env and api_key_file: one of them, please",
+        ),
         ('[engines.a]\nkind = "comfyui"\nmodl = ""', "there is no key engines.a.modl; did you mean model?"),
         (
             '[engines.a]\nkind = "comfyui"\nurl = "http://x"\ndelete_outputs = true',
@@ -124,7 +159,10 @@ def test_a_server_by_its_address_alone() -> None:
         ("[execution]\nq = 3", "there is no key execution.q; known: timeout_s, no_progress_s, "),
         ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model?"),
         ('local_role = "root"', "local_role = 'root': not one of view, submit, admin"),
-        ('[engines.a]\nmodel = "a:B"\nkind = "pithon"', "engines.a.kind = 'pithon': not one of python, comfyui, openai"),
+        (
+            '[engines.a]\nmodel = "a:B"\nkind = "pithon"',
+            "engines.a.kind = 'pithon': not one of python, comfyui, openai",
+        ),
         ("[engines.a]", "engines.a.model is missing"),
         ('[engines.a]\nmodel = "a.B"', "engines.a: model = 'a.B' is not of the form package.module:Class"),
         ('[engines.a]\nmodel = "a:B"\nlane = "x/y"', "engines.a: lane: 'x/y' is not a name of lower-case letters"),

@@ -46,6 +46,22 @@ def test_tool_calls_are_put_together() -> None:
     ]
 
 
+def test_pieces_without_a_word_are_no_tokens() -> None:
+    """Only pieces with text, or with a part of a call, count as tokens."""
+    assembly = Assembly()
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": ""},
+        {"content": "a"},
+        {"refusal": "b"},
+        {"tool_calls": [{}]},
+        {},
+    ]
+    for delta in deltas:
+        assembly.add({"choices": [{"index": 0, "delta": delta}]})
+    assembly.add({"choices": [{"index": 0, "text": "c"}]})
+    assert assembly.tokens == 4
+
+
 def test_several_choices_are_kept_apart() -> None:
     """Pieces of several answers to one prompt, in any order, become one each."""
     whole = assembled(
@@ -65,7 +81,15 @@ def test_a_cut_answer_is_none(pieces: list[dict[str, Any]]) -> None:
     assert cut.value.kind is FailureKind.SERVER_ERROR
 
 
-@pytest.mark.parametrize("piece", [{"choices": 3}, {"choices": [3]}, {"choices": [{"delta": 3}]}])
+NONSENSE: list[dict[str, Any]] = [
+    {"choices": 3},
+    {"choices": [3]},
+    {"choices": [{"delta": 3}]},
+    {"choices": [{"index": []}]},
+]
+
+
+@pytest.mark.parametrize("piece", NONSENSE)
 def test_nonsense_is_a_fault_of_the_server(piece: dict[str, Any]) -> None:
     """A piece of another shape fails the item as the server's fault."""
     with pytest.raises(Unusable) as nonsense:

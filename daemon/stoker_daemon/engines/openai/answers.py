@@ -53,18 +53,16 @@ class Assembly:
         """Take the next piece. Raises Unusable: it is none."""
         self._head |= {name: value for name, value in chunk.items() if name != "choices" and value is not None}
         for choice in _maps(chunk.get("choices") or []):
-            index = choice.get("index", 0)
+            index = _index(choice)
             whole = self._choices.setdefault(index, {"index": index, "finish_reason": None})
             if "message" in choice:
                 whole |= choice
                 continue
             delta = choice.pop("delta", None)
             _merge(whole, {name: value for name, value in choice.items() if value is not None})
+            self.tokens += _says_something(choice if delta is None else _map(delta))
             if delta:
-                self.tokens += 1
-                _merge(whole.setdefault("message", {}), _map(delta))
-            elif choice.get("text"):
-                self.tokens += 1
+                _merge(whole.setdefault("message", {}), delta)
 
     def whole(self) -> Answer:
         """The answer. Raises Unusable: it ended too early."""
@@ -129,7 +127,7 @@ def made_of(ask: Ask, answer: Answer) -> Made:
 def vectors_of(answer: Answer) -> list[Any]:
     """The vectors, in the order of the texts. Raises Unusable: there are none."""
     data = list(_maps(answer.get("data")))
-    vectors = [each.get("embedding") for each in sorted(data, key=lambda each: each.get("index", 0))]
+    vectors = [each.get("embedding") for each in sorted(data, key=_index)]
     if not vectors or not all(vectors):
         raise Unusable(FailureKind.SERVER_ERROR, "the answer has no embedding")
     return vectors
@@ -163,6 +161,10 @@ def _check_json(text: str, *, is_cut: bool) -> None:
         raise Unusable(FailureKind.SERVER_ERROR, f"the answer is not the JSON asked for: {text!r:.80}") from None
 
 
+def _says_something(piece: Mapping[str, Any]) -> bool:
+    return any(piece.get(name) for name in (*_GROWING, "tool_calls"))
+
+
 def _merge(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
     """Lay a piece over what there is: texts grow, lists go by the index of their parts."""
     for name, value in more.items():
@@ -186,6 +188,13 @@ def _merge_calls(whole: dict[str, Any], more: Any) -> None:
             calls.append(part)
         else:
             _merge(call, part)
+
+
+def _index(part: Mapping[str, Any]) -> int:
+    index = part.get("index", 0)
+    if not isinstance(index, int):
+        raise Unusable(FailureKind.SERVER_ERROR, f"the answer has a part {index!r:.80}")
+    return index
 
 
 def _maps(value: Any) -> list[dict[str, Any]]:
