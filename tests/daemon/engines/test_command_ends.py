@@ -32,11 +32,11 @@ def family(folder: Path, more: str) -> Command:
 
 
 async def at_work(engine: CommandEngine, folder: Path) -> tuple["asyncio.Task[bool]", Recorder, Mapping[str, int]]:
-    """A run of a family, once all of it is there."""
-    told, file = Recorder(), folder / "family"
+    """A run of a family, once all of it is there and the command has touched `ready`."""
+    told = Recorder()
     task = asyncio.create_task(engine.run("run", members({}, template=b"do"), told))
-    await until(lambda: file.exists() and len(pids(file.read_bytes())) == 5)
-    return task, told, pids(file.read_bytes())
+    await until((folder / "ready").exists)
+    return task, told, pids((folder / "family").read_bytes())
 
 
 def test_what_a_command_leaves_behind(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_run_that_is_ended(tmp_path: Path, way: str) -> None:
 
     async def scenario() -> None:
         deaf = "trap '' TERM;" if way in ("kill", "stop", "cancel") else ""
-        async with started(engine_of(tmp_path, family(tmp_path, f"{deaf} wait; wait"))) as engine:
+        async with started(engine_of(tmp_path, family(tmp_path, f"{deaf} touch ready; wait; wait"))) as engine:
             task, told, there = await at_work(engine, tmp_path)
             assert all(map(is_alive, there.values()))
             match way:
@@ -81,7 +81,7 @@ def test_deaf_command_outlasts_what_is_polite(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with started(
-            engine_of(tmp_path, family(tmp_path, "trap '' TERM; wait $child; touch deaf; wait"))
+            engine_of(tmp_path, family(tmp_path, "trap '' TERM; touch ready; wait $child; touch deaf; wait"))
         ) as engine:
             task, _, there = await at_work(engine, tmp_path)
             await engine.interrupt("run")
@@ -98,7 +98,7 @@ def test_command_may_tidy_up(tmp_path: Path) -> None:
     """A command that is asked to end may still do what it has to, and its item has no outcome."""
 
     async def scenario() -> None:
-        more = "trap 'echo bye > bye; exit 0' TERM; wait"
+        more = "trap 'echo bye > bye; exit 0' TERM; touch ready; wait"
         async with started(engine_of(tmp_path, family(tmp_path, more))) as engine:
             task, told, _ = await at_work(engine, tmp_path)
             await engine.interrupt("run")
@@ -113,7 +113,7 @@ def test_guard_that_is_killed(tmp_path: Path) -> None:
     """Without its guard a command and its family are killed, the item has crashed, and the next one runs."""
 
     async def scenario() -> None:
-        text = 'test -n "$1" && exit 0; exec > family' + FAMILY + "wait"
+        text = 'test -n "$1" && exit 0; exec > family' + FAMILY + "touch ready; wait"
         async with started(engine_of(tmp_path, script(text, cwd=str(tmp_path)))) as engine:
             task, told, there = await at_work(engine, tmp_path)
             (pid_file,) = (tmp_path / "workers").iterdir()

@@ -31,7 +31,7 @@ HOSTILE = [
 
 
 def _command(*argv: str, **options: Any) -> Command:
-    return Command(argv=argv, **{"parameters": TEXT, **options})
+    return Command(argv=argv, parameters=TEXT, **options)
 
 
 @pytest.mark.parametrize("value", HOSTILE)

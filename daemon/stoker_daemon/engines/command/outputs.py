@@ -72,6 +72,8 @@ def collect(scratch: Path, patterns: Sequence[str], most: int) -> list[File]:
 
 def remove(scratch: Path) -> None:
     """Remove the folder with all that is in it, also where nobody may write."""
+    if scratch.exists():
+        scratch.chmod(0o700)
     for folder, folders, _ in os.walk(scratch):
         for inner in (Path(folder, name) for name in folders):
             if not inner.is_symlink():
