@@ -173,14 +173,13 @@ def _resident(moment: _Moment) -> tuple[Waiting, Reason] | None:
 
 
 def _is_pressed(moment: _Moment) -> bool:
-    """Whether caps are reached for want of time, not by neglect: only normal or low items are past theirs.
+    """Whether caps of normal or low items are reached, which means that there is more work than time.
 
-    To go from due date to due date would then load more than there is time for, and all would be late: visits have to
-    be so long that loads leave enough time for the work that arrives.
+    To go from due date to due date would then load so much that all are late: visits have to be so long that loads
+    leave enough time for what arrives.
     """
     caps_s, now_s = moment.dials.caps_s, moment.now_s
-    overdue = {head.rank for head in moment.waiting if now_s - head.oldest_s > caps_s[max(head.rank, _HIGH)]}
-    return bool(overdue) and min(overdue) > _HIGH
+    return any(head.rank > _HIGH and now_s - head.oldest_s > caps_s[head.rank] for head in moment.waiting)
 
 
 def _capped(moment: _Moment) -> tuple[Waiting, Reason] | None:

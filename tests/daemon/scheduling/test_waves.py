@@ -162,7 +162,7 @@ def test_patience_keeps_what_is_loaded() -> None:
 
 
 def test_visits_under_pressure() -> None:
-    """We expect caps of normal and low items to leave a visit the time that patience asks for, a high one's not to."""
+    """We expect a visit to last as long as patience asks for once normal or low items are late, not only high ones."""
     gpu = Gpu(residents=(A,), worked_s=100.0, patience=6.0)
     low, high = heads((A, NORMAL, 50, 9), (B, LOW, 9, 14_500)), heads((C, HIGH, 9, 901))
     urgent = heads((B, URGENT, 9, 9))
@@ -172,11 +172,11 @@ def test_visits_under_pressure() -> None:
             (low, gpu),
             (low, replace(gpu, worked_s=121.0)),
             (low, replace(gpu, patience=2.0)),
-            ([*low, *high], gpu),
-            ([*low, *urgent], gpu),
+            ([*low, *high, *urgent], gpu),
+            ([*heads((A, NORMAL, 50, 9)), *high], gpu),
         ]
     ]
-    assert rules == [Rule.RESIDENCY, Rule.CAP, Rule.CAP, Rule.CAP, Rule.RESIDENCY]
+    assert rules == [Rule.RESIDENCY, Rule.CAP, Rule.CAP, Rule.RESIDENCY, Rule.CAP]
 
 
 def test_visits() -> None:
