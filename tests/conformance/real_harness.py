@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,6 @@ SERVER = os.environ.get("STOKER_TEST_COMFYUI_SERVER", "")
 PYTHON = os.environ.get("STOKER_TEST_COMFYUI_PYTHON", sys.executable)
 DIRECTORY = Path(os.environ.get("STOKER_TEST_COMFYUI_DIRECTORY", "/tmp/stoker-test-comfyui"))
 """Kept from run to run: its models take a while to make."""
-PORT = 8196
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -28,7 +28,8 @@ class RealComfy:
 
     def __init__(self) -> None:
         self.directory = DIRECTORY
-        self.url = f"http://127.0.0.1:{PORT}"
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
         self._launcher: subprocess.Popen[bytes] | None = None
         self._first = 0
 
@@ -48,7 +49,9 @@ class RealComfy:
         """Start it and wait until it answers."""
         command = [sys.executable, "-m", "tests.conformance.real_comfyui", "--server", SERVER, "--python", PYTHON]
         self._launcher = subprocess.Popen(
-            [*command, "--directory", str(DIRECTORY), "--port", str(PORT)], cwd=REPOSITORY, stdout=subprocess.DEVNULL
+            [*command, "--directory", str(DIRECTORY), "--port", str(self._port)],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
         )
         until = time.monotonic() + 300
         while not self._answers():
@@ -108,6 +111,12 @@ class RealComfy:
         with urllib.request.urlopen(request, timeout=30) as reply:
             content = reply.read()
         return json.loads(content) if content else {}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @cache
