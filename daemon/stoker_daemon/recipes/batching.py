@@ -107,7 +107,7 @@ def _kind(graph: Graph, node_id: str, kinds: dict[str, Kind], level: Level, *, i
         _check_sampler(graph, node_id, kinds, level)
         return "batch"
     if "batch" in sources:
-        if node["class_type"] in ONE_BY_ONE and "each" not in sources and not is_own:
+        if node["class_type"] in ONE_BY_ONE and "each" not in sources:
             return "batch"
         _require_images(graph, node_id, kinds)
     return "each" if is_own or sources - {"shared"} else "shared"

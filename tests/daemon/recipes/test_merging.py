@@ -47,6 +47,7 @@ def test_seeds_texts_and_file_names_may_differ(level: Level) -> None:
         {"n3": {"denoise": 0.5}},
         {"n4": {"ckpt_name": "another"}},
         {"n5": {"width": 640}},
+        {"n8": ("VAEDecodeTiled", {"samples": ["3", 0], "vae": ["4", 2]})},
         {"lora": ("LoraLoader", {"lora_name": "a", "model": ["4", 0], "clip": ["4", 1]})},
         {"n6": {"text": ["elsewhere", 0]}, "elsewhere": ("PrimitiveString", {"value": "a prompt"})},
     ],
@@ -182,6 +183,18 @@ def test_what_makes_latent_images_of_each_item_ends_the_batch() -> None:
     again = ("KSampler", {**graph()["3"]["inputs"], "latent_image": ["back", 0]})
     one = graph(photo=("LoadImage", {"image": "a.png"}), back=inpainting, again=again)
     assert "node again (KSampler) gets more of each item" in signature(one).reason
+
+
+def test_what_depends_on_more_of_an_item_is_made_for_each() -> None:
+    """We expect that a node that could take a batch is there once for each item if it needs more of it."""
+    measured = {
+        "size": ("Measure", {"conditioning": ["6", 0]}),
+        "scale": ("ImageScale", {"image": ["8", 0], "width": ["size", 0]}),
+        "n9": {"images": ["scale", 0]},
+    }
+    merged = merge([item(1, **measured), item(2, **measured)]).graph
+    assert merged["scale#1"]["inputs"] == {"image": ["8#1", 0], "width": ["size#1", 0]}
+    assert classes(merged)["ImageScale"] == 2
 
 
 def test_only_what_is_alike_is_merged() -> None:
