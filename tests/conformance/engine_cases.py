@@ -101,7 +101,7 @@ CASES = {
     ),
     "openai": EngineCase(
         make=openai_case.engine,
-        models=MODELS,
+        models=(MODELS[0], MODELS[1]),
         good={"prompt": "good"},
         failing={"prompt": "!refuse"},
         held=lambda _: {"prompt": "!hold"},

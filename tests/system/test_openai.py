@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.clients.cli.running import Ran, run_process
 from tests.fakes.openai.harness import OpenAIProcess
+from tests.fakes.openai.words import MODELS
 from tests.system.daemons import Rig, a_rig, config
 from tests.worker.processes import wait_for
 
@@ -124,3 +125,14 @@ def test_what_both_outlast(rig: Rig, server: OpenAIProcess) -> None:
     asked += questions(server)
     assert [asked.count(prompt) for prompt in prompts] == [1] * len(prompts)
     assert asked.count("!hold") == 3
+
+
+def test_each_model_is_loaded_once(rig: Rig, server: OpenAIProcess) -> None:
+    """Work for five models that came in any order is done model by model, so that the server loads each only once."""
+    server.defects(load_s=0.05)
+    rig.client.pause()
+    jobs = [rig.client.submit(["a", "b", "c"], model=MODELS[number * 7 % 5]).job_id for number in range(15)]
+    rig.client.resume()
+    assert {rig.wait(job).state for job in jobs} == {JobState.SUCCEEDED}
+    assert sorted(server.state()["loads"]) == sorted(MODELS)
+    assert server.state()["most"] == 3

@@ -15,6 +15,7 @@ class Defects:
     broke: bool = False  # 429 with the code that says: pay first
     no_list: bool = False  # there is no list of models
     no_stream: bool = False  # answers come in one piece, whatever was asked
+    load_s: float = 0.0  # what it takes to load a model, where another is
     token_s: float = 0.0  # what a token takes
 
     def change(self, values: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ class OpenAIProcess:
         self._ask("/fake/release", {})
 
     def state(self) -> dict[str, Any]:
-        """The bodies of all requests, how many came by path, and how many were open at once and are held."""
+        """All requests, how many by path, the models in the order of their loads, how many are open or held."""
         return self._ask("/fake/state")
 
     def wait_until_held(self, requests: int = 1) -> None:

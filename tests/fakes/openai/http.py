@@ -32,6 +32,8 @@ class Server:
         self._requests: list[Body] = []
         self._count: Counter[str] = Counter()
         self._open, self._most = 0, 0
+        self._loads: list[str] = []
+        self._loading = asyncio.Lock()
         self._held: list[asyncio.Event] = []
 
     def app(self) -> web.Application:
@@ -50,8 +52,8 @@ class Server:
 
     async def _state(self, _: web.Request) -> web.Response:
         held = sum(not event.is_set() for event in self._held)
-        state = {"requests": self._requests, "count": self._count, "most": self._most, "open": self._open, "held": held}
-        return web.json_response(state)
+        seen = {"requests": self._requests, "count": self._count, "loads": self._loads}
+        return web.json_response({**seen, "most": self._most, "open": self._open, "held": held})
 
     async def _change(self, request: web.Request) -> web.Response:
         self._defects.change(await request.json())
@@ -137,7 +139,15 @@ class Server:
             raise Fault(400, f"you must provide a {needed if 'model' in body else 'model'} parameter", "")
         if body["model"] not in MODELS:
             raise Fault(404, f"The model `{body['model']}` does not exist", "model_not_found")
+        await self._load(body["model"])
         return body
+
+    async def _load(self, model: str) -> None:
+        """One model is there at a time, as at llama-swap."""
+        async with self._loading:
+            if self._loads[-1:] != [model]:
+                await asyncio.sleep(self._defects.load_s)
+                self._loads.append(model)
 
     def _check(self, text: str) -> None:
         """What a prompt is not answered for."""

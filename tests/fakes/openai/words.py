@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-MODELS = ("tiny", "other")
+MODELS = ("tiny", "other", "third", "fourth", "fifth")
 CONTEXT = 200
 """Words that fit into a prompt."""
 ORDERS = ("hold", "refuse", "filter", "policy", "cut", "garbage", "latin", "fault", "oom", "die", "huge", "notjson")
