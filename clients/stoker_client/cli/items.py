@@ -31,4 +31,4 @@ def _row(item: Item) -> list[str | Cell]:
     name = f"{item.index} {item.custom_id}" if item.custom_id else str(item.index)
     files = ", ".join(artifact.path for artifact in item.artifacts)
     reason = f"{item.error.kind}: {item.error.message}" if item.error else ""
-    return [name, coloured(item.state), str(item.attempts), files or reason]
+    return [name, coloured(item.state), str(item.attempts), reason or files]

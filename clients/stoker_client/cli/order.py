@@ -107,7 +107,7 @@ class Order(NamedTuple):
             click.UsageError: Nothing to make, too much for one job, or a seed beyond the largest.
         """
         prompts = list(self._all_prompts())
-        if not prompts and not (self.settings or self.workflow or self.image):
+        if not prompts and not (self.settings or self.recipe or self.workflow or self.image):
             raise click.UsageError('Nothing to make. Give a prompt, for example: stoker generate "a red dragon"')
         if not all(map(str.strip, prompts)):
             raise click.UsageError("A prompt is empty: a variable of the shell that was not set?")
