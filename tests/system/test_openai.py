@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from tests.clients.cli.running import Ran, run_process
 from tests.fakes.openai.harness import OpenAIProcess
 from tests.fakes.openai.words import MODELS
-from tests.system.daemons import Rig, a_rig, config
+from tests.system.daemons import REPOSITORY, Rig, a_rig, config
 from tests.worker.processes import wait_for
 
 from stoker_protocol.jobs import JobState
 
+PAGE = (REPOSITORY / "docs" / "llm.md").read_text(encoding="utf-8")
 KEY = "sk-of-the-system-tests"
 ENGINE = """
 [engines.llm]
@@ -136,3 +138,19 @@ def test_each_model_is_loaded_once(rig: Rig, server: OpenAIProcess) -> None:
     assert {rig.wait(job).state for job in jobs} == {JobState.SUCCEEDED}
     assert sorted(server.state()["loads"]) == sorted(MODELS)
     assert server.state()["most"] == 3
+
+
+def test_what_the_page_says(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of docs/llm.md does what it should, and leaves the files that the page names."""
+    monkeypatch.chdir(rig.folder)
+    Path("questions.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}], "temperature": 0.5}\n"b"\n')
+    Path("batch.jsonl").write_text(json.dumps(line("r0", "a")) + "\n")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    commands = [shlex.split(each, comments=True) for block in blocks for each in block.splitlines()]
+    assert len(commands) == 6
+    for command in commands:
+        ran = stoker(rig, *command[1:])
+        assert (command[0], ran.code) == ("stoker", 0), ran.err
+    assert sorted(path.name for path in Path("sky").iterdir()) == ["00000_0.txt", "00001_0.txt"]
+    assert set(lines_of(Path("night/results.jsonl"))) == {"r0"}
+    assert Path("night/errors.jsonl").read_bytes() == b""
