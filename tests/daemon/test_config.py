@@ -7,6 +7,7 @@ import pytest
 
 from stoker_daemon.config import (
     ComfyConfig,
+    CommandConfig,
     Config,
     ConfigError,
     ExecutionConfig,
@@ -15,6 +16,7 @@ from stoker_daemon.config import (
     PythonConfig,
     load,
 )
+from stoker_daemon.recipes.command import Command, CommandParameter
 
 
 def _load(folder: Path, text: str) -> Config:
@@ -118,6 +120,32 @@ def test_servers_of_language_models(tmp_path: Path) -> None:
     assert _load(tmp_path, beside).engines == {"a": OpenAIConfig(url="http://h/v1", api_key_file=str(tmp_path / "key"))}
 
 
+def test_commands(tmp_path: Path) -> None:
+    """Commands keep their order, those that are ready-made can be changed in part, and paths begin at the file."""
+    config = _load(
+        tmp_path,
+        """
+        [engines.tools]
+        kind = "command"
+        max_parallel = 2
+        [engines.tools.commands.test]
+        kind = "test"
+        cwd = "src"
+        exit_codes = { "2" = "retry" }
+        [engines.tools.commands.check]
+        argv = ["check", "{file}"]
+        parameters.file = { max_length = 10 }
+        """,
+    )
+    (tools,) = config.engines.values()
+    assert isinstance(tools, CommandConfig)
+    assert (tools.max_parallel, list(tools.commands)) == (2, ["test", "check"])
+    test, check = tools.commands.values()
+    assert (test.argv, test.cwd) == (("pytest", "-q", "{module}"), str(tmp_path / "src"))
+    assert test.exit_codes == {"2": "retry"}
+    assert check == Command(argv=("check", "{file}"), parameters={"file": CommandParameter(max_length=10)})
+
+
 def test_a_server_by_its_address_alone() -> None:
     """A server named on the command line comes first, and the others stay."""
     config = load(None).with_comfyui("http://127.0.0.1:8188")
@@ -150,6 +178,26 @@ def test_a_server_by_its_address_alone() -> None:
         (
             '[engines.a]\nkind = "comfyui"\nurl = "http://x"\ndelete_outputs = true',
             "engines.a: delete_outputs needs output_dir",
+        ),
+        ('[engines.a]\nkind = "command"', "engines.a.commands is missing"),
+        ('[engines.a]\nkind = "command"\ncommands = {}', "engines.a.commands = {}: expected a table of length >= 1"),
+        ('[engines.a]\nkind = "command"\ncommands.b = 3', "engines.a.commands.b: expected a table, got `int`"),
+        ('[engines.a]\nkind = "command"\n[engines.a.commands.b]', "engines.a.commands.b.argv is missing"),
+        (
+            '[engines.a]\nkind = "command"\n[engines.a.commands.b]\nargv = ["{x}"]',
+            "engines.a.commands.b: argv: there is no parameter 'x'",
+        ),
+        (
+            '[engines.a]\nkind = "command"\n[engines.a.commands.b]\nkind = "tests"',
+            "engines.a.commands.b.kind = 'tests': not one of validate, test",
+        ),
+        (
+            '[engines.a]\nkind = "command"\n[engines.a.commands.b]\nkind = "test"\nparameters.module.patern = "x"',
+            "there is no key engines.a.commands.b.parameters.module.patern; did you mean pattern?",
+        ),
+        (
+            '[engines.a]\nkind = "command"\n[engines.a.commands."B b"]\nargv = ["x"]',
+            "engines.a: commands: 'B b' is not a name",
         ),
         ("[profiles.a]\nbatch = 3", "there is no key profiles.a.batch; did you mean batch_size?"),
         ('[profiles."A b"]', "profiles: 'A b' is not a name"),

@@ -69,13 +69,16 @@ def test_outcomes(tmp_path: Path) -> None:
 
 
 def test_rejected_items_can_be_tried_again(tmp_path: Path) -> None:
-    """We expect a retry of what was rejected to run it again, and to replace what it had left."""
+    """We expect a retry of what was rejected to forget what it had left, and to run it again."""
     with a_rig(tmp_path, config(engines=TOOLS)) as rig:
         job_id = rig.client.submit([{"params": {"code": 1}}], recipe="check").job_id
         assert rig.wait(job_id).items.rejected == 1
+        rig.client.pause()
         rig.client.retry(job_id, states=[ItemState.REJECTED])
-        wait_for(lambda: len(rig.events(RunFinished)) == 2)
+        assert [item.artifacts for item in rig.items(job_id)] == [[]]
+        rig.client.resume()
         assert rig.wait(job_id).items.rejected == 1
+        assert [len(item.artifacts) for item in rig.items(job_id)] == [1]
 
 
 def test_cancel(tmp_path: Path) -> None:

@@ -148,7 +148,13 @@ def _drop(transaction: Transaction, job_key: int, start: int) -> Job:
 
 
 def _requeue(transaction: Transaction, job_key: int, start: int, states: Sequence[str], *, is_last: bool) -> Job:
-    """Send those items of a step back that are in these states."""
+    """Send those items of a step back that are in these states; their files, if any, will be replaced."""
+    for state in states:
+        transaction.execute(
+            "DELETE FROM artifacts WHERE artifact_id IN (SELECT artifact_id FROM items JOIN artifacts"
+            " USING (job_key, idx) WHERE job_key = ? AND idx >= ? AND idx < ? AND state = ?)",
+            (job_key, start, start + STEP, state),
+        )
     moves: Moves = {
         (ItemState(state), move_item(ItemState(state), Cause.RETRY)): transaction.execute(
             "UPDATE items SET state = 'pending', attempts = 0, crashes = 0, alone = 0, error_kind = NULL,"
