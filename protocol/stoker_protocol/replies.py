@@ -308,7 +308,7 @@ class ProfilesReply(Reply, frozen=True, tag="profiles", kw_only=True):
 
 
 class BlobStored(Reply, frozen=True, tag="blob_stored", kw_only=True):
-    """Answers `put_blob`: so many bytes from the first on are there; `complete`: all, and they are as they should be."""
+    """Answers `put_blob`: so many of the first bytes are there; `complete`: all, and they are what they should be."""
 
     sha256: str
     received: int
