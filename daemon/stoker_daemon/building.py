@@ -5,13 +5,22 @@ from pathlib import Path
 
 import structlog
 
-from stoker_daemon.config import ComfyConfig, CommandConfig, Config, EngineConfig, OpenAIConfig, PythonConfig
+from stoker_daemon.config import (
+    ComfyConfig,
+    CommandConfig,
+    Config,
+    ConfigError,
+    EngineConfig,
+    OpenAIConfig,
+    PythonConfig,
+)
 from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.command import CommandEngine
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine, end_leftover
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
+from stoker_protocol.errors import Refused
 
 SERVER_LOOK_S = 60.0
 """How long an engine may look whether its server is there."""
@@ -20,7 +29,11 @@ log = structlog.get_logger()
 
 
 def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs) -> dict[str, Engine]:
-    """The engines of the config, after ending what an earlier daemon's engines left on the GPU."""
+    """The engines of the config, after ending what an earlier daemon's engines left on the GPU.
+
+    Raises:
+        ConfigError: An engine is to use what there is not.
+    """
     workers = data_dir / "workers"
     workers.mkdir(exist_ok=True)
     for pid_file in workers.glob("*.pid"):
@@ -51,6 +64,7 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 load_timeout_s=engine.load_timeout_s,
             )
         case ComfyConfig():
+            _check_recipe(name, engine.recipe, library)
             return ComfyEngine(
                 name,
                 url=engine.url,
@@ -86,3 +100,10 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 max_parallel=engine.max_parallel,
                 max_output_bytes=engine.max_output_mb << 20,
             )
+
+
+def _check_recipe(engine: str, recipe: str, library: Library) -> None:
+    try:
+        library.recipe(recipe)
+    except Refused as refused:
+        raise ConfigError(f"engines.{engine}.recipe: {refused.message}; {refused.hint}") from None
