@@ -16,8 +16,9 @@ from stoker_daemon.config import (
 )
 from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.command import CommandEngine
+from stoker_daemon.engines.leftover import end_leftover
 from stoker_daemon.engines.openai import OpenAIEngine
-from stoker_daemon.engines.python import PythonEngine, end_leftover
+from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
 from stoker_protocol.errors import Refused

@@ -72,11 +72,12 @@ class ItemSpec(Struct, frozen=True, omit_defaults=True, gc=False):  # gc: ten th
 class Submit(Request, frozen=True, tag="submit", kw_only=True):
     """Accept a job. The client makes `job_id`: the same map again is the same job, another under that id a conflict.
 
-    Without `engine`, `model` or `recipe` the default ones are meant. `workflow` is a graph of the client's own in the
-    engine's format, instead of a recipe. `profile` names defaults that lie under `params`. `batch_size` bounds how many
-    items share one run (0: what the engine and the policy find best), `timeout_s` and `no_progress_s` bound one item's
-    run and its silence (None: the daemon's defaults). With `more` the job stays open: `append` adds items, it runs
-    meanwhile, and it can't end before it is sealed. `dry_run` checks and stores nothing.
+    Without `engine`, `model` or `recipe` the default ones are meant; by a recipe alone, the engine that has it.
+    `workflow` is a graph of the client's own in the engine's format, instead of a recipe. `profile` names defaults that
+    lie under `params`. `batch_size` bounds how many items share one run (0: what the engine and the policy find best),
+    `timeout_s` and `no_progress_s` bound one item's run and its silence (None: the daemon's defaults). With `more` the
+    job stays open: `append` adds items, it runs meanwhile, and it can't end before it is sealed. `dry_run` checks and
+    stores nothing.
     """
 
     role = Role.SUBMIT

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.system.daemons import Rig, a_rig, config
+from tests.system.daemons import SPRITES, Rig, a_rig, config
 from tests.worker.processes import is_alive, wait_for
 
 from stoker_client.errors import BadRequest
@@ -42,6 +42,15 @@ def _pids(rig: Rig) -> list[int]:
 
 def _states(rig: Rig, job_id: str) -> Mapping[int, ItemState]:
     return {item.index: item.state for item in rig.items(job_id)}
+
+
+def test_a_recipe_names_its_engine(tmp_path: Path) -> None:
+    """We expect a job that names only a recipe to go to the engine that has it, and one that nobody has to be refused."""
+    with a_rig(tmp_path, config(engines=SPRITES + TOOLS)) as rig:
+        reply = rig.client.submit([{"params": {"code": 0}}], recipe="check")
+        assert rig.client.wait(reply.job_id, 30).engine == "tools"
+        with pytest.raises(BadRequest, match="recipe"):
+            rig.client.submit([{"params": {"code": 0}}], recipe="chekc")
 
 
 def test_outcomes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ async def handle(request: Submit, body: bytes, caller: Caller, services: Service
         Refused: `bad_request`: no such engine, model, recipe, profile or parameter; `conflict`: the id belongs to
             another job; `queue_full`.
     """
-    engine = named_engine(request.engine, services)
+    engine = named_engine(request.engine or _engine_with(request.recipe, services), services)
     placement = engine.place(request)
     await engine.check(request, placement)
     named = structs.replace(request, engine=engine.name, batch_size=request.batch_size or placement.batch_size)
@@ -25,6 +25,14 @@ async def handle(request: Submit, body: bytes, caller: Caller, services: Service
     else:
         await services.store.accept(named, body, caller.name, placement)
     return Submitted(job_id=request.job_id, items=len(request.items), model=placement.model, dry_run=request.dry_run)
+
+
+def _engine_with(recipe: str, services: Services) -> str:
+    """The engine that a job means which names only a recipe: the default one, unless only another has it."""
+    if not recipe:
+        return ""
+    having = [name for name, engine in services.engines.items() if recipe in {r.name for r in engine.recipes()}]
+    return having[0] if len(having) == 1 else ""
 
 
 def named_engine(name: str, services: Services) -> Engine:

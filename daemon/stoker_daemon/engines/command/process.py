@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stoker_daemon.engines.command import guard
-from stoker_daemon.engines.python.leftover import OWNER, end_orphans, forget, remember
+from stoker_daemon.engines.leftover import OWNER, end_orphans, forget, remember
 
 _CHUNK = 256 << 10
 _EXIT_S = 1.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker_daemon.engines.fitting import check_items, choose_model, refuse_recipes
-from stoker_daemon.engines.python.leftover import OWNER, end_orphans, forget, remember
+from stoker_daemon.engines.leftover import OWNER, end_orphans, forget, remember
 from stoker_daemon.engines.python.relay import Relay
 from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults

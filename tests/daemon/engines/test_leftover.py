@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from tests.worker.processes import BOUND_S, is_alive, state_of, wait_for
 
-from stoker_daemon.engines.python import end_leftover
-from stoker_daemon.engines.python.leftover import OWNER, remember
+from stoker_daemon.engines.leftover import OWNER, end_leftover, remember
 
 
 @pytest.fixture
