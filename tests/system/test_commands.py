@@ -45,7 +45,7 @@ def _states(rig: Rig, job_id: str) -> Mapping[int, ItemState]:
 
 
 def test_a_recipe_names_its_engine(tmp_path: Path) -> None:
-    """We expect a job that names only a recipe to go to the engine that has it, and one that nobody has to be refused."""
+    """We expect a job that names only a recipe to go to the engine that has it, and one unknown to be refused."""
     with a_rig(tmp_path, config(engines=SPRITES + TOOLS)) as rig:
         reply = rig.client.submit([{"params": {"code": 0}}], recipe="check")
         assert rig.client.wait(reply.job_id, 30).engine == "tools"
