@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance import comfyui_case
-from tests.conformance.bench import Recorder, started, until, within_bound
+from tests.conformance.bench import Recorder, started, submit, until, within_bound
 from tests.conformance.comfyui_client import model_graph
 from tests.daemon.engines.comfyui_bench import (
     HELD,
@@ -22,6 +22,7 @@ from tests.daemon.engines.comfyui_bench import (
 from tests.fakes.comfyui.harness import ComfyProcess
 
 from stoker_daemon.engines.comfyui import ComfyEngine
+from stoker_protocol.errors import Refused
 
 
 def sampling(seed: int) -> Graph:
@@ -45,6 +46,19 @@ def test_facts_of_a_server(server: ComfyProcess, tmp_path: Path) -> None:
             facts = engine.facts()
             assert facts.server is not None
             assert "OutOfMemoryError" in facts.server.last_error
+
+    tried(scenario)
+
+
+def test_a_default_model_that_is_gone(server: ComfyProcess, tmp_path: Path) -> None:
+    """A default model that the server lacks is told to jobs that mean it, and keeps nobody else from working."""
+
+    async def scenario() -> None:
+        async with at_work(server, tmp_path, default_model="gone.safetensors") as engine:
+            assert engine.facts().default_model == "gone.safetensors"
+            with pytest.raises(Refused, match=r"gone\.safetensors"):
+                engine.place(submit(ITEM))
+            assert engine.place(submit(ITEM, model=comfyui_case.CHECKPOINTS[1])).model == comfyui_case.CHECKPOINTS[1]
 
     tried(scenario)
 

@@ -105,7 +105,9 @@ class ComfyEngine:
         self._found: dict[str, set[str]] = {}
         self._unwanted: dict[str, float] = {}
         self._stored: list[tuple[RunObserver, list[Place]]] = []
+        self._first_model = default_model
         self._parameters: list[words.Parameter] = []
+        self._recipes = self._described()
 
     def facts(self) -> words.Engine:
         ours, others = self._queue
@@ -114,7 +116,7 @@ class ComfyEngine:
             kind="comfyui",
             state=self._state,
             lane=self._lane,
-            default_model=self._model_meant(""),
+            default_model=self._first_model,
             models=self._catalogue.models,
             parameters=self._parameters,
             max_batch=max(1, min(MAX_BATCH, int(RUN_S / max(self._prompt_s, 0.001)))),
@@ -157,13 +159,7 @@ class ComfyEngine:
     # What jobs are checked against
 
     def recipes(self) -> list[words.Recipe]:
-        found: list[words.Recipe] = []
-        for recipe in self._library.recipes.values():
-            parameters = parameters_of(recipe.template(), self._catalogue.info)
-            # Without the parts that may be left out, which the server would refuse as they are.
-            workflow = pack(templates.fill(recipe.template(()), {}))
-            found.append(words.Recipe(recipe.name, self.name, recipe.summary, parameters, workflow=workflow))
-        return found
+        return self._recipes
 
     def place(self, request: Submit) -> Placement:
         template = self._library.template(request, self._default_recipe)
@@ -326,9 +322,21 @@ class ComfyEngine:
             log.warning("what ComfyUI offers is not known", engine=self.name, why=str(error))
             return False
         self._learned_s = self._now_s()
-        if default := self._library.recipes.get(self._default_recipe):
-            self._parameters = parameters_of(default.template(), self._catalogue.info)
+        self._recipes = self._described()
+        of_default = [recipe.parameters for recipe in self._recipes if recipe.name == self._default_recipe]
+        self._parameters = of_default[0] if of_default else []
+        self._first_model = self._default_model or choose_model(self._catalogue.of_kind("checkpoint"), "")
         return True
+
+    def _described(self) -> list[words.Recipe]:
+        """The recipes, with what is known of the server: many ask for them, and they change only with that."""
+        found: list[words.Recipe] = []
+        for recipe in self._library.recipes.values():
+            parameters = parameters_of(recipe.template(), self._catalogue.info)
+            # Without the parts that may be left out, which the server would refuse as they are.
+            workflow = pack(templates.fill(recipe.template(()), {}))
+            found.append(words.Recipe(recipe.name, self.name, recipe.summary, parameters, workflow=workflow))
+        return found
 
     async def _count(self) -> None:
         """Whose prompts are in the queue."""
