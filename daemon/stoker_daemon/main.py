@@ -35,6 +35,7 @@ from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
+from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.library import LibraryError, load_library
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
@@ -177,7 +178,7 @@ class StokerDaemon:
             DAEMON_TOPIC, DaemonStarted(version=version("stoker"), boot=self._boot, interrupted=interrupted)
         )
         starts = [asyncio.create_task(engine.start()) for engine in house.engines.values()]
-        stack.push_async_callback(_end, starts)
+        stack.push_async_callback(end_tasks, starts)
         await asyncio.wait(starts, timeout=FACTS_WAIT_S)
 
     def _open_doors(self, house: "_House", stack: AsyncExitStack) -> "list[asyncio.Task[None]]":
@@ -189,7 +190,7 @@ class StokerDaemon:
             asyncio.create_task(self._retention(house).serve(), name="retention"),
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
         ]
-        stack.push_async_callback(_end, tasks)
+        stack.push_async_callback(end_tasks, tasks)
         house.frontend.start()
         text = json.dumps({"control": house.frontend.endpoints[0], "events": house.publisher.endpoints[0]})
         fresh = self._endpoints_file.with_suffix(".new")
@@ -337,12 +338,6 @@ def _stay_prompt() -> None:
     gc.collect()
     gc.freeze()  # what is there by now stays to the end; looking through all of it takes 10 to 20 ms each time
     sys.setswitchinterval(SWITCH_S)
-
-
-async def _end(tasks: "list[asyncio.Task[None]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def default_data_dir() -> Path:

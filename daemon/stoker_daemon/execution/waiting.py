@@ -1,7 +1,9 @@
-"""Waits for an event, but not for ever."""
+"""Waits for an event, but not for ever, and for the end of tasks."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 
 async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
@@ -13,3 +15,11 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
+
+
+async def end_tasks(tasks: "Iterable[asyncio.Task[Any]]") -> None:
+    """Have tasks end, if they have not yet, and return when they have; what ended them is for others to ask."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)

@@ -14,6 +14,7 @@ from stoker_daemon.engines.comfyui.progress import Advance
 from stoker_daemon.engines.comfyui.prompts import Lost, Prompt, Prompts
 from stoker_daemon.engines.comfyui.results import Place, Results, Text, places_of
 from stoker_daemon.engines.comfyui.server import Faulty, Server, TooLarge, Unreachable
+from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Member, Output
 from stoker_daemon.ports import RunObserver
 from stoker_daemon.recipes import template as templates
@@ -77,7 +78,7 @@ class Batch:
                     endings.append(asyncio.create_task(self._finish(member, prompt)))
             await asyncio.gather(*endings)
         finally:
-            await _end(endings)
+            await end_tasks(endings)
             for prompt in self._prompts.values():
                 self._bench.prompts.forget(prompt)
         return not self._stopping
@@ -276,9 +277,3 @@ def _name_files(graph: Graph, member: Member, run_id: str) -> None:
 
 def _away(error: Exception, *, adrift: bool) -> EngineFailure:
     return EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True, adrift=adrift)
-
-
-async def _end(tasks: "Sequence[asyncio.Task[None]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

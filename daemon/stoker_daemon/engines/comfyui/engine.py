@@ -21,6 +21,7 @@ from stoker_daemon.engines.comfyui.results import Place, Results
 from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
 from stoker_daemon.engines.comfyui.stream import Stream
 from stoker_daemon.engines.fitting import check_items, choose_model
+from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
 from stoker_daemon.ports import Blobs, RunObserver
 from stoker_daemon.recipes import object_info
@@ -146,9 +147,7 @@ class ComfyEngine:
         if self._batch is not None:
             await _aside(self._batch[1].stop())
         await self._give_up("the daemon stops")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         self._tasks = []
         await self._server.close()
         self._state, self._detail = "down", "stopped"
@@ -215,7 +214,7 @@ class ComfyEngine:
         try:
             return await self._outcome(run_id, batch, work)
         finally:
-            await _cancelled(work)
+            await end_tasks([work])
             if self._delete_outputs:
                 self._stored.append((observer, batch.fetched))
             self._batch = self._given_up = None
@@ -383,9 +382,3 @@ async def _aside(asked: Coroutine[Any, Any, None]) -> None:
             await asked
     except (TimeoutError, Unreachable, Faulty) as error:
         log.warning("ComfyUI did not do what it was asked", why=str(error))
-
-
-async def _cancelled(task: "asyncio.Task[bool]") -> None:
-    """Wait for the end of a task that is to end, or has."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
