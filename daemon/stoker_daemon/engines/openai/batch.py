@@ -22,6 +22,7 @@ from stoker_daemon.engines.openai.answers import (
 from stoker_daemon.engines.openai.asking import PATHS, Ask, ask_of
 from stoker_daemon.engines.openai.holding import Hold
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
+from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Member, Output
 from stoker_daemon.ports import RunObserver
 from stoker_protocol.errors import FailureKind, Refused
@@ -66,9 +67,7 @@ class Batch:
             self._tell()
             ends = await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end_tasks(self._tasks)
         failures = [end for end in ends if isinstance(end, Exception)]
         if failures and not self._stopping:
             raise next((each for each in failures if isinstance(each, EngineFailure) and each.died), failures[0])

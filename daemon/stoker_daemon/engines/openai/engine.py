@@ -15,6 +15,7 @@ from stoker_daemon.engines.openai.asking import PARAMETERS, PATHS, SUMMARIES, ch
 from stoker_daemon.engines.openai.batch import Batch, Bench
 from stoker_daemon.engines.openai.holding import Hold
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
+from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
 from stoker_daemon.ports import RunObserver
 from stoker_protocol import jobs as words
@@ -100,8 +101,7 @@ class OpenAIEngine:
     async def stop(self) -> None:
         await self._give_up("the daemon stops")
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await end_tasks([self._watching])
         await self._server.close()
         self._state, self._detail = "down", "stopped"
 
@@ -160,8 +160,7 @@ class OpenAIEngine:
                 self._leave(failure.message)
             raise
         finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await end_tasks([work])
             self._batch = self._given_up = None
 
     async def holds(self, _run: Interrupted, /) -> bool:
