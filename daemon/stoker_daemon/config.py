@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
-from stoker_protocol.codec import nearest
+from stoker_protocol.codec import did_you_mean
 
 Seconds = Annotated[float, Meta(gt=0, le=30 * 86_400)]
 Days = Annotated[float, Meta(ge=0, le=36_500)]
@@ -305,8 +305,7 @@ def _explain(error: msgspec.ValidationError, prefix: str, kind: type[Struct], ta
     what, _, place = str(error).partition(" - at `$")
     fields = {info.name: info.type for info in msgspec.structs.fields(kind)}
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
-        near = nearest(unknown[1], fields)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(fields)}"
+        hint = did_you_mean(unknown[1], fields) or f"known: {', '.join(fields)}"
         return f"there is no key {prefix}{unknown[1]}; {hint}"
     if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
         return f"{prefix}{missing[1]} is missing"

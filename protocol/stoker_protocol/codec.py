@@ -248,6 +248,12 @@ def nearest(word: str, words: Mapping[str, Any] | list[str]) -> list[str]:
     return difflib.get_close_matches(word[:64], list(words), n=3)
 
 
+def did_you_mean(word: str, words: Mapping[str, Any] | list[str]) -> str:
+    """A question after those of `words` that a person may have meant, for a hint; empty: none is near."""
+    near = nearest(word, words)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
 def _decode(decoder: Decoder[T], body: bytes | Raw) -> T:
     """Decode with one kind of error for all that can be wrong with bytes."""
     try:
@@ -275,8 +281,7 @@ def _unknown_version(version: int) -> Refused:
 
 
 def _unknown_op(op: str) -> Refused:
-    near = nearest(op, REQUEST_TYPES)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"ops: {', '.join(sorted(REQUEST_TYPES))}"
+    hint = did_you_mean(op, REQUEST_TYPES) or f"ops: {', '.join(sorted(REQUEST_TYPES))}"
     return Refused(ErrorCode.UNKNOWN_OP, f"there is no op {op!r}", field="op", hint=hint)
 
 

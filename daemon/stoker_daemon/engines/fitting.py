@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from stoker_daemon.jobs.parameters import by_name, check_parameters
-from stoker_protocol.codec import nearest, unpack_map
+from stoker_protocol.codec import did_you_mean, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.requests import Submit
@@ -27,8 +27,7 @@ def choose_model(models: Sequence[ModelFacts], asked: str) -> str:
     if not asked:
         return names[0] if names else ""
     if names and asked not in names:
-        near = nearest(asked, names)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"models: {', '.join(names)}"
+        hint = did_you_mean(asked, names) or f"models: {', '.join(names)}"
         raise Refused(ErrorCode.BAD_REQUEST, f"there is no model {asked!r:.80}", field="model", hint=hint)
     return asked
 

@@ -3,7 +3,7 @@
 from msgspec import UNSET, structs
 
 from stoker_daemon.ports import Services
-from stoker_protocol.codec import nearest
+from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.replies import RecipesReply
 from stoker_protocol.requests import ListRecipes
@@ -17,7 +17,6 @@ def handle(request: ListRecipes, services: Services) -> RecipesReply:
     named = [recipe for recipe in recipes if recipe.name == request.name]
     if not named:
         names = list(dict.fromkeys(recipe.name for recipe in recipes))
-        near = nearest(request.name, names)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"recipes: {', '.join(names) or 'none'}"
+        hint = did_you_mean(request.name, names) or f"recipes: {', '.join(names) or 'none'}"
         raise Refused(ErrorCode.NOT_FOUND, f"there is no recipe {request.name!r}", field="name", hint=hint)
     return RecipesReply(recipes=named)

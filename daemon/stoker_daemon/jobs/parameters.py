@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stoker_protocol.codec import nearest
+from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import Parameter
 
@@ -66,14 +66,13 @@ def accepted(parameter: Parameter) -> str:
 
 def _meant(value: Any, parameter: Parameter) -> str:
     """Which of many choices somebody may have meant."""
-    near = nearest(str(value), [str(choice) for choice in parameter.choices or []])
-    return f"did you mean {' or '.join(near)}?" if near and len(parameter.choices or []) > FEW_CHOICES else ""
+    choices = [str(choice) for choice in parameter.choices or []]
+    return did_you_mean(str(value), choices) if len(choices) > FEW_CHOICES else ""
 
 
 def _unknown(name: str, known: Mapping[str, Parameter], field: str) -> Refused:
-    near = nearest(name, known)
     names = [each for each in known if "." not in each]  # inputs of a workflow have too many
-    hint = f"did you mean {' or '.join(near)}?" if near else f"parameters: {', '.join(names)}"
+    hint = did_you_mean(name, known) or f"parameters: {', '.join(names)}"
     return Refused(
         ErrorCode.BAD_REQUEST, f"{field}: there is no parameter {name!r:.80}", field=f"{field}.{name:.80}", hint=hint
     )

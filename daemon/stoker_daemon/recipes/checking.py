@@ -12,7 +12,7 @@ from stoker_daemon.recipes.graph import Graph, find_cycle, is_link, locate, upst
 from stoker_daemon.recipes.object_info import TYPES, Input, NodeClass, ObjectInfo
 from stoker_daemon.recipes.template import Template, fill
 from stoker_daemon.recipes.weights import weight_parameters
-from stoker_protocol.codec import nearest, unpack_map
+from stoker_protocol.codec import did_you_mean, nearest, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.requests import Submit
 
@@ -183,9 +183,8 @@ def _file_problem(value: Any, choices: Iterable[Any]) -> tuple[str, str] | None:
 
 def _not_a_choice(value: Any, choices: Iterable[Any]) -> tuple[str, str]:
     words = [str(choice) for choice in choices]
-    near = nearest(str(value), words)
-    if near:
-        return "is not there", f"did you mean {' or '.join(near)}?"
+    if meant := did_you_mean(str(value), words):
+        return "is not there", meant
     listed = ", ".join(words[:_LISTED]) + (f", and {len(words) - _LISTED} more" if len(words) > _LISTED else "")
     return "is not there", f"there are: {listed}" if words else "there are none on the server"
 
@@ -216,8 +215,8 @@ def _check_place(graph: Graph, place: str, field: str) -> None:
 
 
 def _unknown_class(node_id: str, class_type: str, field: str, info: ObjectInfo) -> Refused:
-    near = nearest(class_type, info.classes)
-    hint = (f"did you mean {' or '.join(near)}? If not, " if near else "") + "a node pack may be missing on the server"
+    meant = did_you_mean(class_type, info.classes)
+    hint = (f"{meant} If not, " if meant else "") + "a node pack may be missing on the server"
     message = f"node {node_id:.80}: the server has no node class {class_type!r:.80}"
     return _refused(message, f"{field}.{node_id:.80}.class_type", hint)
 

@@ -11,7 +11,7 @@ from stoker_daemon.recipes.given import names_somewhere
 from stoker_daemon.recipes.graph import check_shape
 from stoker_daemon.recipes.recipe import Recipe
 from stoker_daemon.recipes.template import Template
-from stoker_protocol.codec import nearest, unpack_map
+from stoker_protocol.codec import did_you_mean, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import Profile
 from stoker_protocol.requests import Submit
@@ -85,6 +85,5 @@ class Library:
 
 
 def _unknown(field: str, name: str, names: Mapping[str, Any]) -> Refused:
-    near = nearest(name, names)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"{field}s: {', '.join(names) or 'none'}"
+    hint = did_you_mean(name, names) or f"{field}s: {', '.join(names) or 'none'}"
     return Refused(ErrorCode.BAD_REQUEST, f"there is no {field} {name!r:.80}", field=field, hint=hint)

@@ -13,7 +13,7 @@ from stoker_daemon.recipes.graph import Graph, Link, get, is_link, links, locate
 from stoker_daemon.recipes.recipe import Recipe
 from stoker_daemon.recipes.template import Binding
 from stoker_daemon.recipes.vocabulary import PARAMETERS, Kind, kind_of
-from stoker_protocol.codec import nearest
+from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import Refused
 from stoker_protocol.jobs import Parameter
 
@@ -97,8 +97,7 @@ def _explain(message: str, prefix: str, kind: type[Struct], table: Any) -> str:
 
 
 def _or(word: str, known: list[str]) -> str:
-    near = nearest(word, known)
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+    return did_you_mean(word, known) or f"known: {', '.join(known) or 'none'}"
 
 
 def _binding(name: str, table: Any, workflow: Graph) -> Binding:

@@ -14,7 +14,7 @@ from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Place
 from stoker_daemon.ports import RunObserver
 from stoker_daemon.recipes.command import Command
 from stoker_protocol import jobs as words
-from stoker_protocol.codec import nearest
+from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import ErrorCode, FailureKind, Refused
 from stoker_protocol.requests import Submit
 
@@ -139,8 +139,7 @@ class CommandEngine:
         """The command of that word. Raises Refused: `bad_request`: the configuration does not allow it."""
         command = self._commands.get(word)
         if command is None:
-            near = nearest(word, self._commands)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"commands: {', '.join(self._commands)}"
+            hint = did_you_mean(word, self._commands) or f"commands: {', '.join(self._commands)}"
             raise Refused(ErrorCode.BAD_REQUEST, f"there is no command {word!r:.80}", field="recipe", hint=hint)
         return command
 

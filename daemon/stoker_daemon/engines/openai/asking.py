@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from stoker_daemon.engines.fitting import as_map
 from stoker_daemon.jobs.parameters import by_name, check_parameters
-from stoker_protocol.codec import nearest
+from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import Parameter
 from stoker_protocol.requests import Submit
@@ -172,8 +172,7 @@ def _check_options(params: Mapping[str, Any], field: str) -> None:
             accepted = " or ".join(_TYPES[each] for each in types)
             raise _bad(f"{field}.{name}", f"{value!r:.80} is not {accepted}" if value else "is empty", accepted)
         if types is None and name not in _SCALARS and name not in _LINE:
-            near = nearest(name, [*_SCALARS, *_STRUCTURED])
-            hint = f"did you mean {' or '.join(near)}?" if near else "options of the server's own go into extra_body"
+            hint = did_you_mean(name, [*_SCALARS, *_STRUCTURED]) or "options of the server's own go into extra_body"
             raise Refused(
                 ErrorCode.BAD_REQUEST,
                 f"{field}: there is no parameter {name!r:.80}",
