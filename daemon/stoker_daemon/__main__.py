@@ -9,7 +9,7 @@ def main() -> None:
     if find_spec("structlog") is None:  # the first of the daemon's own dependencies that a bare client lacks
         sys.stderr.write('stokerd needs more than the client: pip install "stoker[daemon]"\n')
         sys.exit(5)
-    from stoker_daemon.main import stokerd
+    from stoker_daemon.cli import stokerd
 
     stokerd()
 

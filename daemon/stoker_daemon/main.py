@@ -21,8 +21,7 @@ import click
 import structlog
 import zmq
 
-from stoker_daemon import handlers, log
-from stoker_daemon.admin import commands
+from stoker_daemon import handlers
 from stoker_daemon.admin.check import glance
 from stoker_daemon.building import build_engines, load_patience_s
 from stoker_daemon.config import Config, ConfigError
@@ -87,6 +86,39 @@ class Options:
     control: Sequence[str]
     events: Sequence[str]
     insecure: bool
+    config: Path | None = None
+    comfyui: str | None = None
+
+
+class CannotStart(Exception):
+    """What a daemon needs is not as it must be; the exit code says what kind of thing that is."""
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def run(options: Options) -> None:
+    """Be the daemon until it is told to stop.
+
+    Raises:
+        CannotStart: 2: the configuration makes no sense; 4: the data directory can't be used; 5: an endpoint can't be.
+    """
+    try:
+        check_endpoints([*options.control, *options.events], options.insecure)
+        config = load_config(options.config)
+        if options.comfyui is not None:
+            config = config.with_comfyui(options.comfyui)
+        check_free([*options.control, *options.events])
+        options.data_dir.mkdir(parents=True, exist_ok=True)
+        _raise_file_limit()
+        asyncio.run(StokerDaemon(options, config).run())
+    except (ConfigError, LibraryError) as error:
+        raise CannotStart(2, str(error)) from error
+    except (StoreError, OSError, Refused) as error:
+        raise CannotStart(4, _complaint(error)) from error
+    except EndpointError as error:
+        raise CannotStart(5, str(error)) from error
 
 
 class StokerDaemon:
@@ -340,78 +372,6 @@ def _stay_prompt() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def default_data_dir() -> Path:
-    """Where systemd says, else in the user's state directory."""
-    state = os.environ.get("STATE_DIRECTORY")
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) if state else Path(home) / "stoker"
-
-
-DATA_DIR_HELP = "Queue and outputs [default: ~/.local/state/stoker, or where systemd says]."
-EXAMPLES = """\b
-Examples:
-  stokerd
-  stokerd --comfyui http://127.0.0.1:8188
-  stokerd --data-dir /srv/stoker --config /etc/stoker.toml
-  stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
-  stokerd backup queue-today.sqlite3
-
-\b
-Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
-4 the data directory can't be used, 5 an endpoint can't be bound.
-"""
-
-
-@click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"max_content_width": 100})
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help=DATA_DIR_HELP)
-@click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
-@click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file [default: none].")
-@click.option("--comfyui", metavar="URL", help="A ComfyUI server, for jobs that name no engine: http://HOST:8188.")
-@click.option("--insecure", is_flag=True, help="Bind addresses beyond loopback without keys: anyone may do anything.")
-@click.option("--log-level", default="info", type=click.Choice(log.LEVELS))
-@click.version_option(package_name="stoker")
-@click.pass_context
-def stokerd(
-    context: click.Context,
-    data_dir: Path | None,
-    control: tuple[str, ...],
-    events: tuple[str, ...],
-    config: Path | None,
-    comfyui: str | None,
-    insecure: bool,
-    log_level: str,
-) -> None:
-    """Keep one GPU fed: own the durable queue and run its work, reachable over ZeroMQ.
-
-    Without a command this is the daemon itself.
-    """
-    log.configure(log_level)
-    data_dir = context.obj = data_dir or default_data_dir()
-    if context.invoked_subcommand is not None:
-        return
-    options = Options(data_dir, control or (DEFAULT_CONTROL,), events or (DEFAULT_EVENTS,), insecure)
-    try:
-        check_endpoints([*options.control, *options.events], insecure)
-        loaded = load_config(config)
-        if comfyui is not None:
-            loaded = loaded.with_comfyui(comfyui)
-        check_free([*options.control, *options.events])
-        data_dir.mkdir(parents=True, exist_ok=True)
-        _raise_file_limit()
-        asyncio.run(StokerDaemon(options, loaded).run())
-    except (ConfigError, LibraryError) as error:
-        _fail(2, str(error))
-    except (StoreError, OSError, Refused) as error:
-        _fail(4, _complaint(error))
-    except EndpointError as error:
-        _fail(5, str(error))
-
-
-for command in (commands.backup, commands.restore, commands.check, commands.nodes):
-    stokerd.add_command(command)
-
-
 def _complaint(error: Exception) -> str:
     """What is wrong; the system's own errors begin with a number that helps nobody."""
     if not isinstance(error, OSError) or not error.filename:
@@ -423,8 +383,3 @@ def _raise_file_limit() -> None:
     """Leave room for work beside many clients: each connection counts as an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_FILES)), hard))
-
-
-def _fail(exit_code: int, message: str) -> None:
-    sys.stderr.write(f"stokerd: {message}\n")
-    sys.exit(exit_code)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
+from types import GenericAlias
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -93,7 +94,7 @@ _map_decoder = Decoder(dict[str, Any])
 _flat_decoder = Decoder(_FlatJob)
 _flat_map_decoder = Decoder(_FlatMap)
 _given_submit_decoder = Decoder(_as_given(Submit, frozenset({"v", "id", "dry_run"})))
-_given_items_decoder = Decoder(list[_as_given(ItemSpec)])
+_given_items_decoder: Decoder[list[Any]] = Decoder(GenericAlias(list, (_as_given(ItemSpec),)))
 _encoder = Encoder()
 _canonical_encoder = Encoder(order="sorted")
 _CONTAINERS = frozenset({dict, list})

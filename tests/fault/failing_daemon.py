@@ -50,6 +50,6 @@ def _die() -> None:
 
 if __name__ == "__main__":
     install(os.environ[VARIABLE])
-    from stoker_daemon.main import stokerd
+    from stoker_daemon.cli import stokerd
 
     stokerd()

@@ -1,0 +1,73 @@
+"""The command `stokerd`: its options, and the exit code of each way to fail."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from stoker_daemon import log
+from stoker_daemon.admin import commands
+from stoker_daemon.main import DEFAULT_CONTROL, DEFAULT_EVENTS, CannotStart, Options, run
+
+
+def default_data_dir() -> Path:
+    """Where systemd says, else in the user's state directory."""
+    state = os.environ.get("STATE_DIRECTORY")
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) if state else Path(home) / "stoker"
+
+
+DATA_DIR_HELP = "Queue and outputs [default: ~/.local/state/stoker, or where systemd says]."
+EXAMPLES = """\b
+Examples:
+  stokerd
+  stokerd --comfyui http://127.0.0.1:8188
+  stokerd --data-dir /srv/stoker --config /etc/stoker.toml
+  stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+  stokerd backup queue-today.sqlite3
+
+\b
+Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
+4 the data directory can't be used, 5 an endpoint can't be bound.
+"""
+
+
+@click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"max_content_width": 100})
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help=DATA_DIR_HELP)
+@click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
+@click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="TOML file [default: none].")
+@click.option("--comfyui", metavar="URL", help="A ComfyUI server, for jobs that name no engine: http://HOST:8188.")
+@click.option("--insecure", is_flag=True, help="Bind addresses beyond loopback without keys: anyone may do anything.")
+@click.option("--log-level", default="info", type=click.Choice(log.LEVELS))
+@click.version_option(package_name="stoker")
+@click.pass_context
+def stokerd(
+    context: click.Context,
+    data_dir: Path | None,
+    control: tuple[str, ...],
+    events: tuple[str, ...],
+    config: Path | None,
+    comfyui: str | None,
+    insecure: bool,
+    log_level: str,
+) -> None:
+    """Keep one GPU fed: own the durable queue and run its work, reachable over ZeroMQ.
+
+    Without a command this is the daemon itself.
+    """
+    log.configure(log_level)
+    data_dir = context.obj = data_dir or default_data_dir()
+    if context.invoked_subcommand is not None:
+        return
+    options = Options(data_dir, control or (DEFAULT_CONTROL,), events or (DEFAULT_EVENTS,), insecure, config, comfyui)
+    try:
+        run(options)
+    except CannotStart as error:
+        sys.stderr.write(f"stokerd: {error}\n")
+        sys.exit(error.exit_code)
+
+
+for command in (commands.backup, commands.restore, commands.check, commands.nodes):
+    stokerd.add_command(command)

@@ -1,0 +1,20 @@
+"""What the configuration file may say, with every default, read from TOML and checked before anything starts."""
+
+from stoker_daemon.config.engines import ComfyConfig, CommandConfig, EngineConfig, OpenAIConfig, PythonConfig
+from stoker_daemon.config.reading import load
+from stoker_daemon.config.sections import Config, ExecutionConfig, ProfileConfig, RetentionConfig
+from stoker_daemon.config.values import ConfigError
+
+__all__ = [
+    "ComfyConfig",
+    "CommandConfig",
+    "Config",
+    "ConfigError",
+    "EngineConfig",
+    "ExecutionConfig",
+    "OpenAIConfig",
+    "ProfileConfig",
+    "PythonConfig",
+    "RetentionConfig",
+    "load",
+]

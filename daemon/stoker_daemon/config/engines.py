@@ -1,0 +1,128 @@
+"""What the configuration may say of engines: `[engines.NAME]`, a struct for each kind."""
+
+import re
+import sys
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from stoker_daemon.config.values import Seconds, check_name
+from stoker_daemon.recipes.command import Command
+
+
+class PythonConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="python"):
+    """`[engines.NAME]`, `kind = "python"`, which may be left out: models in a worker process.
+
+    Relative paths begin at the folder of the file.
+    """
+
+    model: str
+    """Where the model class is: `package.module:Class`."""
+    options: dict[str, Any] = {}
+    """What the model class is made with."""
+    python: str = sys.executable
+    """The worker's interpreter, a path; by default the daemon's own."""
+    python_path: tuple[str, ...] = ()
+    """Folders where the worker also looks for modules."""
+    lane: str = "gpu"
+    """The lane that runs it; engines of one lane take turns."""
+    start_timeout_s: Seconds = 60.0
+    """Seconds until a started worker must have spoken."""
+    load_timeout_s: Seconds = 600.0
+    """Seconds until a model must be loaded."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.model):
+            raise ValueError(f"model = {self.model!r} is not of the form package.module:Class")
+        check_name("lane", self.lane)
+
+
+class ComfyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="comfyui"):
+    """`[engines.NAME]`, `kind = "comfyui"`: a ComfyUI server. Relative paths begin at the folder of the file."""
+
+    url: str
+    """Where it listens: `http://host:port`."""
+    lane: str = "gpu"
+    """The lane that runs it; engines of one lane take turns."""
+    recipe: str = "txt2img"
+    """The recipe of jobs that name none."""
+    model: str = ""
+    """The checkpoint of jobs that name none; by default the server's first."""
+    output_dir: str | None = None
+    """The server's output folder, if this host sees it: outputs are read from there instead of over HTTP."""
+    delete_outputs: bool = False
+    """Delete outputs in `output_dir` once they are stored here."""
+    restart_command: tuple[str, ...] = ()
+    """What restarts a server that hangs, for instance `["systemctl", "restart", "comfyui"]`."""
+    max_output_mb: Annotated[int, Meta(ge=1, le=16_384)] = 512
+    """Megabytes that one output may have."""
+    start_timeout_s: Seconds = 60.0
+    """Seconds that a restarted server has to answer."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", self.url):
+            raise ValueError(f"url = {self.url!r} is not of the form http://host:port")
+        if self.delete_outputs and self.output_dir is None:
+            raise ValueError("delete_outputs needs output_dir: the server deletes nothing itself")
+        check_name("lane", self.lane)
+
+
+class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="openai"):
+    """`[engines.NAME]`, `kind = "openai"`: a server that speaks OpenAI's API. Paths as above."""
+
+    url: str
+    """Where it is, as far as the version: `http://127.0.0.1:8080/v1`."""
+    lane: str = ""
+    """The lane that runs it; by default one of its own, named as the engine is. `gpu` if it is on this host's GPU."""
+    model: str = ""
+    """The model of jobs that name none; by default the server's first."""
+    api_key_env: str = ""
+    """The environment variable that holds the key."""
+    api_key_file: str | None = None
+    """The file that holds the key, instead."""
+    max_parallel: Annotated[int, Meta(ge=1, le=1024)] = 8
+    """Requests at a time; as many items share a run."""
+    stream: bool = True
+    """Take answers piece by piece, so that their progress is seen; false for a server that can't."""
+    silence_s: Seconds = 120.0
+    """Seconds that the server may be silent in the middle of a request."""
+
+    def __post_init__(self) -> None:
+        if "@" in self.url:
+            raise ValueError("the url holds a password, perhaps; api_key_env or api_key_file say where the key is")
+        if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", self.url):
+            raise ValueError(f"url = {self.url!r} is not of the form http://host:port/v1")
+        if self.api_key_env and self.api_key_file is not None:
+            raise ValueError("api_key_env and api_key_file: one of them, please")
+        if self.lane:
+            check_name("lane", self.lane)
+
+
+class CommandConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="command"):
+    """`[engines.NAME]`, `kind = "command"`: programs that jobs may run. Without this none may."""
+
+    commands: Annotated[dict[str, Command], Meta(min_length=1)]
+    """The commands by the word that a job says as its `recipe`; the first is meant where it says none."""
+    lane: str = ""
+    """The lane that runs it; by default one of its own, named as the engine is. `gpu` if the commands use the GPU."""
+    max_parallel: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Commands at a time."""
+    max_output_mb: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """Megabytes that the files of one item may have in all; as much is kept of what it writes to each stream."""
+
+    def __post_init__(self) -> None:
+        for word in self.commands:
+            check_name("commands", word)
+        if self.lane:
+            check_name("lane", self.lane)
+
+
+EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig | CommandConfig
+
+
+KINDS: dict[Any, type[Struct]] = {
+    "python": PythonConfig,
+    "comfyui": ComfyConfig,
+    "openai": OpenAIConfig,
+    "command": CommandConfig,
+}

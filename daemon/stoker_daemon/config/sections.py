@@ -1,0 +1,88 @@
+"""What the configuration may say of everything but engines, and the whole file."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from stoker_daemon.config.engines import ComfyConfig, EngineConfig, PythonConfig
+from stoker_daemon.config.values import ConfigError, Days, Seconds, check_name
+
+
+class ProfileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[profiles.NAME]`: defaults of a user's own, or other ones under the name of a built-in profile."""
+
+    summary: str = ""
+    """What it is good for."""
+    batch_size: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """Most items in one run; 0: what the daemon finds best."""
+    params: dict[str, Any] = {}
+    """Defaults of parameters: steps, cfg, sampler, scheduler ..."""
+
+
+class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[execution]`: when runs are stopped, and when items are tried again."""
+
+    timeout_s: Seconds = 600.0
+    """Seconds that one item may take, unless its job says otherwise."""
+    no_progress_s: Seconds = 120.0
+    """Seconds that a run may be silent, unless its job says otherwise."""
+    interrupt_grace_s: Seconds = 5.0
+    """Seconds from asking a run to stop until its process is asked to end."""
+    terminate_grace_s: Seconds = 3.0
+    """Seconds from asking a process to end until it is killed."""
+    stop_grace_s: Seconds = 20.0
+    """Seconds that a stopping daemon gives the runs at work."""
+    open_idle_s: Seconds = 3600.0
+    """Seconds without new items after which an open job is held back."""
+    max_pending: Annotated[int, Meta(ge=1, le=100_000_000)] = 5_000_000
+    """Items that may wait in all before no more are taken; 5 million are some 3 GB of database."""
+    backoff_base_s: Seconds = 1.0
+    """Seconds before the first retry of an item."""
+    backoff_factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """How many times longer each further retry waits."""
+    backoff_max_s: Seconds = 300.0
+    """Seconds that a retry waits at most."""
+    crash_limit: Annotated[int, Meta(ge=1, le=100)] = 3
+    """How often an item's own run may kill the engine's process before the item is failed."""
+
+
+class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[retention]`: when what is old is removed; 0: never."""
+
+    events_days: Days = 30.0
+    """Days that events are kept; who was away for longer takes a snapshot instead."""
+    jobs_days: Days = 0.0
+    """Days after their end that jobs are kept, with their files."""
+
+
+def _default_engines() -> dict[str, EngineConfig]:
+    return {"sprites": PythonConfig(model="stoker_worker.models.sprites:Sprites")}
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    local_role: Literal["view", "submit", "admin"] = "admin"
+    """What callers on this machine may do."""
+    engines: Annotated[dict[str, EngineConfig], Meta(min_length=1)] = msgspec.field(default_factory=_default_engines)
+    """The engines by name; the first is meant where a job names none."""
+    recipes: str | None = None
+    """A folder with recipes of your own."""
+    profiles: dict[str, ProfileConfig] = {}
+    """Profiles beside the built-in ones."""
+    execution: ExecutionConfig = ExecutionConfig()
+    retention: RetentionConfig = RetentionConfig()
+
+    def __post_init__(self) -> None:
+        for key, names in (("engines", self.engines), ("profiles", self.profiles)):
+            for name in names:
+                check_name(key, name)
+
+    def with_comfyui(self, url: str) -> "Config":
+        """The same with a ComfyUI server in front, as engine `comfyui`. Raises ConfigError."""
+        try:
+            comfyui = ComfyConfig(url=url)
+        except ValueError as error:
+            raise ConfigError(f"--comfyui: {error}") from None
+        return msgspec.structs.replace(self, engines={"comfyui": comfyui, **self.engines})
