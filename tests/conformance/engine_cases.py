@@ -37,6 +37,8 @@ class EngineCase:
     dies_by_force: bool = True
     """Whether a run that is ended by force takes the engine with it."""
     chosen_by: Literal["model", "recipe"] = "model"
+    tells_residents: bool = False
+    """Whether it knows what it holds on this host's GPU, and can give it back."""
 
     def choose(self, name: str) -> dict[str, Any]:
         """The options of a submit that wants one of the `models`."""
@@ -76,6 +78,7 @@ CASES = {
         held=lambda folder: {"prompt": "held", "gate": str(folder / "gate")},
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
+        tells_residents=True,
     ),
     "comfyui": EngineCase(
         make=comfyui_case.engine,
@@ -86,6 +89,7 @@ CASES = {
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
         owns_process=False,
+        tells_residents=True,
     ),
     "command": EngineCase(
         make=_command,

@@ -100,6 +100,29 @@ def test_load(case: EngineCase, tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_unload(case: EngineCase, tmp_path: Path) -> None:
+    """An engine tells which model it holds, gives that one back when asked to and no other, and goes on afterwards."""
+
+    async def scenario() -> None:
+        engine = case.make(tmp_path)
+        await within_bound(engine.unload(""))
+        async with started(engine):
+            assert engine.residents() == []
+            for unloaded in (case.models[1], ""):
+                await run(engine, case.good, **case.choose(case.models[1]))
+                held = [case.models[1]] if case.tells_residents else []
+                assert [resident.residency for resident in engine.residents()] == held
+                await within_bound(engine.unload("another"))
+                assert [resident.residency for resident in engine.residents()] == held
+                await within_bound(engine.unload(unloaded))
+                await within_bound(engine.unload(unloaded))
+                assert engine.residents() == []
+            assert (await within_bound(engine.load(case.models[1])) > 0) is case.owns_process
+        assert engine.residents() == []
+
+    asyncio.run(scenario())
+
+
 def test_run(case: EngineCase, tmp_path: Path) -> None:
     """There is one output for each item, at its own position, and progress never exceeds its bound."""
 

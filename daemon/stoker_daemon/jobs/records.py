@@ -101,6 +101,14 @@ class OpenJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Resident:
+    """A model on the GPU, and how many bytes it holds there if anybody knows; "" is what no model is known for."""
+
+    residency: str
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """What an engine made for the member at `position`; `record` is what the model says about it.
 

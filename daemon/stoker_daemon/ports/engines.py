@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from stoker_daemon.jobs.records import Interrupted, Member, Output, Placement, Verdict
+from stoker_daemon.jobs.records import Interrupted, Member, Output, Placement, Resident, Verdict
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.requests import Submit
@@ -83,6 +83,14 @@ class Engine(Protocol):
 
     async def load(self, residency: str, /) -> float:
         """Make a model resident and return the seconds that it took (0 if it was). Raises EngineFailure."""
+        ...
+
+    def residents(self) -> list[Resident]:
+        """What it holds on this host's GPU, as far as is known without asking; nothing if it does not tell."""
+        ...
+
+    async def unload(self, residency: str, /) -> None:
+        """Give back what a model holds, "": all that it holds. Raises EngineFailure: it keeps it."""
         ...
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:

@@ -105,12 +105,14 @@ class System(Struct):
 
 
 class DeviceStats(Struct):
-    """A device; bytes."""
+    """A device; bytes. Of `torch_vram_total`, which the server took of it, `torch_vram_free` are in no use now."""
 
     name: str
     type: str = ""
     vram_total: int = 0
     vram_free: int = 0
+    torch_vram_total: int = 0
+    torch_vram_free: int = 0
 
 
 class SystemStats(Struct):

@@ -13,6 +13,7 @@ from msgspec import structs
 from stoker_daemon.engines.comfyui.batch import Batch, Bench, prompt_id
 from stoker_daemon.engines.comfyui.catalogue import Catalogue
 from stoker_daemon.engines.comfyui.inputs import Inputs
+from stoker_daemon.engines.comfyui.memory import Memory
 from stoker_daemon.engines.comfyui.messages import Message
 from stoker_daemon.engines.comfyui.progress import NodeTimes
 from stoker_daemon.engines.comfyui.prompts import SURE_S, Prompts, Stuck
@@ -22,7 +23,7 @@ from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
 from stoker_daemon.engines.comfyui.stream import Stream
 from stoker_daemon.engines.fitting import check_items, choose_model
 from stoker_daemon.execution.waiting import end_tasks
-from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import Blobs, RunObserver
 from stoker_daemon.recipes import object_info
 from stoker_daemon.recipes import template as templates
@@ -93,6 +94,8 @@ class ComfyEngine:
         self._inputs = Inputs(self._server, blobs)
         self._results = Results(self._server, output_dir, max_output_bytes)
         self._catalogue = Catalogue()
+        self._memory = Memory(self._server)
+        self._needed = ""
         self._state, self._detail = "starting", ""
         self._seen_s = self._learned_s = float("-inf")
         self._queue = (0, 0)
@@ -150,6 +153,7 @@ class ComfyEngine:
         await end_tasks(self._tasks)
         self._tasks = []
         await self._server.close()
+        self._memory.forget()
         self._state, self._detail = "down", "stopped"
 
     def subscribe(self, listener: Callable[[], None], /) -> None:
@@ -197,14 +201,24 @@ class ComfyEngine:
 
     # Runs
 
-    async def load(self, _residency: str, /) -> float:
+    async def load(self, residency: str, /) -> float:
         """The server loads within a prompt: it only has to be there."""
+        self._needed = residency
         await self._tidy()
         if self._now_s() - self._seen_s > SEEN_S and not await self._attend():
             raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
         return 0.0
 
+    def residents(self) -> list[Resident]:
+        return self._memory.residents()
+
+    async def unload(self, residency: str) -> None:
+        """The server frees all of its memory or nothing."""
+        if self._state == "ready" and residency in ("", *(each.residency for each in self.residents())):
+            await self._memory.free()
+
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
+        self._memory.use(self._needed)
         bench = Bench(self.name, self._catalogue.version, self._server, self._prompts, self._inputs, self._results)
         batch = Batch(bench, run_id, members, observer, self._found.pop(run_id, ()))
         self._batch = (run_id, batch)
@@ -294,7 +308,9 @@ class ComfyEngine:
     async def _attend(self) -> bool:
         """Look whether the server is there, and how it is; True: it is."""
         try:
-            self._catalogue.learn_stats(await self._server.stats())
+            stats = await self._server.stats()
+            self._catalogue.learn_stats(stats)
+            self._memory.learn(stats, is_at_work=self._batch is not None)
             await self._count()
             await self._remove_unwanted()
             if self._state != "ready" or self._now_s() - self._learned_s > LEARN_S:
@@ -303,6 +319,7 @@ class ComfyEngine:
             if self._state != "down":
                 log.warning("ComfyUI is away", engine=self.name, why=str(error))
             self._state, self._detail = "down", str(error)
+            self._memory.forget()
             return False
         if self._state != "ready":
             log.info("ComfyUI is there", engine=self.name, url=self._server.url, version=self._catalogue.version)

@@ -87,6 +87,11 @@ class Server:
         """The server about itself."""
         return _decoded(await self._ask("GET", "/system_stats"), SystemStats)
 
+    async def free(self) -> None:
+        """Ask it to forget its models and results, which it does once no prompt is at work."""
+        body = {"unload_models": True, "free_memory": True}
+        await self._ask("POST", "/free", content=msgspec.json.encode(body))
+
     async def object_info(self) -> bytes:
         """All node classes with their inputs, as JSON."""
         return (await self._ask("GET", "/object_info")).content

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from stoker_daemon.engines.command.batch import Batch, Bench
 from stoker_daemon.engines.command.outputs import remove
 from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map, check_items
-from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
 from stoker_daemon.recipes.command import Command
 from stoker_protocol import jobs as words
@@ -110,6 +110,12 @@ class CommandEngine:
         if self._state != "ready":
             raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
         return 0.0
+
+    def residents(self) -> list[Resident]:
+        return []
+
+    async def unload(self, _residency: str, /) -> None:
+        """What a command holds goes with its process."""
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         batch = Batch(self._bench, members, observer)

@@ -16,7 +16,7 @@ from stoker_daemon.engines.openai.batch import Batch, Bench
 from stoker_daemon.engines.openai.holding import Hold
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
 from stoker_daemon.execution.waiting import end_tasks
-from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import nearest
@@ -143,6 +143,12 @@ class OpenAIEngine:
             raise EngineFailure(FailureKind.RATE_LIMIT, self._hold.reason, unavailable=True)
         self._resident = residency or self.facts().default_model
         return 0.0
+
+    def residents(self) -> list[Resident]:
+        return []
+
+    async def unload(self, _residency: str, /) -> None:
+        """The protocol has no word for it."""
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         bench = Bench(self._server, self._hold, self._resident, self._streams, self._now_s)

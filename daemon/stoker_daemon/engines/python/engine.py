@@ -14,7 +14,7 @@ from stoker_daemon.engines.leftover import OWNER, end_orphans, forget, remember
 from stoker_daemon.engines.python.relay import Relay
 from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults
-from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Signature
+from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack
@@ -29,9 +29,13 @@ from stoker_protocol.worker import (
     ModelFamily,
     Ready,
     RunBatch,
+    Unload,
+    Unloaded,
     WorkItem,
 )
 
+UNLOAD_S = 30.0
+"""A worker that has not given its model back by then is ended, which gives it back for sure."""
 _UNKNOWN = ModelFamily(family="", models=[], parameters=[], max_batch=1)
 """What is known of the models before the first worker said what there is."""
 
@@ -127,6 +131,23 @@ class PythonEngine:
             raise EngineFailure(said.kind, said.message)
         self._loaded = model
         return said.seconds
+
+    def residents(self) -> list[Resident]:
+        return [Resident(self._loaded)] if self._loaded and self._worker and self._worker.is_sound else []
+
+    async def unload(self, residency: str) -> None:
+        worker = self._worker
+        if worker is None or not worker.is_sound or not self._loaded or residency not in ("", self._loaded):
+            return
+        self._loaded = ""
+        worker.tell(Unload())
+        try:
+            async with asyncio.timeout(UNLOAD_S):
+                await _hear_of_unload(worker)
+        except WorkerDied:
+            pass  # what it held went with it
+        except TimeoutError:
+            await worker.end(grace_s=0)
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         worker = self._worker
@@ -251,6 +272,11 @@ async def _hear_of_load(worker: Worker, model: str) -> Loaded | LoadFailed:
         said = await worker.hear()
         if isinstance(said, Loaded | LoadFailed) and said.model == model:
             return said
+
+
+async def _hear_of_unload(worker: Worker) -> None:
+    while not isinstance(await worker.hear(), Unloaded):
+        pass
 
 
 async def _follow(worker: Worker, relay: Relay) -> bool:
