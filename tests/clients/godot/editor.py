@@ -1,0 +1,118 @@
+"""Debian's Godot 3 without a screen: projects with our plugin, scripts in them, and the editor at work."""
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ADDON = HERE.parents[2] / "clients/godot/addons/stoker"
+GODOT = "godot3-server"
+BOUND_S = 120.0
+_PROJECT = """config_version=4
+
+[application]
+
+config/name="game"
+
+[editor_plugins]
+
+enabled=PoolStringArray( {plugins} )
+"""
+
+
+def new_project(folder: Path, *plugins: str) -> Path:
+    """A Godot project that has the plugin, with some plugins enabled (Godot 3.2 names their folders)."""
+    shutil.copytree(ADDON, folder / "addons/stoker")
+    shutil.copytree(HERE / "probe", folder / "addons/probe")
+    enabled = ", ".join(f'"{name}"' for name in plugins)
+    (folder / "project.godot").write_text(_PROJECT.format(plugins=enabled))
+    return folder
+
+
+def run_script(project: Path, script: str, *args: str, **environment: str) -> list[Any]:
+    """What a script of this folder printed, one JSON value a line; it must end without an error."""
+    shutil.copy(HERE / script, project / script)
+    command = [GODOT, "--path", str(project), "--script", f"res://{script}", *args]
+    done = subprocess.run(
+        command, env=_environment(project, environment), capture_output=True, text=True, timeout=BOUND_S, check=False
+    )
+    said = [line for line in done.stdout.splitlines() if line.startswith("SAYS ")]
+    assert (done.returncode, done.stderr.strip()) == (0, ""), f"it ended with {done.returncode}: {done.stderr}"
+    return [json.loads(line.removeprefix("SAYS ")) for line in said]
+
+
+class Editor:
+    """The editor with the plugin and a probe that acts for a person; what the dock shows comes line by line."""
+
+    def __init__(self, project: Path, endpoint: str, **wanted: Any) -> None:
+        """`wanted` is what the probe enters into the form, and `until`, the text at which it closes the editor."""
+        self._shown: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._said: list[str] = []
+        given = {"STOKER_ENDPOINT": endpoint, "PROBE": json.dumps(wanted)}
+        self._process = subprocess.Popen(
+            [GODOT, "--path", str(project), "--editor"],
+            env=_environment(project, given),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+
+    def __enter__(self) -> "Editor":
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(BOUND_S)
+        self._reader.join(BOUND_S)
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """The editor's process."""
+        return self._process.pid
+
+    def wait_until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """The first of what the dock shows from now on that fulfils a condition."""
+        while (shown := self._next()) is not None:
+            if condition(shown):
+                return shown
+        raise AssertionError("the editor ended first:\n" + "\n".join(self._said[-40:]))
+
+    def wait_for_end(self) -> list[dict[str, Any]]:
+        """All that the dock shows from now on until the editor closes, which it must do without a script error."""
+        shown: list[dict[str, Any]] = []
+        while (one := self._next()) is not None:
+            shown.append(one)
+        assert self._process.wait(BOUND_S) == 0, "\n".join(self._said[-40:])
+        assert [line for line in self._said if "SCRIPT ERROR" in line] == []
+        return shown
+
+    def _next(self) -> dict[str, Any] | None:
+        try:
+            return self._shown.get(timeout=BOUND_S)
+        except queue.Empty:
+            raise AssertionError("the dock shows nothing new:\n" + "\n".join(self._said[-40:])) from None
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._said.append(line.rstrip())
+            if line.startswith("PROBE "):
+                self._shown.put(json.loads(line.removeprefix("PROBE ")))
+        self._shown.put(None)
+
+
+def _environment(project: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """A home of its own, so that no settings of the machine's user matter or are changed."""
+    home = project / ".home"
+    for folder in (".local/share/godot/app_userdata/game", ".config/godot", ".cache/godot"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    return {**os.environ, "HOME": str(home), "LANG": "en_US.UTF-8", **given}
