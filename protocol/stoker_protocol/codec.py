@@ -6,6 +6,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
+from functools import cache
 from types import GenericAlias
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -265,9 +266,15 @@ def _decode(decoder: Decoder[T], body: bytes | Raw) -> T:
         raise msgspec.DecodeError(f"nested too deeply; at most {MAX_DEPTH} levels") from None
 
 
+@cache
+def _decoder(kind: type[S]) -> Decoder[S]:
+    """The decoder of a struct, made when it is first needed: a client needs few."""
+    return Decoder(kind)
+
+
 def _decode_or_refuse(body: bytes, kind: type[S]) -> S:
     try:
-        return _decode(Decoder(kind), body)
+        return _decode(_decoder(kind), body)
     except msgspec.DecodeError as error:
         raise _explain(error, body, kind) from None
 

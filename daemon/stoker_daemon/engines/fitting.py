@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from stoker_daemon.jobs.parameters import by_name, check_parameters
+from stoker_daemon.jobs.parameters import by_name, check_parameters, check_values
 from stoker_protocol.codec import did_you_mean, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import ModelFacts, Parameter
@@ -52,7 +52,7 @@ async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:
     """
     known = by_name(parameters)
     shared = as_map(request.params, "params")
-    check_parameters(shared, {name: msgspec.structs.replace(p, required=False) for name, p in known.items()}, "params")
+    check_values(shared, known, "params")
     knows_bare = False
     for index, item in enumerate(request.items):
         if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:

@@ -26,6 +26,23 @@ def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter], f
     Raises:
         Refused: `bad_request`: an unknown or missing parameter, a wrong type, or a value out of range.
     """
+    check_values(given, known, field)
+    for name, parameter in known.items():
+        if parameter.required and name not in given:
+            raise Refused(
+                ErrorCode.BAD_REQUEST,
+                f"{field}.{name} is missing",
+                field=f"{field}.{name}",
+                hint=accepted(parameter),
+            )
+
+
+def check_values(given: Mapping[str, Any], known: Mapping[str, Parameter], field: str) -> None:
+    """Check parameters to which others will come.
+
+    Raises:
+        Refused: `bad_request`: an unknown parameter, a wrong type, or a value out of range.
+    """
     for name, value in given.items():
         parameter = known.get(name)
         if parameter is None:
@@ -37,14 +54,6 @@ def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter], f
                 f"{field}.{name}: {value!r:.80} {problem}",
                 field=f"{field}.{name}",
                 hint=_meant(value, parameter) or accepted(parameter),
-            )
-    for name, parameter in known.items():
-        if parameter.required and name not in given:
-            raise Refused(
-                ErrorCode.BAD_REQUEST,
-                f"{field}.{name} is missing",
-                field=f"{field}.{name}",
-                hint=accepted(parameter),
             )
 
 

@@ -11,6 +11,7 @@ import zmq
 from stoker_daemon.ports import Caller
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
+from stoker_daemon.zmq.sending import send
 from stoker_daemon.zmq.unread import LARGE, MAX_UNREAD, Unread
 from stoker_protocol import codec
 from stoker_protocol.errors import CODES, ErrorCode, Refused
@@ -138,7 +139,7 @@ class Frontend:
     def _send(self, route: list[bytes], body: bytes) -> None:
         try:
             if len(body) < LARGE:
-                self._socket.send_multipart([*route, body], zmq.NOBLOCK)
+                send(self._socket, [*route, body])
             else:
                 sent = self._socket.send_multipart([*route, body], zmq.NOBLOCK, copy=False, track=True)
                 if sent:

@@ -12,6 +12,7 @@ from stoker_daemon.ports import Clock
 from stoker_daemon.zmq.conflation import Conflation
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
+from stoker_daemon.zmq.sending import send
 from stoker_daemon.zmq.subscribers import Subscribers
 from stoker_protocol import codec
 from stoker_protocol.events import (
@@ -123,7 +124,7 @@ class Publisher:
         return any(topic[:size] in self._watched for size in range(len(_PREVIEWS), len(topic) + 1))
 
     def _send(self, topic: str, body: bytes) -> None:
-        self._socket.send_multipart([topic.encode(), body], zmq.NOBLOCK)
+        send(self._socket, [topic.encode(), body])
 
     def _head_as(self, kind: type[Tick] | type[Synced]) -> bytes:
         now_ms = self._clock.now_ms()

@@ -10,6 +10,9 @@ TURN = 1 << 20
 FRAME_COST = 4 << 10
 """Bytes that a frame counts for however small it is, since each costs the time of a Python call: 256 a turn."""
 
+_EVENTS, _POLLIN, _NOBLOCK = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.NOBLOCK)
+"""As plain numbers: to combine pyzmq's own flags costs more than to ask the socket."""
+
 
 class Reader:
     """Hands each frame that a socket receives to `receive`.
@@ -39,9 +42,14 @@ class Reader:
             self._loop.remove_reader(self._socket.fileno())
 
     def check(self) -> None:
-        """Look again, after a send."""
-        if self._is_reading and int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-            self._turn_soon()
+        """Look again, after a send; once for all that this turn of the loop sends."""
+        if self._is_reading and self._soon is None:
+            self._soon = self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._soon = None
+        if self._is_reading and int(self._socket.get(_EVENTS)) & _POLLIN:
+            self._turn()
 
     def _turn_soon(self) -> None:
         if self._soon is None:
@@ -57,7 +65,7 @@ class Reader:
                 self._turn_soon()
                 return
             try:
-                frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+                frame = self._socket.recv(_NOBLOCK, copy=False)
             except zmq.Again:
                 return
             left -= max(len(frame), FRAME_COST)
