@@ -39,6 +39,7 @@ MAX_WORKER_FRAME = 256 << 20
 QUOTABLE = 16 << 10
 """A refused body up to this size is decoded once more so that the error can quote the offending value."""
 
+_NO_UTF8 = "text that is not UTF-8"
 JOB_ID_HINT = "up to 64 letters, digits, `_`, `-` and `.`, and the first a letter or digit; for example night-shift-7"
 
 
@@ -260,8 +261,12 @@ def _decode(decoder: Decoder[T], body: bytes | Raw) -> T:
     """Decode with one kind of error for all that can be wrong with bytes."""
     try:
         return decoder.decode(body)
-    except UnicodeDecodeError as error:
-        raise msgspec.DecodeError(f"text that is not UTF-8: {error.object[:40]!r}") from None
+    except UnicodeDecodeError:  # msgspec before 0.23
+        raise msgspec.DecodeError(_NO_UTF8) from None
+    except msgspec.DecodeError as error:
+        if str(error).startswith("Invalid UTF-8"):
+            raise msgspec.DecodeError(_NO_UTF8) from None
+        raise
     except RecursionError:
         raise msgspec.DecodeError(f"nested too deeply; at most {MAX_DEPTH} levels") from None
 
