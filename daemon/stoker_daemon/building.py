@@ -88,7 +88,7 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 default_model=engine.model,
                 key_env=engine.api_key_env,
                 key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
-                max_parallel=engine.max_parallel,
+                limits=engine.limits,
                 streams=engine.stream,
                 silence_s=engine.silence_s,
             )

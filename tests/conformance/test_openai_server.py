@@ -13,6 +13,7 @@ from tests.conformance.bench import Recorder, members, started, within_bound
 
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.openai.answers import explain
+from stoker_daemon.scheduling.limits import ServerLimits
 
 REAL_URL = os.environ.get("STOKER_TEST_OPENAI", "")
 """Up to the version: http://127.0.0.1:8080/v1. It is asked for a few tokens of its first model, one by one."""
@@ -88,7 +89,7 @@ def test_the_engine(url: str) -> None:
     """The engine brings chats, completions and lines of batch files to their ends there."""
 
     async def scenario() -> None:
-        async with started(OpenAIEngine("llm", url=url, lane="llm", max_parallel=1)) as engine:
+        async with started(OpenAIEngine("llm", url=url, lane="llm", limits=ServerLimits(concurrency=1))) as engine:
             await within_bound(engine.load(""))
             for template, params in (
                 (b"chat", {"prompt": "hello", "max_tokens": 3}),

@@ -2,8 +2,10 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import convert
 
 from stoker_daemon.config import (
     ComfyConfig,
@@ -17,6 +19,7 @@ from stoker_daemon.config import (
     load,
 )
 from stoker_daemon.recipes.command import Command, CommandParameter
+from stoker_daemon.scheduling.limits import PRESETS, ServerLimits
 
 
 def _load(folder: Path, text: str) -> Config:
@@ -108,16 +111,34 @@ def test_a_comfyui_server(tmp_path: Path) -> None:
     )
 
 
+def _limits(preset: str, **others: Any) -> ServerLimits:
+    return convert({**PRESETS[preset], **others}, ServerLimits)
+
+
 def test_servers_of_language_models(tmp_path: Path) -> None:
     """The page about language models shows a configuration that can be used; a key's file lies beside it."""
     page = (Path(__file__).parents[2] / "docs" / "llm.md").read_text(encoding="utf-8")
     shown = page.partition("```toml\n")[2].partition("```")[0]
     assert _load(tmp_path, shown).engines == {
-        "llm": OpenAIConfig(url="http://127.0.0.1:8080/v1", lane="gpu", max_parallel=4),
-        "cloud": OpenAIConfig(url="https://api.openai.com/v1", api_key_env="OPENAI_API_KEY", model="gpt-4o-mini"),
+        "llm": OpenAIConfig(url="http://127.0.0.1:8080/v1", lane="gpu", limits=ServerLimits(concurrency=4)),
+        "cloud": OpenAIConfig(
+            url="https://api.openai.com/v1",
+            api_key_env="OPENAI_API_KEY",
+            model="gpt-4o-mini",
+            limits=_limits("openai", requests_per_min=5000, tokens_per_min=2_000_000),
+        ),
     }
     beside = '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\napi_key_file = "key"\n'
     assert _load(tmp_path, beside).engines == {"a": OpenAIConfig(url="http://h/v1", api_key_file=str(tmp_path / "key"))}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_of_limits(preset: str, tmp_path: Path) -> None:
+    """What suits a provider is there by its name, and what else is said goes before it."""
+    table = f'[engines.a]\nkind = "openai"\nurl = "http://h/v1"\n[engines.a.limits]\npreset = "{preset}"\n'
+    engine = _load(tmp_path, table + "concurrency = 7\nmax_concurrency = 9\nbackoff_factor = 3").engines["a"]
+    assert isinstance(engine, OpenAIConfig)
+    assert engine.limits == _limits(preset, concurrency=7, max_concurrency=9, backoff_factor=3.0)
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -165,7 +186,22 @@ def test_a_server_by_its_address_alone() -> None:
             '[engines.a]\nkind = "openai"\nurl = "h:80"',
             "engines.a: url = 'h:80' is not of the form http://host:port/v1",
         ),
-        ('[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nmax_parallel = 0', "engines.a.max_parallel = 0"),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nlimits.concurrency = 0',
+            "engines.a.limits.concurrency = 0",
+        ),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nlimits.request_per_min = 9',
+            "there is no key engines.a.limits.request_per_min; did you mean requests_per_min or tokens_per_min?",
+        ),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nlimits.preset = "opnai"',
+            "engines.a.limits.preset = 'opnai': not one of anthropic, openai, google, ollama, vllm",
+        ),
+        (
+            '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nlimits = { mode = "adaptive", concurrency = 65 }',
+            "engines.a.limits: concurrency = 65 is not between min_concurrency and max_concurrency",
+        ),
         (
             '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\napi_key = "sk"',
             "there is no key engines.a.api_key; did you mean api_key_",

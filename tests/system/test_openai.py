@@ -23,7 +23,7 @@ ENGINE = """
 kind = "openai"
 url = "{url}"
 api_key_file = "key"
-max_parallel = 4
+limits.concurrency = 4
 """
 
 

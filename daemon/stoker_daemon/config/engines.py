@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from stoker_daemon.config.values import Seconds, check_name
 from stoker_daemon.recipes.command import Command
+from stoker_daemon.scheduling.limits import ServerLimits
 
 
 class PythonConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="python"):
@@ -80,8 +81,8 @@ class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The environment variable that holds the key."""
     api_key_file: str | None = None
     """The file that holds the key, instead."""
-    max_parallel: Annotated[int, Meta(ge=1, le=1024)] = 8
-    """Requests at a time; as many items share a run."""
+    limits: ServerLimits = ServerLimits()
+    """How much may be asked of it."""
     stream: bool = True
     """Take answers piece by piece, so that their progress is seen; false for a server that can't."""
     silence_s: Seconds = 120.0

@@ -13,6 +13,7 @@ from stoker_daemon.config.engines import KINDS
 from stoker_daemon.config.sections import Config, ExecutionConfig, ProfileConfig, RetentionConfig
 from stoker_daemon.config.values import ConfigError
 from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
+from stoker_daemon.scheduling.limits import PRESETS, ServerLimits
 from stoker_protocol.codec import did_you_mean
 
 
@@ -54,6 +55,8 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
             raise ConfigError(f"engines.{name}.kind = {kind!r}: not one of {', '.join(KINDS)}")
         for word, command in _subtables(table, "commands") if kind == "command" else ():
             yield from _tables_of_command(f"engines.{name}.commands.{word}.", command)
+        if kind == "openai" and isinstance(table, dict) and "limits" in table:
+            yield from _table_of_limits(f"engines.{name}.limits.", cast("dict[str, Any]", table)["limits"])
         yield f"engines.{name}.", KINDS[kind], table
     for name, table in _subtables(raw, "profiles"):
         yield f"profiles.{name}.", ProfileConfig, table
@@ -74,6 +77,18 @@ def _tables_of_command(key: str, command: Any) -> Iterator[tuple[str, type[Struc
         for name, parameter in _subtables(table, "parameters"):
             yield f"{key}parameters.{name}.", CommandParameter, parameter
     yield key, Command, command
+
+
+def _table_of_limits(key: str, limits: Any) -> Iterator[tuple[str, type[Struct], Any]]:
+    """The limits of a server, with what suits one of its kind where a `preset` is named."""
+    if isinstance(limits, dict):
+        table = cast("dict[str, Any]", limits)
+        preset = table.pop("preset", None)
+        if preset is not None and preset not in PRESETS:
+            raise ConfigError(f"{key}preset = {preset!r}: not one of {', '.join(PRESETS)}")
+        for name, value in PRESETS[preset].items() if preset else ():
+            table.setdefault(name, value)
+    yield key, ServerLimits, limits
 
 
 def _subtables(raw: Any, key: str) -> list[tuple[str, Any]]:

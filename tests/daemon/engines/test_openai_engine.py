@@ -16,6 +16,7 @@ from tests.fakes.openai.words import CONTEXT, vector_of
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.openai import engine as engine_module
 from stoker_daemon.jobs.records import EngineFailure
+from stoker_daemon.scheduling.limits import ServerLimits
 from stoker_protocol.errors import FailureKind, Refused
 
 KEY = "sk-very-secret"
@@ -121,7 +122,7 @@ def test_requests_go_out_together(server: OpenAIProcess) -> None:
     """The items of a run are at the server at the same time, and their tokens tell how far it is."""
 
     async def scenario() -> None:
-        async with engine_at(server, max_parallel=4) as engine:
+        async with engine_at(server, limits=ServerLimits(concurrency=4)) as engine:
             assert engine.facts().max_batch == 4
             task, recorder = await begin(engine, *[{"prompt": "!hold"}] * 4)
             await asyncio.to_thread(server.wait_until_held, 4)

@@ -15,7 +15,8 @@ BUSY = frozenset({429, 503, 529})
 """The server takes no more just now; 503 while a model loads, 529 at Anthropic."""
 BARRED = frozenset({401, 402, 403})
 """The server wants another key, or money: a matter for a person, and no fault of the item."""
-_LATE = frozenset({408, 504, 524})
+LATE = frozenset({408, 504, 524})
+"""It did not answer in time, or who stands before it says so."""
 _FILTERED = ("content_filter", "content_policy", "moderation")
 _GROWING = frozenset({"content", "refusal", "reasoning_content", "reasoning", "arguments", "text"})
 """What comes piece by piece; all else is said once, or again and again."""
@@ -95,7 +96,7 @@ def failure_of(status: int, code: str, message: str) -> Unusable:
     text = f"HTTP {status}: {message}" if message else f"HTTP {status}"
     if any(word in code for word in _FILTERED):
         return Unusable(FailureKind.REFUSED, text)
-    if status in _LATE:
+    if status in LATE:
         return Unusable(FailureKind.TIMEOUT, text)
     if status >= 500 and "out of memory" in message.lower():
         return Unusable(FailureKind.OOM, text)

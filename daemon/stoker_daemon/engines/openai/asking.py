@@ -75,6 +75,11 @@ class Ask:
         most = self.body.get("max_completion_tokens", self.body.get("max_tokens"))
         return most if isinstance(most, int) and most > 0 else None
 
+    @property
+    def characters(self) -> int:
+        """How long that is which the server has to read, pictures aside."""
+        return _characters(self.body.get(_CONTENT[self.kind])) + _characters(self.body.get("tools"))
+
 
 async def check_items(request: Submit, recipe: str, model: str) -> None:
     """Check what all items ask for.
@@ -184,3 +189,12 @@ def _check_options(params: Mapping[str, Any], field: str) -> None:
 
 def _bad(field: str, what: str, hint: str) -> Refused:
     return Refused(ErrorCode.BAD_REQUEST, f"{field} {what}", field=field, hint=hint)
+
+
+def _characters(value: Any) -> int:
+    """Of all texts in a value; data in a URL is no text."""
+    if isinstance(value, str):
+        return 0 if value.startswith("data:") else len(value)
+    if isinstance(value, dict):
+        return sum(map(_characters, cast("dict[str, Any]", value).values()))
+    return sum(map(_characters, cast("list[Any]", value))) if isinstance(value, list) else 0

@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from stoker_daemon.engines.openai.answers import (
     BARRED,
     BUSY,
+    LATE,
     Answer,
     Assembly,
     Unusable,
@@ -20,11 +21,13 @@ from stoker_daemon.engines.openai.answers import (
     vectors_of,
 )
 from stoker_daemon.engines.openai.asking import PATHS, Ask, ask_of
-from stoker_daemon.engines.openai.holding import Hold
+from stoker_daemon.engines.openai.gate import Gate
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
 from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Member, Output
 from stoker_daemon.ports import RunObserver
+from stoker_daemon.scheduling.concurrency import Ending
+from stoker_daemon.scheduling.throttle import Ticket
 from stoker_protocol.errors import FailureKind, Refused
 
 OUT_OF_MONEY = "insufficient_quota"
@@ -41,10 +44,33 @@ class Bench:
     """What a run works with."""
 
     server: Server
-    hold: Hold
+    gate: Gate
     model: str
     streams: bool
     now_s: Callable[[], float]
+
+
+class Pulse:
+    """How a request goes: when its answer began, and how it ended."""
+
+    def __init__(self, ticket: Ticket, gate: Gate, now_s: Callable[[], float]) -> None:
+        self.ending: Ending | None = None
+        self._ticket = ticket
+        self._gate = gate
+        self._now_s = now_s
+        self._sent_s = now_s()
+        self._began_s: float | None = None
+
+    def began(self) -> None:
+        """A piece of the answer is there; the first one counts."""
+        if self._began_s is None:
+            self._began_s = self._now_s()
+            self._gate.answered(self._ticket)
+
+    @property
+    def latency_s(self) -> float:
+        """How long the answer was waited for; all of it, if it did not come piece by piece."""
+        return (self._began_s or self._now_s()) - self._sent_s
 
 
 class Batch:
@@ -119,25 +145,33 @@ class Batch:
 
     async def _answer(self, member: Member, ask: Ask) -> Answer:
         """The server's answer, as soon as it takes the request. Raises Unusable, EngineFailure."""
+        gate = self._bench.gate
         while True:
-            if not await self._bench.hold.wait(self._observer.on_waiting):
-                raise EngineFailure(FailureKind.RATE_LIMIT, self._bench.hold.reason, unavailable=True)
+            ticket = await gate.enter(ask, self._observer.on_waiting)
+            if ticket is None:
+                raise EngineFailure(FailureKind.RATE_LIMIT, gate.reason, unavailable=True)
+            pulse = Pulse(ticket, gate, self._bench.now_s)
             try:
-                answer = await self._request(member, ask)
+                answer = await self._request(member, ask, pulse)
+                pulse.ending = Ending.GOOD
+                gate.count(ticket, *_tokens_of(answer))
+                return answer
             except Refusal as refusal:
+                pulse.ending = _ending_of(refusal)
                 self._judge(refusal)
             except Unreachable as away:
                 raise EngineFailure(FailureKind.SERVER_ERROR, str(away), unavailable=True) from None
             except Silent as silent:
+                pulse.ending = Ending.REFUSED
                 raise Unusable(FailureKind.TIMEOUT, str(silent)) from None
             except Broken as broken:
+                pulse.ending = Ending.FAILED
                 await self._look_after(broken)
                 raise Unusable(FailureKind.SERVER_ERROR, str(broken)) from None
-            else:
-                self._bench.hold.end()
-                return answer
+            finally:
+                gate.leave(ticket, pulse.ending, pulse.latency_s)
 
-    async def _request(self, member: Member, ask: Ask) -> Answer:
+    async def _request(self, member: Member, ask: Ask, pulse: "Pulse") -> Answer:
         body = {"model": self._bench.model, **ask.body} if self._bench.model else ask.body
         if ask.kind == "embedding" or not self._bench.streams:
             return await self._bench.server.ask(PATHS[ask.kind], body)
@@ -145,6 +179,7 @@ class Batch:
         expected = ask.most_tokens or USUAL_TOKENS
         async with aclosing(self._bench.server.stream(PATHS[ask.kind], body)) as pieces:
             async for piece in pieces:
+                pulse.began()
                 assembly.add(piece)
                 self._move(member, assembly.tokens, min(0.99, assembly.tokens / expected))
         return {"usage": {"completion_tokens": assembly.tokens}, **assembly.whole()}  # some servers do not count
@@ -156,7 +191,7 @@ class Batch:
         if refusal.status not in BUSY:
             raise failure_of(refusal.status, refusal.code, refusal.message)
         is_broke = refusal.code == OUT_OF_MONEY
-        self._bench.hold.begin(str(refusal), OUT_OF_MONEY_S if is_broke else refusal.retry_after_s)
+        self._bench.gate.shut(str(refusal), OUT_OF_MONEY_S if is_broke else refusal.retry_after_s)
 
     async def _look_after(self, broken: Broken) -> None:
         """A server that is gone in the middle of a run may have died of it. Raises EngineFailure."""
@@ -195,3 +230,20 @@ class Batch:
 
 def _options_of(ask: Ask) -> bytes:
     return msgspec.json.encode({name: value for name, value in ask.body.items() if name != "input"}, order="sorted")
+
+
+def _ending_of(refusal: Refusal) -> Ending | None:
+    """What a refusal says of the server: that of a bad request, or for want of money, says nothing."""
+    if refusal.status in BARRED or refusal.code == OUT_OF_MONEY:
+        return None
+    if refusal.status in BUSY or refusal.status in LATE:
+        return Ending.REFUSED
+    return Ending.FAILED if refusal.status >= 500 else None
+
+
+def _tokens_of(answer: Answer) -> tuple[int, int]:
+    """How many tokens were asked and answered, as the server counts; 0 where it does not."""
+    usage = answer.get("usage")
+    counted = cast("dict[str, Any]", usage) if isinstance(usage, dict) else {}
+    asked, answered = counted.get("prompt_tokens"), counted.get("completion_tokens")
+    return asked if isinstance(asked, int) else 0, answered if isinstance(answered, int) else 0

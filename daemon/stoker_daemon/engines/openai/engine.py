@@ -13,11 +13,12 @@ from stoker_daemon.engines.fitting import as_map, choose_model, refuse_recipes
 from stoker_daemon.engines.openai.answers import BARRED, BUSY
 from stoker_daemon.engines.openai.asking import PARAMETERS, PATHS, SUMMARIES, check_items, named_model
 from stoker_daemon.engines.openai.batch import Batch, Bench
-from stoker_daemon.engines.openai.holding import Hold
+from stoker_daemon.engines.openai.gate import Gate
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
 from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
+from stoker_daemon.scheduling.limits import ServerLimits
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import nearest
 from stoker_protocol.errors import ErrorCode, FailureKind, Refused
@@ -25,6 +26,8 @@ from stoker_protocol.requests import Submit
 
 ATTEND_S, LEARN_S = 5.0, 60.0
 """Between two looks at a server that is away, and at one that is there."""
+
+NO_LIMITS = ServerLimits()
 
 log = structlog.get_logger()
 
@@ -34,7 +37,7 @@ class KeyMissing(Exception):
 
 
 class OpenAIEngine:
-    """Sends requests to the server at `url`, at most `max_parallel` at a time.
+    """Sends requests to the server at `url`, as many as its `limits` allow.
 
     Jobs that name no model mean `default_model` or the server's first. The key is in the environment variable
     `key_env` or in `key_file`, read anew with each look at the server. That may be silent for `silence_s` in the middle
@@ -52,7 +55,7 @@ class OpenAIEngine:
         default_model: str = "",
         key_env: str = "",
         key_file: Path | None = None,
-        max_parallel: int = 8,
+        limits: ServerLimits = NO_LIMITS,
         streams: bool = True,
         silence_s: float = 120.0,
         now_s: Callable[[], float] = time.monotonic,
@@ -62,12 +65,11 @@ class OpenAIEngine:
         self._default_model = default_model
         self._key_env = key_env
         self._key_file = key_file
-        self._max_parallel = max_parallel
         self._streams = streams
         self._now_s = now_s
         self._key = ""
         self._server = Server(url, lambda: self._key, silence_s)
-        self._hold = Hold(now_s)
+        self._gate = Gate(limits, now_s)
         self._models: list[words.ModelFacts] = []
         self._state, self._detail = "starting", ""
         self._resident = ""
@@ -78,7 +80,7 @@ class OpenAIEngine:
         self._given_up: asyncio.Future[str] | None = None
 
     def facts(self) -> words.Engine:
-        held_s = self._hold.left_s if self._state == "ready" else 0.0
+        held_s = self._gate.left_s if self._state == "ready" else 0.0
         return words.Engine(
             name=self.name,
             kind="openai",
@@ -87,8 +89,8 @@ class OpenAIEngine:
             default_model=self._default_model or choose_model(self._models, ""),
             models=self._models,
             parameters=PARAMETERS,
-            max_batch=self._max_parallel,
-            detail=f"takes no requests for {held_s:.0f} s: {self._hold.reason}" if held_s else self._detail,
+            max_batch=self._gate.limit,
+            detail=f"takes no requests for {held_s:.0f} s: {self._gate.reason}" if held_s else self._detail,
             server=words.Server(url=self._server.url, version=""),
         )
 
@@ -139,8 +141,8 @@ class OpenAIEngine:
         """The server loads with the first request: it only has to be there."""
         if self._state != "ready" and not await self._attend():
             raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
-        if self._hold.is_long:
-            raise EngineFailure(FailureKind.RATE_LIMIT, self._hold.reason, unavailable=True)
+        if self._gate.is_long:
+            raise EngineFailure(FailureKind.RATE_LIMIT, self._gate.reason, unavailable=True)
         self._resident = residency or self.facts().default_model
         return 0.0
 
@@ -151,7 +153,7 @@ class OpenAIEngine:
         """The protocol has no word for it."""
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
-        bench = Bench(self._server, self._hold, self._resident, self._streams, self._now_s)
+        bench = Bench(self._server, self._gate, self._resident, self._streams, self._now_s)
         batch = Batch(bench, members, observer)
         self._batch = (run_id, batch)
         self._given_up = asyncio.get_running_loop().create_future()
@@ -193,11 +195,11 @@ class OpenAIEngine:
     async def _watch(self) -> None:
         """Keep what is known of the server fresh, and say when it takes work again."""
         while True:
-            was_long = self._hold.is_long
-            await asyncio.sleep(min(ATTEND_S, self._hold.left_s) if was_long else ATTEND_S)
+            was_long = self._gate.is_long
+            await asyncio.sleep(min(ATTEND_S, self._gate.left_s) if was_long else ATTEND_S)
             if self._state != "ready" or self._now_s() - self._learned_s > LEARN_S:
                 await self._attend()
-            if was_long and not self._hold.is_long:
+            if was_long and not self._gate.is_long:
                 self._tell()
 
     async def _attend(self) -> bool:
