@@ -205,6 +205,10 @@ class AsyncClient:
         """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""
         return await self._run(verbs.stats(self._caller, job_id, window_s))
 
+    async def gpu(self) -> re.GpuReport:
+        """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
+        return await self._run(verbs.gpu(self._caller))
+
     async def describe(self) -> re.Description:
         """JSON Schema of all that can be said."""
         return await self._run(verbs.describe(self._caller))

@@ -206,6 +206,10 @@ class Client:
         """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""
         return self._run(verbs.stats(self._caller, job_id, window_s))
 
+    def gpu(self) -> re.GpuReport:
+        """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
+        return self._run(verbs.gpu(self._caller))
+
     def describe(self) -> re.Description:
         """JSON Schema of all that can be said."""
         return self._run(verbs.describe(self._caller))

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -30,11 +31,14 @@ from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
+from stoker_daemon.execution.monitor import Choice, Monitor
+from stoker_daemon.execution.occupancy import Occupancy
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
 from stoker_daemon.execution.waiting import end_tasks
+from stoker_daemon.gpu.probe import Probe
 from stoker_daemon.library import LibraryError, load_library
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
@@ -193,14 +197,15 @@ class StokerDaemon:
         engines = build_engines(self._config, self._options.data_dir, self._library, blobs)
         for engine in engines.values():
             stack.push_async_callback(engine.stop)
+        monitor = self._build_monitor(publisher, stack)
         lanes = self._build_lanes(engines, artifacts, publisher)
         summaries = Summaries(self._store, artifacts)
         for listener in (publisher.committed, lanes.committed, summaries.committed):
             self._store.subscribe(listener)
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
-        frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, publisher)
+        frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, monitor, publisher)
         stack.push_async_callback(frontend.close)
-        return _House(artifacts, blobs, cleaning, publisher, engines, lanes, summaries, frontend)
+        return _House(artifacts, blobs, cleaning, publisher, engines, monitor, lanes, summaries, frontend)
 
     async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
@@ -209,7 +214,8 @@ class StokerDaemon:
         await self._store.tell(
             DAEMON_TOPIC, DaemonStarted(version=version("stoker"), boot=self._boot, interrupted=interrupted)
         )
-        starts = [asyncio.create_task(engine.start()) for engine in house.engines.values()]
+        starts: list[asyncio.Task[Any]] = [asyncio.create_task(engine.start()) for engine in house.engines.values()]
+        starts.append(asyncio.create_task(house.monitor.look()))
         stack.push_async_callback(end_tasks, starts)
         await asyncio.wait(starts, timeout=FACTS_WAIT_S)
 
@@ -221,6 +227,7 @@ class StokerDaemon:
             asyncio.create_task(house.summaries.serve(), name="summaries"),
             asyncio.create_task(self._retention(house).serve(), name="retention"),
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
+            asyncio.create_task(house.monitor.serve(), name="monitor"),
         ]
         stack.push_async_callback(end_tasks, tasks)
         house.frontend.start()
@@ -290,6 +297,12 @@ class StokerDaemon:
         async with self._checking:
             return await asyncio.to_thread(glance, self._options.data_dir)
 
+    def _build_monitor(self, publisher: Publisher, stack: AsyncExitStack) -> Monitor:
+        gpu = self._config.gpu
+        probe = Probe(self._options.data_dir, self._clock.now_ms)
+        stack.push_async_callback(probe.close)
+        return Monitor(probe, publisher.announce, self._clock, Choice(gpu.device), gpu.sample_s)
+
     def _build_lanes(self, engines: dict[str, Engine], artifacts: OutputTree, publisher: Publisher) -> Lanes:
         execution = self._config.execution
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
@@ -321,6 +334,7 @@ class StokerDaemon:
         blobs: BlobStore,
         cleaning: OutputCleaning,
         lanes: Lanes,
+        monitor: Monitor,
         publisher: Publisher,
     ) -> Frontend:
         services = Services(
@@ -333,6 +347,9 @@ class StokerDaemon:
             engines=engines,
             default_engine=next(iter(engines)),
             lanes=lanes,
+            gpu=monitor,
+            holdings=Occupancy(engines, lambda: monitor.gpu).holdings,
+            preflight=list,
             daemon=words.Daemon(
                 version=version("stoker"),
                 instance_id=self._store.instance_id,
@@ -360,6 +377,7 @@ class _House:
     cleaning: OutputCleaning
     publisher: Publisher
     engines: dict[str, Engine]
+    monitor: Monitor
     lanes: Lanes
     summaries: Summaries
     frontend: Frontend

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from stoker_protocol.gpus import Sample
 from stoker_protocol.jobs import Job, Lane, Outcome, Pause, Progress, Run
 
 
@@ -168,6 +169,12 @@ class LaneChanged(Event, frozen=True, tag="lane_changed", kw_only=True):
     lane: Lane
 
 
+class GpuSampled(Event, frozen=True, tag="gpu_sampled", kw_only=True):
+    """Ephemeral: how the GPUs and their host are now."""
+
+    sample: Sample
+
+
 class Tick(Event, frozen=True, tag="tick", kw_only=True):
     """Ephemeral, about each second: the last committed seq, so that a subscriber in silence can tell what it missed."""
 
@@ -201,7 +208,7 @@ JobEvent = (
 LifecycleEvent = (
     JobEvent | QueuePaused | QueueResumed | ModelLoaded | RunEscalated | EngineDown | DaemonStarted | DaemonStopping
 )
-EphemeralEvent = JobProgress | Preview | LaneChanged | Tick | Synced
+EphemeralEvent = JobProgress | Preview | LaneChanged | GpuSampled | Tick | Synced
 AnyEvent = LifecycleEvent | EphemeralEvent
 
 
@@ -220,6 +227,7 @@ def topic_of_lane(lane: str) -> str:
     return f"lane/{lane}/"
 
 
+GPU_TOPIC = "gpu/"
 QUEUE_TOPIC = "queue/"
 DAEMON_TOPIC = "daemon/"
 SYNC_TOPIC = "sync/"

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Raw, Struct, field
 
 from stoker_protocol.errors import ErrorCode
+from stoker_protocol.gpus import History, Holding, Sample
 from stoker_protocol.jobs import (
     Artifact,
     Daemon,
@@ -351,6 +352,21 @@ class Stats(Reply, frozen=True, tag="stats", kw_only=True):
     job_id: str | None = None
 
 
+class GpuReport(Reply, frozen=True, tag="gpu", kw_only=True):
+    """Answers `gpu`. `sample`: the last look, None before the first; one comes each `every_s` seconds.
+
+    `executor`: which of its `gpus` is the executor's, None: none; `holdings` are who holds memory of that one, what is
+    known best first. `checks` are what must be well before work begins.
+    """
+
+    sample: Sample | None
+    every_s: float
+    history: list[History]
+    executor: int | None
+    holdings: list[Holding]
+    checks: list[Finding]
+
+
 class Description(Reply, frozen=True, tag="description", kw_only=True):
     """Answers `describe`: JSON Schemas by name in `requests`, `replies` and `events`, sharing `definitions`."""
 
@@ -395,6 +411,7 @@ AnyReply = (
     | ProfilesReply
     | BlobStored
     | Stats
+    | GpuReport
     | Description
     | ShuttingDown
 )

@@ -300,6 +300,10 @@ class GetStats(Request, frozen=True, tag="stats", kw_only=True):
     window_s: Seconds | None = None
 
 
+class GetGpu(Request, frozen=True, tag="gpu", kw_only=True):
+    """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
+
+
 class Describe(Request, frozen=True, tag="describe", kw_only=True):
     """JSON Schema of every request, reply and event."""
 
@@ -341,6 +345,7 @@ AnyRequest = (
     | ListProfiles
     | PutBlob
     | GetStats
+    | GetGpu
     | Describe
     | Shutdown
 )

@@ -342,3 +342,11 @@ def test_what_only_a_real_daemon_knows(stokerd: PrivateDaemon, connect: Connect)
             client.move(job_id, "urgent")
     assert [(item.custom_id, item.attempts, len(item.artifacts)) for item in items] == [(None, 1, 1), ("mine", 1, 1)]
     assert codec.unpack(items[1].params)["seed"] == 7
+
+
+@both
+def test_gpu(bench: Bench) -> None:
+    """We expect the host to be looked at, whether or not there is a GPU."""
+    report = bench.client.gpu()
+    assert report.sample is not None
+    assert report.sample.host.memory_total > 0

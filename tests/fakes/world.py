@@ -4,6 +4,7 @@ import hashlib
 from typing import Any, Literal
 
 from msgspec import UNSET, Raw, structs
+from tests.fakes.gpus import REPORT
 
 from stoker_protocol import codec
 from stoker_protocol import replies as re
@@ -113,6 +114,7 @@ class World:
         self.paused: Pause | None = None
         self.event_endpoints: list[str] = []
         self.engines = [SPRITES]
+        self.gpu = REPORT
         self.blobs: dict[str, bytes] = {}
         """Input files by their SHA-256, as much of each as came."""
 
@@ -235,6 +237,8 @@ class World:
                 return self._outputs(request)
             case ask.GetStats(job_id=job_id):
                 return _stats(job_id)
+            case ask.GetGpu():
+                return self.gpu
             case ask.Describe():
                 return describe()
             case ask.Shutdown():

@@ -274,6 +274,11 @@ def stats(caller: Caller, job_id: str | None, window_s: float | None) -> Operati
     return caller.call(ask.GetStats(id=caller.next_id(), job_id=job_id, window_s=window_s), re.Stats)
 
 
+def gpu(caller: Caller) -> Operation[re.GpuReport]:
+    """How the GPUs and their host are, and who holds what."""
+    return caller.call(ask.GetGpu(id=caller.next_id()), re.GpuReport)
+
+
 def describe(caller: Caller) -> Operation[re.Description]:
     """The wire as JSON Schema."""
     return caller.call(ask.Describe(id=caller.next_id()), re.Description)

@@ -2,7 +2,7 @@
 
 from stoker_daemon.config.engines import ComfyConfig, CommandConfig, EngineConfig, OpenAIConfig, PythonConfig
 from stoker_daemon.config.reading import load
-from stoker_daemon.config.sections import Config, ExecutionConfig, ProfileConfig, RetentionConfig
+from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
 from stoker_daemon.config.values import ConfigError
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ConfigError",
     "EngineConfig",
     "ExecutionConfig",
+    "GpuConfig",
     "OpenAIConfig",
     "ProfileConfig",
     "PythonConfig",

@@ -56,6 +56,15 @@ class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Days after their end that jobs are kept, with their files."""
 
 
+class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[gpu]`: the executor's GPU, and how it is watched."""
+
+    device: str = ""
+    """Which GPU it is where there are several: its index as `nvidia-smi` counts, or its UUID; by default the first."""
+    sample_s: Annotated[float, Meta(ge=0.2, le=3600)] = 2.0
+    """Seconds between two looks at it."""
+
+
 def _default_engines() -> dict[str, EngineConfig]:
     return {"sprites": PythonConfig(model="stoker_worker.models.sprites:Sprites")}
 
@@ -73,6 +82,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Profiles beside the built-in ones."""
     execution: ExecutionConfig = ExecutionConfig()
     retention: RetentionConfig = RetentionConfig()
+    gpu: GpuConfig = GpuConfig()
 
     def __post_init__(self) -> None:
         for key, names in (("engines", self.engines), ("profiles", self.profiles)):

@@ -11,6 +11,7 @@ from stoker_daemon.handlers import (
     describe,
     engines,
     events_since,
+    gpu,
     health,
     hello,
     items,
@@ -43,6 +44,7 @@ from stoker_protocol.requests import (
     CleanOutputs,
     Describe,
     EventsSince,
+    GetGpu,
     GetJob,
     GetSnapshot,
     GetStats,
@@ -120,6 +122,7 @@ _Question = (
     | ListRecipes
     | ListProfiles
     | GetStats
+    | GetGpu
     | Describe
 )
 
@@ -161,6 +164,8 @@ async def _look(request: _Question, caller: Caller, services: Services) -> AnyRe
             return profiles.handle(services)
         case GetStats():
             return await stats.handle(request, services)
+        case GetGpu():
+            return gpu.handle(services)
         case Describe():
             return describe.handle()
         case _:

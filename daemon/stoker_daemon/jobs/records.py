@@ -102,10 +102,14 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A model on the GPU, and how many bytes it holds there if anybody knows; "" is what no model is known for."""
+    """A model on the GPU, how many bytes it holds there, and the process, as far as the engine knows them.
+
+    "" stands for what the engine holds beside the models that it can name.
+    """
 
     residency: str
     bytes: int | None = None
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What the core needs from the world, as protocols: the rooms above implement them, `main` brings them together."""
 
 from stoker_daemon.ports.engines import Engine, RunObserver
+from stoker_daemon.ports.gpus import GpuProbe, GpuStatus
 from stoker_daemon.ports.outputs import Artifacts, Blobs, Cleaning
 from stoker_daemon.ports.services import Announce, Asked, Caller, Clock, LaneStatus, Services
 from stoker_daemon.ports.store import Choose, ClaimOrder, JobStore, StoredSnapshot
@@ -16,6 +17,8 @@ __all__ = [
     "Cleaning",
     "Clock",
     "Engine",
+    "GpuProbe",
+    "GpuStatus",
     "JobStore",
     "LaneStatus",
     "RunObserver",

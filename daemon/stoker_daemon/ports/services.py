@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from stoker_daemon.ports.engines import Engine
+from stoker_daemon.ports.gpus import GpuStatus
 from stoker_daemon.ports.outputs import Artifacts, Blobs, Cleaning
 from stoker_daemon.ports.store import JobStore
 from stoker_protocol import jobs as words
 from stoker_protocol.events import AnyEvent
+from stoker_protocol.gpus import Holding
 from stoker_protocol.replies import Finding
 from stoker_protocol.requests import Role
 
@@ -47,7 +49,10 @@ class Announce(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a handler has at hand. `check` looks through the disk, `shut_down` begins a graceful stop, at once."""
+    """What a handler has at hand. `check` looks through the disk, `shut_down` begins a graceful stop, at once.
+
+    `holdings`: who holds memory of the executor's GPU; `preflight`: what must be well before work begins.
+    """
 
     clock: Clock
     store: JobStore
@@ -58,6 +63,9 @@ class Services:
     engines: Mapping[str, Engine]
     default_engine: str
     lanes: LaneStatus
+    gpu: GpuStatus
+    holdings: Callable[[], list[Holding]]
+    preflight: Callable[[], list[Finding]]
     daemon: words.Daemon
     event_endpoints: Callable[[], list[str]]
     check: Callable[[], Awaitable[list[Finding]]]

@@ -133,7 +133,9 @@ class PythonEngine:
         return said.seconds
 
     def residents(self) -> list[Resident]:
-        return [Resident(self._loaded)] if self._loaded and self._worker and self._worker.is_sound else []
+        if not self._loaded or self._worker is None or not self._worker.is_sound:
+            return []
+        return [Resident(self._loaded, pid=self._worker.pid)]
 
     async def unload(self, residency: str) -> None:
         worker = self._worker

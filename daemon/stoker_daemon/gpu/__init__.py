@@ -1,0 +1,1 @@
+"""Looks at the GPUs and the host: NVML by nvidia-ml-py, psutil."""
