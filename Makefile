@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 quietly = said=$$($(BIN)/$(1) 2>&1) || { echo "$$said"; exit 1; }
 
-.PHONY: test test-comfyui lint format demo clean
+.PHONY: test test-comfyui lint format demo clean install uninstall
 
 test: lint  ## All checks, then all tests; those that this machine lacks something for are listed.
 	@$(BIN)/pytest -rs
@@ -24,6 +24,29 @@ format: .venv/.dev  ## Mend what a machine can mend.
 
 demo: .venv/.daemon  ## A daemon in a temporary directory, at work, killed and started again.
 	@$(BIN)/stoker demo
+
+# Where `make install` puts the environment; the unit in systemd/ names the same place.
+PREFIX := /opt/stoker
+
+install:  ## On this host, as root: /opt/stoker, the commands, the user and the unit `stokerd`; also to upgrade.
+	@test -x $(PREFIX)/bin/python || $(PYTHON) -m venv $(PREFIX)
+	@$(PREFIX)/bin/python -m pip install -qq --disable-pip-version-check --upgrade '.[daemon]'
+	@ln -sf $(PREFIX)/bin/stoker $(PREFIX)/bin/stokerd /usr/local/bin/
+	@install -Dm644 systemd/stokerd.service /etc/systemd/system/stokerd.service
+	@install -Dm644 systemd/stoker.sysusers /usr/lib/sysusers.d/stoker.conf
+	@install -Dm644 systemd/stoker.tmpfiles /usr/lib/tmpfiles.d/stoker.conf
+	@systemd-sysusers stoker.conf && systemd-tmpfiles --create stoker.conf
+	@test -e /etc/stoker/stokerd.toml || { $(PREFIX)/bin/stokerd config --template > /etc/stoker/stokerd.toml && \
+	    chown root:stoker /etc/stoker/stokerd.toml && chmod 640 /etc/stoker/stokerd.toml; }
+	@test ! -d /run/systemd/system || systemctl daemon-reload
+	@echo "Installed. Its configuration is /etc/stoker/stokerd.toml; then: systemctl enable --now stokerd"
+
+uninstall:  ## Take all that away again, but for the queue, the outputs (/var/lib/stoker) and the configuration.
+	@test ! -d /run/systemd/system || systemctl disable --now stokerd
+	@rm -rf $(PREFIX) /usr/local/bin/stoker /usr/local/bin/stokerd /etc/systemd/system/stokerd.service \
+	    /usr/lib/sysusers.d/stoker.conf /usr/lib/tmpfiles.d/stoker.conf
+	@test ! -d /run/systemd/system || systemctl daemon-reload
+	@echo "Removed. /var/lib/stoker and /etc/stoker are as they were."
 
 clean:  ## Forget the environment and all caches.
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

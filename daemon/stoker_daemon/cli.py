@@ -3,12 +3,22 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from stoker_daemon import log
 from stoker_daemon.admin import commands
-from stoker_daemon.main import DEFAULT_CONTROL, DEFAULT_EVENTS, CannotStart, Options, run
+from stoker_daemon.main import (
+    DEFAULT_CONTROL,
+    DEFAULT_EVENTS,
+    CannotStart,
+    Options,
+    config_reference,
+    config_template,
+    describe_config,
+    run,
+)
 
 
 def default_data_dir() -> Path:
@@ -25,6 +35,7 @@ Examples:
   stokerd --comfyui http://127.0.0.1:8188
   stokerd --data-dir /srv/stoker --config /etc/stoker.toml
   stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
+  stokerd config --template > stokerd.toml
   stokerd backup queue-today.sqlite3
 
 \b
@@ -65,8 +76,34 @@ def stokerd(
     try:
         run(options)
     except CannotStart as error:
-        sys.stderr.write(f"stokerd: {error}\n")
-        sys.exit(error.exit_code)
+        _fail(error)
+
+
+@stokerd.command("config")
+@click.option("--template", is_flag=True, help="Print a file to begin with: every key, commented out.")
+@click.option("--reference", is_flag=True, help="Print what a file may say as a page of Markdown.")
+@click.pass_context
+def show_config(context: click.Context, template: bool, reference: bool) -> None:
+    """Check the configuration and show what it comes to, as JSON.
+
+    \b
+    Examples:
+      stokerd --config /etc/stoker/stokerd.toml config
+      stokerd config --template > stokerd.toml
+    """
+    assert context.parent is not None  # a command of the group
+    if template or reference:
+        click.echo(config_template() if template else config_reference(), nl=False)
+        return
+    try:
+        click.echo(describe_config(context.parent.params["config"], context.parent.params["comfyui"]))
+    except CannotStart as error:
+        _fail(error)
+
+
+def _fail(error: CannotStart) -> NoReturn:
+    sys.stderr.write(f"stokerd: {error}\n")
+    sys.exit(error.exit_code)
 
 
 for command in (commands.backup, commands.restore, commands.check, commands.nodes):

@@ -14,11 +14,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import structlog
 import zmq
 
@@ -27,6 +29,8 @@ from stoker_daemon.admin.check import glance
 from stoker_daemon.building import build_engines, load_patience_s
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
+from stoker_daemon.config import markdown as config_reference
+from stoker_daemon.config import template as config_template
 from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
@@ -46,6 +50,7 @@ from stoker_daemon.ports import Caller, Engine, Services
 from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.sqlite.database import StoreError
 from stoker_daemon.sqlite.store import Store
+from stoker_daemon.systemd import Condition, Notifier, Pulse, status_line
 from stoker_daemon.zmq.endpoints import check_free
 from stoker_daemon.zmq.frontend import Frontend
 from stoker_daemon.zmq.publisher import Publisher
@@ -55,11 +60,13 @@ from stoker_protocol.codec import pack
 from stoker_protocol.errors import Refused
 from stoker_protocol.events import DAEMON_TOPIC, DaemonStarted, DaemonStopping
 from stoker_protocol.replies import AnyReply, Finding
-from stoker_protocol.requests import AnyRequest, Role
+from stoker_protocol.requests import AnyRequest, GetSnapshot, Role
 
 DEFAULT_CONTROL = "tcp://127.0.0.1:5577"
 DEFAULT_EVENTS = "tcp://127.0.0.1:5578"
 ENDPOINTS_FILE = "endpoints.json"
+HANGS_S = 30.0
+"""What takes longer hangs: even a disk that is asleep or a busy network file system answers sooner."""
 FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
 MAX_FILES = 65_536
@@ -70,6 +77,8 @@ SUMMARIES_WAIT_S = 5.0
 """How long the stop waits for the summaries of jobs that have just ended; the next daemon writes what is left."""
 
 logger = structlog.get_logger()
+
+__all__ = ["CannotStart", "Options", "StokerDaemon", "config_reference", "config_template", "describe_config", "run"]
 
 
 class SystemClock:
@@ -110,9 +119,7 @@ def run(options: Options) -> None:
     """
     try:
         check_endpoints([*options.control, *options.events], options.insecure)
-        config = load_config(options.config)
-        if options.comfyui is not None:
-            config = config.with_comfyui(options.comfyui)
+        config = _read_config(options.config, options.comfyui)
         check_free([*options.control, *options.events])
         options.data_dir.mkdir(parents=True, exist_ok=True)
         _raise_file_limit()
@@ -123,6 +130,19 @@ def run(options: Options) -> None:
         raise CannotStart(4, _complaint(error)) from error
     except EndpointError as error:
         raise CannotStart(5, str(error)) from error
+
+
+def describe_config(path: Path | None, comfyui: str | None) -> str:
+    """What a configuration comes to, with all defaults, as indented JSON. Raises CannotStart: 2."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(_read_config(path, comfyui)), indent=2).decode()
+    except ConfigError as error:
+        raise CannotStart(2, str(error)) from error
+
+
+def _read_config(path: Path | None, comfyui: str | None) -> Config:
+    config = load_config(path)
+    return config if comfyui is None else config.with_comfyui(comfyui)
 
 
 class StokerDaemon:
@@ -146,6 +166,7 @@ class StokerDaemon:
         self._checking = asyncio.Lock()
         self._endpoints_file = options.data_dir / ENDPOINTS_FILE
         self._store = Store(options.data_dir, self._clock, self._boot, max_pending=config.execution.max_pending)
+        self._notifier = Notifier.from_environment(os.environ)
         self._stop_reason: asyncio.Future[str] | None = None
 
     async def run(self) -> None:
@@ -159,11 +180,14 @@ class StokerDaemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop, f"told to by {number.name}")
         async with AsyncExitStack() as stack:
+            stack.callback(self._notifier.close)
             house = self._build(stack)
             await self._settle(house, stack)
             tasks = self._open_doors(house, stack)
             _stay_prompt()
+            self._notifier.ready()
             await self._until_stopped(tasks)
+            self._notifier.stopping()
             await house.lanes.stop(self._config.execution.stop_grace_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SUMMARIES_WAIT_S):
@@ -229,6 +253,8 @@ class StokerDaemon:
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
             asyncio.create_task(house.monitor.serve(), name="monitor"),
         ]
+        if self._notifier.is_heard:
+            tasks.append(asyncio.create_task(Pulse(self._notifier, partial(self._look, house)).serve(), name="pulse"))
         stack.push_async_callback(end_tasks, tasks)
         house.frontend.start()
         text = json.dumps({"control": house.frontend.endpoints[0], "events": house.publisher.endpoints[0]})
@@ -264,6 +290,16 @@ class StokerDaemon:
             f'Try, in another terminal: stoker generate "a red dragon" --wait{where}\n'
             "Ctrl+C stops it; what it has accepted is safe.\n"
         )
+
+    async def _look(self, house: "_House") -> Condition:
+        """What systemd is to know. A loop that hangs does not come here, and so tells of itself."""
+        ailments: list[str] = []
+        if self._store.stalled_s() > HANGS_S:
+            ailments.append(f"a commit has taken {self._store.stalled_s():.0f} s so far")
+        if house.publisher.late_s() > HANGS_S:
+            ailments.append(f"no event has gone out for {house.publisher.late_s():.0f} s")
+        snapshot = await self._store.snapshot(GetSnapshot(id="", limit=1))
+        return Condition(status_line(snapshot.queue, house.lanes.lanes()), ailments)
 
     def _retention(self, house: "_House") -> Retention:
         days = self._config.retention

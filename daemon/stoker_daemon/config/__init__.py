@@ -2,7 +2,12 @@
 
 from stoker_daemon.config.engines import ComfyConfig, CommandConfig, EngineConfig, OpenAIConfig, PythonConfig
 from stoker_daemon.config.reading import load
+<<<<<<< HEAD
 from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
+=======
+from stoker_daemon.config.reference import markdown, template
+from stoker_daemon.config.sections import Config, ExecutionConfig, ProfileConfig, RetentionConfig
+>>>>>>> ee1b369 (Be a service of systemd: ready, watched, with its state in one line, installed by one command)
 from stoker_daemon.config.values import ConfigError
 
 __all__ = [
@@ -18,4 +23,6 @@ __all__ = [
     "PythonConfig",
     "RetentionConfig",
     "load",
+    "markdown",
+    "template",
 ]

@@ -131,6 +131,11 @@ class Store:
     def head(self) -> int:
         return self._writer.head
 
+    def stalled_s(self) -> float:
+        """Seconds that the commits at work have taken so far; 0 while there are none."""
+        since_s = self._writer.busy_since_s
+        return 0.0 if since_s is None else self._clock.monotonic_s() - since_s
+
     def findings(self) -> list[Finding]:
         trouble = self._writer.trouble or self._writer.stuck
         return [Finding("store", ok=not trouble, detail=trouble)]

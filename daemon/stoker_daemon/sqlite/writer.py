@@ -101,6 +101,8 @@ class Writer:
         """Why the last commit failed; empty when it did not."""
         self.stuck = ""
         """Why the log can't be copied into the database, so that it grows; empty when it can."""
+        self.busy_since_s: float | None = None
+        """Since when it is at a commit or a checkpoint, by the clock that never jumps; None while it waits for work."""
         self._checkpoint_due_s = clock.monotonic_s() + CHECKPOINT_S
         self.head: int = connection.execute(
             "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
@@ -160,11 +162,13 @@ class Writer:
         assert self._loop is not None  # set by start
         while not (self._is_closing and self._waiting.empty()):
             writes = self._next_writes()
+            self.busy_since_s = self._clock.monotonic_s()
             # Without a write there is a commit too: it looks whether a trouble has passed.
             for start in range(0, max(len(writes), 1), MAX_GROUP):
                 group = writes[start : start + MAX_GROUP]
                 self._loop.call_soon_threadsafe(self._deliver, group, self._commit(group))
                 self._checkpoint()
+            self.busy_since_s = None
 
     def _next_writes(self) -> list[_Write]:
         """What waits; nothing when it is over, or when it is time to look whether a trouble has passed."""

@@ -118,6 +118,10 @@ class Publisher:
         self._send(topic, codec.encode(event))
         self._reader.check()
 
+    def late_s(self) -> float:
+        """Seconds by which its tick is late."""
+        return max(0.0, self._clock.monotonic_s() - self._next_tick_s)
+
     def wants_previews(self, job_id: str) -> bool:
         """Whether somebody subscribes to previews: of this job, of all, or by a beginning of its id."""
         topic = topic_of_preview(job_id).encode()
