@@ -2,12 +2,8 @@
 
 from stoker_daemon.config.engines import ComfyConfig, CommandConfig, EngineConfig, OpenAIConfig, PythonConfig
 from stoker_daemon.config.reading import load
-<<<<<<< HEAD
-from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
-=======
 from stoker_daemon.config.reference import markdown, template
-from stoker_daemon.config.sections import Config, ExecutionConfig, ProfileConfig, RetentionConfig
->>>>>>> ee1b369 (Be a service of systemd: ready, watched, with its state in one line, installed by one command)
+from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
 from stoker_daemon.config.values import ConfigError
 
 __all__ = [
