@@ -17,7 +17,7 @@ def test_page_is_current() -> None:
 
 def test_every_key_says_what_it_is_for() -> None:
     """We expect a sentence for each key, and that keys of all sections and all kinds of engines are there."""
-    assert not [(table.heading, key.name) for table in tables() for key in table.keys if not key.says.endswith(".")]
+    assert not [(table.heading, key.name) for table in tables() for key in table.keys if key.says[-1:] != "."]
     kinds = {table.kind for table in tables() if table.heading == "engines.NAME"}
     assert {"python", "comfyui", "openai", "command"} <= kinds
     assert {key.name for table in tables() if table.heading == "execution" for key in table.keys} == set(

@@ -20,7 +20,9 @@ class ServerLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     concurrency: Count = 5
     """Requests at a time: always, or to begin with."""
     min_concurrency: Count = 1
+    """Never fewer at a time, however slow or refused they are."""
     max_concurrency: Count = 64
+    """Never more at a time, however quick they are."""
     window: Annotated[int, Meta(ge=2, le=1000)] = 20
     """After so many answers it is judged how it goes, or after as many as are under way if those are more."""
     raise_success: Share = 0.99
