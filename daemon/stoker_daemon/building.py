@@ -1,6 +1,5 @@
 """Makes the engines that the configuration names; with `main` the only reader of the configuration."""
 
-import sys
 from pathlib import Path
 
 import structlog
@@ -22,6 +21,7 @@ from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
 from stoker_protocol.errors import Refused
+from stoker_protocol.worker import Hosted
 
 SERVER_LOOK_S = 60.0
 """How long an engine may look whether its server is there."""
@@ -55,12 +55,13 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
         case PythonConfig():
             return PythonEngine(
                 name,
-                model=engine.model,
+                classes=_classes(engine),
                 lane=engine.lane,
                 pid_file=data_dir / "workers" / f"{name}.pid",
-                options=engine.options,
-                python=engine.python or sys.executable,
+                python=engine.python,
                 python_path=engine.python_path,
+                cache_mb=engine.cache_mb,
+                memory_limit_mb=engine.memory_limit_mb,
                 start_timeout_s=engine.start_timeout_s,
                 load_timeout_s=engine.load_timeout_s,
             )
@@ -101,6 +102,12 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 max_parallel=engine.max_parallel,
                 max_output_bytes=engine.max_output_mb << 20,
             )
+
+
+def _classes(engine: PythonConfig) -> list[Hosted]:
+    if engine.model:
+        return [Hosted(engine.model, engine.options)]
+    return [Hosted(each.model, each.options, name) for name, each in engine.models.items()]
 
 
 def _check_recipe(engine: str, recipe: str, library: Library) -> None:

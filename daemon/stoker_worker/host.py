@@ -1,23 +1,24 @@
-"""Hosts one model class: loads its models, runs them, and says what became of it."""
+"""Hosts model classes: loads their models, runs them, and says what became of it."""
 
-import importlib
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple, NoReturn
 
-from stoker_protocol.codec import unpack_map
+from stoker_protocol.codec import did_you_mean, unpack_map
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.worker import (
+    Holding,
+    Hosted,
     ItemDone,
     ItemFailed,
     Load,
     Loaded,
     LoadFailed,
-    ModelFamily,
     Produced,
     Ready,
     RunBatch,
@@ -25,6 +26,8 @@ from stoker_protocol.worker import (
     Unload,
     Unloaded,
 )
+from stoker_worker import memory
+from stoker_worker.classes import Offer, offer
 from stoker_worker.connection import Connection
 from stoker_worker.model import BatchItem, Done, Failure, Interrupted, Made, Model
 from stoker_worker.reporting import Reporter
@@ -39,63 +42,90 @@ class Problem(NamedTuple):
     message: str
 
 
-class Host:
-    """Does what the daemon says with the models of one class, of which at most one is loaded."""
+class Resident(NamedTuple):
+    """A loaded model, the memory that it took, and how many items it takes at once."""
 
-    def __init__(self, connection: Connection, class_path: str, options: Mapping[str, Any]) -> None:
+    model: Model
+    holding: Holding
+    max_batch: int
+
+
+class Host:
+    """Does what the daemon says with the models of some classes; which are loaded is the daemon's to say."""
+
+    def __init__(self, connection: Connection, classes: Sequence[Hosted]) -> None:
         self._connection = connection
-        self._class_path = class_path
-        self._options = options
-        self._model: Model | None = None
-        self._loaded = ""
+        self._classes = classes
+        self._offers: dict[str, Offer] = {}
+        self._residents: dict[str, Resident] = {}
+        self._last = ""
 
     def serve(self) -> NoReturn:
-        """Say what the class offers, then do one thing after the other until the daemon is gone.
+        """Say what the classes offer, then do one thing after the other until the daemon is gone.
 
         Raises:
             SystemExit: There is no such class, or it can't say what it offers.
         """
-        problem = _problem_of(self._introduce)
-        if problem:
-            self._connection.say(LoadFailed(model="", kind=FailureKind.INTERNAL, message=problem.message))
-            raise SystemExit(1)
+        for hosted in self._classes:
+            if problem := _problem_of(lambda hosted=hosted: self._take_up(offer(hosted))):
+                message = f"{hosted.name}: {problem.message}" if hosted.name else problem.message
+                self._connection.say(LoadFailed(model=hosted.name, kind=FailureKind.INTERNAL, message=message))
+                raise SystemExit(1)
+        self._introduce()
         while True:
             match self._connection.next_order():
                 case Load(model=model):
                     self._load(model)
-                case Unload():
-                    self._unload()
-                    self._connection.say(Unloaded())
+                case Unload(model=model):
+                    self._unload(model)
                 case RunBatch() as run:
                     self._run(run)
 
+    def _take_up(self, offered: Offer) -> None:
+        self._offers.update((model.name, offered) for model in offered.family.models)
+
     def _introduce(self) -> None:
-        module, _, name = self._class_path.partition(":")
-        self._class: type[Model] = getattr(importlib.import_module(module), name)
-        family: ModelFamily = self._class.describe()
-        versions = {"stoker": version("stoker"), "python": sys.version.split()[0]}
-        self._connection.say(Ready(pid=os.getpid(), family=family, versions=versions))
+        families = list({id(offered): offered.family for offered in self._offers.values()}.values())
+        self._connection.say(Ready(pid=os.getpid(), family=families[0], others=families[1:], versions=_versions()))
 
     def _load(self, model: str) -> None:
         started_s = time.monotonic()
         problem = _problem_of(lambda: self._make_resident(model))
         if problem:
+            memory.release()
             self._connection.say(LoadFailed(model=model, kind=problem.kind, message=problem.message))
         else:
-            self._connection.say(Loaded(model=model, seconds=time.monotonic() - started_s))
+            seconds = time.monotonic() - started_s
+            self._connection.say(Loaded(model=model, seconds=seconds, holdings=self._holdings()))
 
     def _make_resident(self, name: str) -> None:
-        if self._model is not None and self._loaded == name:
-            return
-        self._unload()
-        model = self._class(name, self._options)
-        model.load()
-        self._model, self._loaded = model, name
+        if name not in self._residents:
+            offered = self._offer_of(name)
+            model = offered.model_class(name, offered.options)
+            before = memory.held()
+            model.load()
+            holding = memory.held().holding(name, before)
+            self._residents[name] = Resident(model, holding, offered.family.max_batch)
+        self._last = name
 
-    def _unload(self) -> None:
-        model, self._model = self._model, None
-        if model is not None:
-            model.unload()
+    def _offer_of(self, name: str) -> Offer:
+        if name not in self._offers:
+            hint = did_you_mean(name, list(self._offers)) or f"there are {', '.join(self._offers)}"
+            raise ValueError(f"there is no model {name!r}; {hint}")
+        return self._offers[name]
+
+    def _unload(self, name: str) -> None:
+        for each in [name] if name else list(self._residents):
+            self._forget(each)
+        memory.release()
+        self._connection.say(Unloaded(model=name, holdings=self._holdings()))
+
+    def _forget(self, name: str) -> None:
+        if resident := self._residents.pop(name, None):
+            _problem_of(resident.model.unload)
+
+    def _holdings(self) -> list[Holding]:
+        return [resident.holding for resident in self._residents.values()]
 
     def _run(self, run: RunBatch) -> None:
         try:
@@ -106,17 +136,38 @@ class Host:
             ended = RunEnded(run_id=run.run_id, how="done")
             if problem:
                 ended = RunEnded(run_id=run.run_id, how="failed", kind=problem.kind, message=problem.message)
+        if ended.kind is FailureKind.OOM:
+            memory.release()
         self._connection.say(ended)
 
     def _produce(self, run: RunBatch) -> None:
-        if self._model is None:
+        resident = self._residents.get(run.model or self._last)
+        if resident is None:
             raise RuntimeError("no model is loaded")
-        batch = [BatchItem(item.position, unpack_map(item.params)) for item in run.items]
-        positions = {item.position for item in batch}
-        for made in self._model.run(batch, Reporter(run, self._connection)):
-            if made.position not in positions:
-                raise ValueError(f"the batch has no position {made.position}")
-            self._connection.say(_message(run.run_id, made))
+        parts = list(_parts(run, resident.max_batch))
+        for number, part in enumerate(parts):
+            report = Reporter(run, self._connection, part=number, parts=len(parts))
+            report.look_up()
+            positions = {item.position for item in part}
+            for made in resident.model.run(part, report):
+                if made.position not in positions:
+                    raise ValueError(f"the batch has no position {made.position}")
+                self._connection.say(_message(run.run_id, made))
+
+
+def _parts(run: RunBatch, max_batch: int) -> Iterator[list[BatchItem]]:
+    """The items of a run as far as the model takes them at once: another of the engine may take more."""
+    size = max(1, max_batch)
+    for start in range(0, len(run.items), size):
+        yield [BatchItem(item.position, unpack_map(item.params)) for item in run.items[start : start + size]]
+
+
+def _versions() -> dict[str, str]:
+    """Stoker's too, unless it was not installed but only put on the path."""
+    versions = {"python": sys.version.split()[0]}
+    with suppress(PackageNotFoundError):
+        versions["stoker"] = version("stoker")
+    return versions
 
 
 def _message(run_id: str, made: Made) -> Produced | ItemDone | ItemFailed:
@@ -146,15 +197,13 @@ def _problem_of(step: Callable[[], None]) -> Problem | None:
     except Interrupted:
         raise
     except Exception as error:  # noqa: BLE001  a model may raise anything
+        is_oom = memory.is_out_of_memory(error)
+        if is_oom:
+            traceback.clear_frames(error.__traceback__)  # what filled the memory, so that there is some to go on with
         traceback.print_exc()
-        return Problem(_kind_of(error), _one_line(f"{type(error).__name__}: {error}"))
+        kind = FailureKind.OOM if is_oom else FailureKind.INTERNAL
+        return Problem(kind, _one_line(f"{type(error).__name__}: {error}"))
     return None
-
-
-def _kind_of(error: Exception) -> FailureKind:
-    """GPU libraries have an out-of-memory error of their own that is no MemoryError; all have it in their name."""
-    is_oom = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
-    return FailureKind.OOM if is_oom else FailureKind.INTERNAL
 
 
 def _one_line(text: str) -> str:

@@ -1,10 +1,27 @@
-"""What a model class is to a worker: the four verbs that it has, and what they take and give."""
+"""What a model class is to a worker: what it says of itself, its verbs, and what they take and give."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from stoker_protocol.errors import FailureKind
+from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import ModelFamily
+
+__all__ = [
+    "BatchItem",
+    "Done",
+    "Failure",
+    "FailureKind",
+    "Interrupted",
+    "Made",
+    "Model",
+    "ModelFacts",
+    "ModelFamily",
+    "Output",
+    "Parameter",
+    "Report",
+]
 
 
 class Interrupted(Exception):
@@ -50,13 +67,6 @@ Made = Output | Done | Failure
 """What a run yields."""
 
 
-class Estimate(NamedTuple):
-    """What a batch of a certain size is expected to take."""
-
-    seconds: float
-    memory_mb: float
-
-
 class Report(Protocol):
     """Tells the daemon how far a run is; raises Interrupted when the run is to stop."""
 
@@ -68,22 +78,32 @@ class Report(Protocol):
     ) -> None: ...
 
 
-class Model(Protocol):
-    """A family of models that run alike; an instance is one of its models.
+class Model(ABC):
+    """A family of models that run alike; an instance is one of its models, made before it is loaded.
 
-    `run` yields each output as soon as it is there; what it raises fails the whole batch, and its members are then
-    tried one by one.
+    `options` are those of the configuration; what is wrong with them, or missing on this machine, `describe` raises.
     """
 
     @classmethod
-    def describe(cls) -> ModelFamily: ...
+    @abstractmethod
+    def describe(cls, options: Mapping[str, Any], /) -> ModelFamily:
+        """The models, the parameters of an item, and how many items one call of `run` takes at most."""
 
-    def __init__(self, model: str, options: Mapping[str, Any]) -> None: ...
+    def __init__(self, model: str, options: Mapping[str, Any]) -> None:
+        self.model = model
+        self.options = options
 
-    def load(self) -> None: ...
+    @abstractmethod
+    def load(self) -> None:
+        """Read the weights: what the process grows by meanwhile is what the model is taken to hold."""
 
-    def run(self, batch: Sequence[BatchItem], report: Report) -> Iterator[Made]: ...
+    @abstractmethod
+    def run(self, batch: Sequence[BatchItem], report: Report, /) -> Iterator[Made]:
+        """Make what each item asks for, and yield each output as soon as it is there.
 
-    def unload(self) -> None: ...
+        What it raises fails the whole batch, and its members are then tried one by one.
+        """
 
-    def estimate(self, count: int) -> Estimate: ...
+    def unload(self) -> None:
+        """Give back what is not given back by forgetting the instance."""
+        return

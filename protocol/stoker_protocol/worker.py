@@ -10,13 +10,36 @@ from stoker_protocol.jobs import ModelFacts, Parameter
 MAX_BATCH = 1024
 
 
+class Hosted(Struct, frozen=True):
+    """A model class that a worker hosts, and what its models are made with; under a `name` it is one model.
+
+    `model` is `package.module:Class`, or the name of an installed class.
+    """
+
+    model: str
+    options: dict[str, Any] = {}
+    name: str = ""
+
+
 class ModelFamily(Struct, frozen=True):
-    """What a model class offers: its models, the parameters of an item, and how many items share a run at most."""
+    """What a model class offers: its models, the parameters of an item, and how many items share a call at most.
+
+    `bytes` tells of models what they will hold once they are loaded, where that is known.
+    """
 
     family: str
     models: list[ModelFacts]
     parameters: list[Parameter]
     max_batch: int
+    bytes: dict[str, int] = {}
+
+
+class Holding(Struct, frozen=True):
+    """A loaded model and the memory that it took: on GPUs, or else of the process; None: unknown."""
+
+    model: str
+    bytes: int | None = None
+    on_gpu: bool = False
 
 
 class Command(Struct, frozen=True, tag_field="do", kw_only=True):
@@ -24,13 +47,15 @@ class Command(Struct, frozen=True, tag_field="do", kw_only=True):
 
 
 class Load(Command, frozen=True, tag="load", kw_only=True):
-    """Load a model, unloading the one before."""
+    """Load a model beside those that are loaded."""
 
     model: str
 
 
 class Unload(Command, frozen=True, tag="unload", kw_only=True):
-    """Give back what the loaded model holds."""
+    """Give back what a model holds; without a name, what all hold."""
+
+    model: str = ""
 
 
 class WorkItem(Struct, frozen=True):
@@ -41,11 +66,15 @@ class WorkItem(Struct, frozen=True):
 
 
 class RunBatch(Command, frozen=True, tag="run", kw_only=True):
-    """Run the loaded model over a batch. `previews` asks for unfinished pictures on the way."""
+    """Run a loaded model over a batch: the last loaded unless another is named.
+
+    `previews` asks for unfinished pictures on the way.
+    """
 
     run_id: str
     items: Annotated[list[WorkItem], Meta(min_length=1, max_length=MAX_BATCH)]
     previews: bool = False
+    model: str = ""
 
 
 class Interrupt(Command, frozen=True, tag="interrupt", kw_only=True):
@@ -59,22 +88,27 @@ class Say(Struct, frozen=True, tag_field="say", kw_only=True):
 
 
 class Ready(Say, frozen=True, tag="ready", kw_only=True):
-    """The first word of a worker: it imported its model class and knows what it offers."""
+    """The first word of a worker: it imported its model classes and knows what each offers."""
 
     pid: int
     family: ModelFamily
     versions: dict[str, str]
+    others: list[ModelFamily] = []
 
 
 class Loaded(Say, frozen=True, tag="loaded", kw_only=True):
-    """The model is loaded, which took `seconds`."""
+    """The model is loaded, which took `seconds`; `holdings` are all that are loaded now."""
 
     model: str
     seconds: float
+    holdings: list[Holding] = []
 
 
 class Unloaded(Say, frozen=True, tag="unloaded", kw_only=True):
-    """Nothing is loaded any more."""
+    """The model is gone, or all are; `holdings` are those that are loaded still."""
+
+    model: str = ""
+    holdings: list[Holding] = []
 
 
 class Report(Say, frozen=True, tag="report", kw_only=True):

@@ -12,6 +12,7 @@ from stoker_daemon.engines.command import CommandEngine
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Engine
 from stoker_daemon.recipes.command import Command, CommandParameter
+from stoker_protocol.worker import Hosted
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -48,7 +49,7 @@ class EngineCase:
 def _python(folder: Path) -> Engine:
     return PythonEngine(
         "faults",
-        model="tests.models.faults:Faults",
+        classes=[Hosted("tests.models.faults:Faults")],
         lane="gpu",
         pid_file=folder / "faults.pid",
         python_path=[str(REPOSITORY)],

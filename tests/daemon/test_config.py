@@ -13,6 +13,7 @@ from stoker_daemon.config import (
     Config,
     ConfigError,
     ExecutionConfig,
+    ModelConfig,
     OpenAIConfig,
     ProfileConfig,
     PythonConfig,
@@ -56,7 +57,9 @@ def test_everything_said(tmp_path: Path) -> None:
         start_timeout_s = 5
         options = { depth = { layers = [1, 2] } }
         [engines.ant]
-        model = "ants:Ant"
+        cache_mb = 24000
+        memory_limit_mb = 32000
+        models = { red = { model = "ants:Ant" }, "fire-1.0" = { model = "ants:Ant", options = { hot = true } } }
         [execution]
         timeout_s = 1.5
         crash_limit = 1
@@ -73,7 +76,14 @@ def test_everything_said(tmp_path: Path) -> None:
                 start_timeout_s=5.0,
                 options={"depth": {"layers": [1, 2]}},
             ),
-            "ant": PythonConfig(model="ants:Ant"),
+            "ant": PythonConfig(
+                models={
+                    "red": ModelConfig(model="ants:Ant"),
+                    "fire-1.0": ModelConfig(model="ants:Ant", options={"hot": True}),
+                },
+                cache_mb=24_000,
+                memory_limit_mb=32_000,
+            ),
         },
         execution=ExecutionConfig(timeout_s=1.5, crash_limit=1),
     )
@@ -241,14 +251,29 @@ def test_a_server_by_its_address_alone() -> None:
         ("[executon]", "there is no key executon; did you mean execution?"),
         ("[execution]\ntimeout = 3", "there is no key execution.timeout; did you mean timeout_s?"),
         ("[execution]\nq = 3", "there is no key execution.q; known: timeout_s, no_progress_s, "),
-        ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model?"),
+        ('[engines.a]\nmodell = "a:B"', "there is no key engines.a.modell; did you mean model or models?"),
         ('local_role = "root"', "local_role = 'root': not one of view, submit, admin"),
         (
             '[engines.a]\nmodel = "a:B"\nkind = "pithon"',
             "engines.a.kind = 'pithon': not one of python, comfyui, openai",
         ),
-        ("[engines.a]", "engines.a.model is missing"),
-        ('[engines.a]\nmodel = "a.B"', "engines.a: model = 'a.B' is not of the form package.module:Class"),
+        ("[engines.a]", "engines.a: model or models: one of them, please"),
+        ('[engines.a]\nmodel = "a:B"\nmodels = {b = {model = "b:B"}}', "engines.a: model or models: one of them"),
+        (
+            '[engines.a]\nmodel = "a.B"',
+            "engines.a: model = 'a.B' is not of the form package.module:Class, nor the name of an installed one",
+        ),
+        (
+            '[engines.a]\noptions = {x = 1}\nmodels = {b = {model = "b:B"}}',
+            "engines.a: options are of the one model class; those of models stand with each of them",
+        ),
+        ("[engines.a.models.b]\noptions = {x = 1}", "engines.a.models.b.model is missing"),
+        (
+            '[engines.a.models.b]\nmodel = "b:B"\noption = 1',
+            "there is no key engines.a.models.b.option; did you mean options?",
+        ),
+        ('[engines.a.models."b c"]\nmodel = "b:B"', "engines.a: models: 'b c' is not a name of letters, digits and"),
+        ('[engines.a]\nmodel = "a:B"\ncache_mb = -1', "engines.a.cache_mb = -1: expected `int` >= 0"),
         ('[engines.a]\nmodel = "a:B"\nlane = "x/y"', "engines.a: lane: 'x/y' is not a name of lower-case letters"),
         ('[engines."A b"]\nmodel = "a:B"', "engines: 'A b' is not a name of lower-case letters"),
         ('[engines.a]\nmodel = "a:B"\npython_path = [1]', "engines.a.python_path = [1]: expected `str`, got `int`"),

@@ -1,6 +1,7 @@
 """Model classes that go wrong on demand, each in a way that a test names in its parameters."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import ModelFamily
-from stoker_worker.model import BatchItem, Done, Estimate, Failure, Made, Output, Report
+from stoker_worker.model import BatchItem, Done, Failure, Made, Model, Output, Report
 
 BIG = 8 << 20
 """Bytes of the output of `do="big"`."""
@@ -24,14 +25,15 @@ class OutOfMemoryError(RuntimeError):
     """Named as GPU libraries name theirs."""
 
 
-class Faults:
+class Faults(Model):
     """Echoes the prompt of each item as text, or does what its `do` says instead.
 
     Config: `[engines.faults] kind="python" model="tests.models.faults:Faults"`; the worker needs this repository on its
     path (`python_path`, or `PYTHONPATH` in the daemon's environment).
 
     Models: `one` and `two` load at once; `broken` raises, `huge` raises MemoryError, `fatal` exits with code 4, `stuck`
-    never ends loading. Option `log`: a file that gets a line `load MODEL` and `unload MODEL` each time.
+    never ends loading. Option `log`: a file that gets a line `load MODEL` and `unload MODEL` each time. Option
+    `hold_mb`: megabytes that a loaded model holds. Option `max_batch`: 8 unless it says otherwise.
 
     Parameters of an item, which are worked on one after the other (see `PARAMETERS` for what `do` may be):
 
@@ -47,19 +49,20 @@ class Faults:
     """
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
-        self._model = model
+        super().__init__(model, options)
         self._log = options.get("log", "")
+        self._weights = b""
 
     @classmethod
-    def describe(cls) -> ModelFamily:
+    def describe(cls, options: Mapping[str, Any], /) -> ModelFamily:
         """Say what there is."""
         models = [ModelFacts(name) for name in ("one", "two", "broken", "huge", "fatal", "stuck")]
-        return ModelFamily(family="faults", models=models, parameters=PARAMETERS, max_batch=8)
+        return ModelFamily("faults", models, PARAMETERS, options.get("max_batch", 8), options.get("bytes", {}))
 
     def load(self) -> None:
         """Load, or fail to."""
-        _append(self._log, f"load {self._model}")
-        match self._model:
+        _append(self._log, f"load {self.model}")
+        match self.model:
             case "broken":
                 raise RuntimeError("the weights\nare broken")
             case "huge":
@@ -69,7 +72,7 @@ class Faults:
             case "stuck":
                 _hang()
             case _:
-                pass
+                self._weights = b"\1" * (self.options.get("hold_mb", 0) << 20)
 
     def run(self, batch: Sequence[BatchItem], report: Report) -> Iterator[Made]:
         """Work on one item after the other."""
@@ -77,12 +80,9 @@ class Faults:
             yield from self._run_item(item, len(batch), report)
 
     def unload(self) -> None:
-        """Nothing is held; the log tells."""
-        _append(self._log, f"unload {self._model}")
-
-    def estimate(self, count: int) -> Estimate:
-        """Guess."""
-        return Estimate(seconds=0.01 * count, memory_mb=1.0)
+        """The log tells."""
+        self._weights = b""
+        _append(self._log, f"unload {self.model}")
 
     def _run_item(self, item: BatchItem, batch_size: int, report: Report) -> Iterator[Made]:
         params = item.params
@@ -128,7 +128,7 @@ class Faults:
 
     def _echo(self, item: BatchItem) -> Output:
         prompt = item.params["prompt"]
-        record = {"model": self._model, "prompt": prompt, "seed": item.params["seed"]}
+        record = {"model": self.model, "prompt": prompt, "seed": item.params["seed"]}
         return Output(item.position, prompt.encode(), "text/plain", ".txt", record)
 
 
@@ -136,7 +136,7 @@ class CannotDescribe(Faults):
     """Can't say what it offers."""
 
     @classmethod
-    def describe(cls) -> ModelFamily:
+    def describe(cls, _options: Mapping[str, Any]) -> ModelFamily:
         """Fail."""
         raise RuntimeError("no idea what this offers")
 
@@ -145,7 +145,7 @@ class NeverDescribes(Faults):
     """Never says what it offers."""
 
     @classmethod
-    def describe(cls) -> ModelFamily:
+    def describe(cls, _options: Mapping[str, Any]) -> ModelFamily:
         """Hang."""
         _hang()
 
@@ -190,6 +190,22 @@ def _raise_memory_error(_item: BatchItem) -> None:
     raise MemoryError
 
 
+def _eat(_item: BatchItem) -> None:
+    """Take memory until there is no more; only where there is a limit, for the sake of others on this machine."""
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY
+    taken: list[bytes] = []
+    while True:
+        taken.append(b"\1" * (4 << 20))
+
+
+def _eat_and_abort(item: BatchItem) -> None:
+    """As a library does that can't bear it."""
+    try:
+        _eat(item)
+    except MemoryError:
+        os.abort()
+
+
 def _hold_gil(_item: BatchItem) -> None:
     """One call into C that would take days and never lets another thread run."""
     sum(range(10**15))
@@ -232,6 +248,8 @@ _FAULTS: dict[str, Callable[[BatchItem], object]] = {
     "raise_long": _raise_long,
     "oom": _raise_gpu_oom,
     "memory_error": _raise_memory_error,
+    "eat": _eat,
+    "eat_and_abort": _eat_and_abort,
     "segfault": _kill(signal.SIGSEGV),
     "kill": _kill(signal.SIGKILL),
     "stop": _kill(signal.SIGSTOP),

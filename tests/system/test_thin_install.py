@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from tests.system.daemons import REPOSITORY
 
+from stoker_client import Client
+from stoker_client.private_daemon import PrivateDaemon
+from stoker_protocol.jobs import JobState
+
 DAEMON_ONLY = ("structlog", "pillow", "psutil", "httpx")
 
 
@@ -48,3 +52,25 @@ def test_the_daemon_says_what_it_lacks(bare: Path) -> None:
     for command in ("stokerd", "stoker demo"):
         program, *arguments = command.split()
         assert "stoker[daemon]" in run([str(bare / program), *arguments], code=5)
+
+
+def test_a_model_needs_no_more(bare: Path, tmp_path: Path) -> None:
+    """We expect a worker to run there, in an environment that has none of what its daemon needs."""
+    engine = f'[engines.sprites]\nmodel = "sprites"\noptions = {{ load_s = 0 }}\npython = "{bare / "python"}"\n'
+    (tmp_path / "stokerd.toml").write_text(engine)
+    daemon = PrivateDaemon(tmp_path / "data", args=["--config", str(tmp_path / "stokerd.toml")])
+    with daemon, Client(daemon.control) as client:
+        job = client.submit(["a red dragon"])
+        assert client.wait(job.job_id, 30).state is JobState.SUCCEEDED
+        (picture,) = client.fetch(job.job_id, tmp_path / "made")
+        assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_worker_needs_less_still(bare: Path) -> None:
+    """We expect a worker to import nothing that was installed but itself, the protocol, and msgspec."""
+    program = (
+        "import sys; before = set(sys.modules); import stoker_worker.__main__; "
+        "print(sorted({name.split('.')[0] for name in sys.modules.keys() - before"
+        " if 'site-packages' in (getattr(sys.modules[name], '__file__', None) or '')}))"
+    )
+    assert run([str(bare / "python"), "-c", program]).strip() == "['msgspec', 'stoker_protocol', 'stoker_worker']"

@@ -1,15 +1,15 @@
 """A worker process as a daemon would start it, spoken to over its socketpair."""
 
-import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 from tests.models.faults import PARAMETERS
 from tests.worker.processes import BOUND_S
 
@@ -18,6 +18,7 @@ from stoker_protocol.codec import FrameBuffer, decode_say, frame, pack
 from stoker_protocol.worker import (
     AnyCommand,
     AnySay,
+    Hosted,
     Load,
     Loaded,
     LoadFailed,
@@ -71,16 +72,21 @@ class HostProcess:
         assert isinstance(said, Loaded | LoadFailed)
         return said
 
-    def start(self, *items: Mapping[str, Any], run_id: str = "run", previews: bool = False) -> None:
+    def resident_bytes(self) -> int:
+        """The memory that the process has."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def start(self, *items: Mapping[str, Any], run_id: str = "run", previews: bool = False, model: str = "") -> None:
         """Begin a run."""
         batch = [WorkItem(position, pack(with_required(item))) for position, item in enumerate(items)]
-        self.tell(RunBatch(run_id=run_id, items=batch, previews=previews))
+        self.tell(RunBatch(run_id=run_id, items=batch, previews=previews, model=model))
 
     def run(
-        self, *items: Mapping[str, Any], run_id: str = "run", previews: bool = False
+        self, *items: Mapping[str, Any], run_id: str = "run", previews: bool = False, model: str = ""
     ) -> tuple[RunEnded, list[AnySay]]:
         """Run a batch to its end."""
-        self.start(*items, run_id=run_id, previews=previews)
+        self.start(*items, run_id=run_id, previews=previews, model=model)
         return self.hear_until(RunEnded)
 
 
@@ -91,12 +97,21 @@ def with_required(params: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def spawned(
-    model: str = "tests.models.faults:Faults", options: Mapping[str, Any] | None = None, *, leader: bool = False
+    model: str = "tests.models.faults:Faults",
+    options: Mapping[str, Any] | None = None,
+    *,
+    classes: Sequence[Hosted] = (),
+    memory_mb: int = 0,
+    leader: bool = False,
 ) -> Generator[HostProcess]:
-    """A worker that is gone when the block ends; its stderr is `process.stderr`. `leader`: of its own process group."""
+    """A worker that is gone when the block ends; its stderr is `process.stderr`. `leader`: of its own process group.
+
+    It hosts `classes`, or else the one class.
+    """
     ours, theirs = socket.socketpair()
     ours.settimeout(BOUND_S)
-    command = [sys.executable, "-P", "-m", "stoker_worker", "--model", model, "--options", json.dumps(options or {})]
+    hosted = msgspec.json.encode(classes or [Hosted(model, dict(options or {}))]).decode()
+    command = [sys.executable, "-P", "-m", "stoker_worker", "--classes", hosted, "--memory-mb", str(memory_mb)]
     with theirs:
         process = subprocess.Popen(
             [*command, "--fd", str(theirs.fileno())],
@@ -116,10 +131,10 @@ def spawned(
 
 @contextmanager
 def ready(
-    options: Mapping[str, Any] | None = None, *, model: str = "one", leader: bool = False
+    options: Mapping[str, Any] | None = None, *, model: str = "one", memory_mb: int = 0, leader: bool = False
 ) -> Generator[HostProcess]:
     """A worker of the fault models with a model loaded."""
-    with spawned(options=options, leader=leader) as host:
+    with spawned(options=options, memory_mb=memory_mb, leader=leader) as host:
         assert isinstance(host.hear(), Ready)
         host.load(model)
         yield host

@@ -24,9 +24,9 @@ from stoker_protocol.worker import (
     Ready,
     Report,
     RunEnded,
-    Unload,
-    Unloaded,
 )
+
+HOSTED = '[{"model": "tests.models.faults:Faults"}]'
 
 
 def test_first_word_is_what_the_class_offers() -> None:
@@ -46,7 +46,8 @@ def test_first_word_is_what_the_class_offers() -> None:
     [
         ("tests.models.nowhere:Faults", "ModuleNotFoundError: No module named 'tests.models.nowhere'"),
         ("tests.models.faults:Nothing", "AttributeError: module 'tests.models.faults' has no attribute 'Nothing'"),
-        ("tests.models.faults", "AttributeError: module 'tests.models.faults' has no attribute ''"),
+        ("sprite", "LookupError: no model class 'sprite' is installed; did you mean sprites?"),
+        ("nonsense", "LookupError: no model class 'nonsense' is installed; installed: sprites"),
         ("tests.models.faults:CannotDescribe", "RuntimeError: no idea what this offers"),
     ],
 )
@@ -57,27 +58,6 @@ def test_unusable_class(model: str, message: str) -> None:
         _, stderr = host.process.communicate(timeout=BOUND_S)
         assert "Traceback" in stderr
         assert host.process.returncode == 1
-
-
-def test_loading_another_model_unloads_the_one_before(tmp_path: Path) -> None:
-    """At most one model is loaded, and the loaded one is not loaded again."""
-    log = tmp_path / "log"
-    with ready({"log": str(log)}) as host:
-        assert isinstance(host.load("one"), Loaded)
-        assert isinstance(host.load("two"), Loaded)
-        assert log.read_text().splitlines() == ["load one", "unload one", "load two"]
-
-
-def test_unload(tmp_path: Path) -> None:
-    """Unloading gives the model back, after which a run fails for want of one."""
-    log = tmp_path / "log"
-    with ready({"log": str(log)}) as host:
-        host.tell(Unload())
-        assert host.hear() == Unloaded()
-        assert log.read_text().splitlines() == ["load one", "unload one"]
-        ended, _ = host.run({})
-        assert (ended.how, ended.kind) == ("failed", FailureKind.INTERNAL)
-        assert "no model is loaded" in ended.message
 
 
 @pytest.mark.parametrize(
@@ -103,6 +83,16 @@ def test_run_gives_outputs_as_they_come() -> None:
         first = next(word for word in said if isinstance(word, Produced))
         assert first.record == {"model": "one", "prompt": "cat", "seed": 7}
         assert (first.media_type, first.suffix) == ("text/plain", ".txt")
+
+
+def test_run_is_divided_into_what_the_model_takes_at_once() -> None:
+    """A batch larger than the model takes is run in parts, whose steps count as those of one run."""
+    with ready({"max_batch": 2}) as host:
+        ended, said = host.run(*({"prompt": str(n), "steps": 1} for n in range(5)))
+        assert ended.how == "done"
+        assert outputs(said) == [(n, str(n).encode()) for n in range(5)]
+        steps = [(word.step, word.steps) for word in said if isinstance(word, Report)]
+        assert steps == [(1, 3), (1, 3), (2, 3), (2, 3), (3, 3)]
 
 
 def test_run_reports_its_last_step() -> None:
@@ -223,7 +213,7 @@ def test_daemon_dead_before_the_worker_began() -> None:
     """A worker whose parent is not the one that made its socket ends without a word."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        command = [sys.executable, "-m", "stoker_worker", "--model", "tests.models.faults:Faults"]
+        command = [sys.executable, "-m", "stoker_worker", "--classes", HOSTED]
         orphaned = f"{shlex.join([*command, '--fd', str(theirs.fileno())])} & wait $!; exit $?"
         run = subprocess.run(["sh", "-c", orphaned], pass_fds=[theirs.fileno()], timeout=BOUND_S, check=False)
         assert run.returncode == 1

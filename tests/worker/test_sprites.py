@@ -191,7 +191,7 @@ def test_a_walk_is_a_loop(prompt: str) -> None:
 
 def test_poses_look_different() -> None:
     """Every two poses of a creature differ."""
-    family = Sprites.describe()
+    family = Sprites.describe({})
     poses = next(parameter.choices for parameter in family.parameters if parameter.name == "pose")
     assert poses is not None
     for prompt in ("a knight", "a fox", "a frog", "a rocket"):
@@ -332,7 +332,7 @@ def test_words_decide_what_is_drawn(prompt: str, creature: str, ground: str | No
 
 def test_models_look_different() -> None:
     """Each model draws another picture, and the handheld one has four opaque greens at most."""
-    family = Sprites.describe()
+    family = Sprites.describe({})
     assert len({png("a red dragon", model=facts.name) for facts in family.models}) == len(family.models) == 3
     opaque = {pixel for pixel in grid("a rainbow unicorn", model="handheld") if pixel[3] == 255}
     assert len(opaque) <= 4

@@ -1,6 +1,13 @@
 """What the configuration file may say, with every default, read from TOML and checked before anything starts."""
 
-from stoker_daemon.config.engines import ComfyConfig, CommandConfig, EngineConfig, OpenAIConfig, PythonConfig
+from stoker_daemon.config.engines import (
+    ComfyConfig,
+    CommandConfig,
+    EngineConfig,
+    ModelConfig,
+    OpenAIConfig,
+    PythonConfig,
+)
 from stoker_daemon.config.reading import load
 from stoker_daemon.config.reference import markdown, template
 from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
@@ -14,6 +21,7 @@ __all__ = [
     "EngineConfig",
     "ExecutionConfig",
     "GpuConfig",
+    "ModelConfig",
     "OpenAIConfig",
     "ProfileConfig",
     "PythonConfig",

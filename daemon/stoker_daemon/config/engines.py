@@ -11,31 +11,61 @@ from stoker_daemon.recipes.command import Command
 from stoker_daemon.scheduling.limits import ServerLimits
 
 
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[engines.NAME.models.MODEL]`: a model under the name by which jobs ask for it."""
+
+    model: str
+    """Its class: `package.module:Class`, or the name of an installed one."""
+    options: dict[str, Any] = {}
+    """What it is made with."""
+
+    def __post_init__(self) -> None:
+        _check_class(self.model)
+
+
 class PythonConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="python"):
     """`[engines.NAME]`, `kind = "python"`, which may be left out: models in a worker process.
 
     Relative paths begin at the folder of the file.
     """
 
-    model: str
-    """Where the model class is: `package.module:Class`."""
+    model: str = ""
+    """The model class, whose models are offered: `package.module:Class`, or the name of an installed one."""
     options: dict[str, Any] = {}
     """What the model class is made with."""
+    models: dict[str, ModelConfig] = {}
+    """Models by name, each with a class and options of its own, instead of one class."""
     python: str = sys.executable
     """The worker's interpreter, a path; by default the daemon's own."""
     python_path: tuple[str, ...] = ()
     """Folders where the worker also looks for modules."""
     lane: str = "gpu"
     """The lane that runs it; engines of one lane take turns."""
+    cache_mb: Annotated[int, Meta(ge=0, le=64 << 20)] = 0
+    """Megabytes that loaded models may hold together; 0: one model at a time."""
+    memory_limit_mb: Annotated[int, Meta(ge=0, le=64 << 20)] = 0
+    """Megabytes of the host's memory that the worker may have; 0: no limit."""
     start_timeout_s: Seconds = 60.0
     """Seconds until a started worker must have spoken."""
     load_timeout_s: Seconds = 600.0
     """Seconds until a model must be loaded."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", self.model):
-            raise ValueError(f"model = {self.model!r} is not of the form package.module:Class")
+        if bool(self.model) == bool(self.models):
+            raise ValueError("model or models: one of them, please")
+        if self.models and self.options:
+            raise ValueError("options are of the one model class; those of models stand with each of them")
+        if self.model:
+            _check_class(self.model)
+        for name in self.models:
+            if not re.fullmatch(r"[\w.:/+-]{1,128}", name):
+                raise ValueError(f"models: {name!r} is not a name of letters, digits and . : / + - _ (at most 128)")
         check_name("lane", self.lane)
+
+
+def _check_class(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(f"model = {name!r} is not of the form package.module:Class, nor the name of an installed one")
 
 
 class ComfyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="comfyui"):

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from stoker_daemon.config.engines import KINDS
+from stoker_daemon.config.engines import KINDS, ModelConfig
 from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
 from stoker_daemon.config.values import ConfigError
 from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
@@ -57,6 +57,8 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
             yield from _tables_of_command(f"engines.{name}.commands.{word}.", command)
         if kind == "openai" and isinstance(table, dict) and "limits" in table:
             yield from _table_of_limits(f"engines.{name}.limits.", cast("dict[str, Any]", table)["limits"])
+        for word, model in _subtables(table, "models") if kind == "python" else ():
+            yield f"engines.{name}.models.{word}.", ModelConfig, model
         yield f"engines.{name}.", KINDS[kind], table
     for name, table in _subtables(raw, "profiles"):
         yield f"profiles.{name}.", ProfileConfig, table
@@ -93,7 +95,7 @@ def _table_of_limits(key: str, limits: Any) -> Iterator[tuple[str, type[Struct],
 
 
 def _subtables(raw: Any, key: str) -> list[tuple[str, Any]]:
-    tables = raw.get(key)
+    tables = cast("dict[str, Any]", raw).get(key) if isinstance(raw, dict) else None
     return list(cast("dict[str, Any]", tables).items()) if isinstance(tables, dict) else []
 
 

@@ -12,12 +12,16 @@ class Key(NamedTuple):
     residency: str
 
 
-class Estimates(Protocol):
-    """What is known of costs, in seconds and GB; `batch` is how many of the ready items had best share a run."""
+class Costs(Protocol):
+    """What is known of models, in seconds and GB."""
 
     def load_s(self, key: Key, /) -> float: ...
 
     def size_gb(self, key: Key, /) -> float: ...
+
+
+class Estimates(Costs, Protocol):
+    """What is known of work too; `batch` is how many of the ready items had best share a run."""
 
     def run_s(self, signature: int, items: int, /) -> float: ...
 
@@ -45,7 +49,7 @@ class Gpu:
     urgent_at_s: float = float("-inf")
 
 
-def make_room(key: Key, gpu: Gpu, estimates: Estimates, wanted: Container[Key]) -> tuple[Key, ...]:
+def make_room(key: Key, gpu: Gpu, estimates: Costs, wanted: Container[Key]) -> tuple[Key, ...]:
     """Which models give way to `key`: those whose reload is expected to cost least for each GB that they free.
 
     One that is `wanted` will surely be loaded again, another as likely as its share of the demand. Pinned ones stay,

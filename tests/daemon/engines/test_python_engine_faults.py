@@ -20,7 +20,7 @@ from stoker_protocol.errors import FailureKind
     ("do", "message"),
     [
         ("segfault", "the worker was killed by SIGSEGV"),
-        ("kill", "the worker was killed by SIGKILL, perhaps by the kernel because memory ran out"),
+        ("kill", "the worker was killed by SIGKILL, perhaps because memory ran out"),
         ("exit", "the worker exited with code 3"),
         ("garbage", "the worker said what is no message (a frame of 4294967295 bytes) and was ended"),
         ("nonsense", "the worker said what is no message"),

@@ -1,16 +1,18 @@
 """The port `Engine` for a model class in a worker process."""
 
 import asyncio
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from stoker_daemon.engines.fitting import check_items, choose_model, refuse_recipes
 from stoker_daemon.engines.leftover import OWNER, end_orphans, forget, remember
+from stoker_daemon.engines.python.cache import ModelCache
+from stoker_daemon.engines.python.offers import Offers
 from stoker_daemon.engines.python.relay import Relay
 from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults
@@ -21,12 +23,12 @@ from stoker_protocol.codec import pack
 from stoker_protocol.errors import FailureKind, Refused
 from stoker_protocol.requests import Submit
 from stoker_protocol.worker import (
-    MAX_BATCH,
+    Holding,
+    Hosted,
     Interrupt,
     Load,
     Loaded,
     LoadFailed,
-    ModelFamily,
     Ready,
     RunBatch,
     Unload,
@@ -36,16 +38,15 @@ from stoker_protocol.worker import (
 
 UNLOAD_S = 30.0
 """A worker that has not given its model back by then is ended, which gives it back for sure."""
-_UNKNOWN = ModelFamily(family="", models=[], parameters=[], max_batch=1)
-"""What is known of the models before the first worker said what there is."""
 
 
 class PythonEngine:
-    """Runs the models of the class `model` (`module:Class`), made with `options`, in an interpreter of its own.
+    """Runs the models of `classes` in an interpreter of its own, those loaded last staying as far as `cache_mb` allows.
 
-    `python_path` are folders where the worker also looks for the class; `pid_file` lets a later daemon `end_leftover`.
-    A worker ends with its daemon; one that dies is started again by the next `load`. Times are in seconds: for the
-    worker to begin, for a model to load, and for the worker to go by itself at the end.
+    `python_path` are folders where the worker also looks for classes; it may hold `memory_limit_mb` of the host's
+    memory; `pid_file` lets a later daemon `end_leftover`. A worker ends with its daemon; one that dies is started again
+    by the next `load`. Times are in seconds: for the worker to begin, for a model to load, and for the worker to go by
+    itself at the end.
     """
 
     remembers = False
@@ -54,12 +55,13 @@ class PythonEngine:
         self,
         name: str,
         *,
-        model: str,
+        classes: Sequence[Hosted],
         lane: str,
         pid_file: Path,
-        options: Mapping[str, Any] | None = None,
         python: str = sys.executable,
         python_path: Sequence[str] = (),
+        cache_mb: int = 0,
+        memory_limit_mb: int = 0,
         start_timeout_s: float = 60.0,
         load_timeout_s: float = 600.0,
         grace_s: float = 5.0,
@@ -67,17 +69,20 @@ class PythonEngine:
         self.name = name
         self._lane = lane
         self._pid_file = pid_file
-        self._command = _command(python, model, options or {})
+        self._python = python
+        self._command = _command(python, classes, memory_limit_mb)
         self._environment = {**_environment(python_path), OWNER: str(pid_file)}
+        self._memory_limit_mb = memory_limit_mb
         self._start_timeout_s = start_timeout_s
         self._load_timeout_s = load_timeout_s
         self._grace_s = grace_s
         self._starting = asyncio.Lock()
         self._worker: Worker | None = None
         self._state, self._detail = "starting", ""
-        self._family = _UNKNOWN
+        self._offers = Offers()
         self._versions: dict[str, str] = {}
-        self._loaded = ""
+        self._cache = ModelCache(name, cache_mb << 20 if cache_mb else None)
+        self._model = ""
 
     def facts(self) -> words.Engine:
         state, detail = self._state, self._detail
@@ -88,10 +93,10 @@ class PythonEngine:
             kind="python",
             state=state,
             lane=self._lane,
-            default_model=choose_model(self._family.models, ""),
-            models=self._family.models,
-            parameters=self._family.parameters,
-            max_batch=min(self._family.max_batch, MAX_BATCH),
+            default_model=choose_model(self._offers.models, ""),
+            models=self._offers.models,
+            parameters=self._offers.parameters,
+            max_batch=self._offers.max_batch,
             detail=detail,
         )
 
@@ -113,43 +118,28 @@ class PythonEngine:
 
     def place(self, request: Submit) -> Placement:
         refuse_recipes(request, self.name)
-        model = choose_model(self._family.models, request.model)
+        model = choose_model(self._offers.models, request.model)
         return Placement(model, Signature(engine=self.name, residency=model, merge=model))
 
-    async def check(self, request: Submit, _placement: Placement, /) -> None:
-        if self._family is not _UNKNOWN:
-            await check_items(self._family.parameters, request)
+    async def check(self, request: Submit, placement: Placement, /) -> None:
+        if self._offers.are_known:
+            await check_items(self._offers.parameters_of(placement.model), request)
 
     async def load(self, residency: str) -> float:
         worker = await self._sound_worker()
         model = self._known_model(residency)
-        if model == self._loaded:
-            return 0.0
-        self._loaded = ""
-        said = await self._load(worker, model)
-        if isinstance(said, LoadFailed):
-            raise EngineFailure(said.kind, said.message)
-        self._loaded = model
-        return said.seconds
+        seconds = 0.0 if model in self._cache.models else await self._load(worker, model)
+        self._model = model
+        return seconds
 
     def residents(self) -> list[Resident]:
-        if not self._loaded or self._worker is None or not self._worker.is_sound:
-            return []
-        return [Resident(self._loaded, pid=self._worker.pid)]
+        return self._cache.residents(self._worker.pid) if self._worker and self._worker.is_sound else []
 
     async def unload(self, residency: str) -> None:
         worker = self._worker
-        if worker is None or not worker.is_sound or not self._loaded or residency not in ("", self._loaded):
+        if worker is None or not worker.is_sound:
             return
-        self._loaded = ""
-        worker.tell(Unload())
-        try:
-            async with asyncio.timeout(UNLOAD_S):
-                await _hear_of_unload(worker)
-        except WorkerDied:
-            pass  # what it held went with it
-        except TimeoutError:
-            await worker.end(grace_s=0)
+        await self._drop(worker, [model for model in self._cache.models if residency in ("", model)])
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         worker = self._worker
@@ -158,12 +148,17 @@ class PythonEngine:
         items = self._fitting_items(members, observer)
         if not items:
             return True
-        worker.tell(RunBatch(run_id=run_id, items=items, previews=observer.wants_previews))
+        self._cache.note_use(self._model)
+        worker.tell(RunBatch(run_id=run_id, model=self._model, items=items, previews=observer.wants_previews))
         relay = Relay(run_id, [item.position for item in items], observer, self._versions)
         try:
             return await _follow(worker, relay)
         except WorkerDied as death:
-            raise EngineFailure(FailureKind.CRASH, str(death), died=True) from None
+            raise EngineFailure(death.kind, str(death), died=True) from None
+        except EngineFailure as failure:
+            if failure.kind is FailureKind.OOM:
+                await self._drop(worker, self._others(self._model))
+            raise
         except asyncio.CancelledError:
             worker.tell(Interrupt(run_id=run_id))
             raise
@@ -186,7 +181,8 @@ class PythonEngine:
         async with self._starting:
             if self._worker and self._state == "ready" and self._worker.is_sound:
                 return self._worker
-            self._state, self._detail, self._loaded = "starting", "", ""
+            self._state, self._detail = "starting", ""
+            self._cache.hold([])
             try:
                 worker = await self._start_worker()
             except (OSError, WorkerDied) as error:
@@ -200,7 +196,7 @@ class PythonEngine:
             if not await self._worker.end(grace_s=0):
                 raise WorkerDied(self._worker.epitaph)  # a second one would share the GPU with it
             await asyncio.to_thread(end_orphans, self._pid_file)
-        self._worker = worker = await Worker.spawn(self._command, self._environment)
+        self._worker = worker = await Worker.spawn(self._command, self._environment, self._memory_limit_mb << 20)
         try:
             remember(self._pid_file, worker.pid)
             await self._meet(worker)
@@ -216,15 +212,33 @@ class PythonEngine:
                 said = await worker.hear()
         except TimeoutError:
             raise WorkerDied(f"the worker did not begin within {self._start_timeout_s:g} s and was ended") from None
+        except WorkerDied as death:
+            hint = f"what it wrote to the log says why; it needs `{self._python} -m pip install stoker`"
+            raise WorkerDied(f"{death}; {hint}") from None
         match said:
-            case Ready(family=family, versions=versions) if family.models:
-                self._family, self._versions = family, versions
+            case Ready(family=family, others=others, versions=versions) if family.models:
+                self._offers, self._versions = Offers([family, *others]), versions
+                self._cache.expect(self._offers.sizes)
             case LoadFailed(message=message):
                 raise WorkerDied(message)
             case _:
                 raise WorkerDied("the worker offers no model")
 
-    async def _load(self, worker: Worker, model: str) -> Loaded | LoadFailed:
+    async def _load(self, worker: Worker, model: str) -> float:
+        """Load a model in the place of those that give way to it. Raises EngineFailure."""
+        await self._drop(worker, self._cache.victims(model))
+        said = await self._ask_to_load(worker, model)
+        if isinstance(said, LoadFailed) and said.kind is FailureKind.OOM and self._others(model):
+            await self._drop(worker, self._others(model))
+            said = await self._ask_to_load(worker, model)
+        if isinstance(said, LoadFailed):
+            raise EngineFailure(said.kind, said.message)
+        self._cache.hold(said.holdings or [Holding(model)])
+        self._cache.note_load(model, said.seconds)
+        await self._drop(worker, self._cache.victims(model))  # it may hold more than was expected
+        return said.seconds
+
+    async def _ask_to_load(self, worker: Worker, model: str) -> Loaded | LoadFailed:
         worker.tell(Load(model=model))
         try:
             async with asyncio.timeout(self._load_timeout_s):
@@ -234,18 +248,32 @@ class PythonEngine:
             message = f"{model} was not loaded within {self._load_timeout_s:g} s"
             raise EngineFailure(FailureKind.TIMEOUT, message, died=True) from None
         except WorkerDied as death:
-            raise EngineFailure(FailureKind.CRASH, str(death), died=True) from None
+            raise EngineFailure(death.kind, str(death), died=True) from None
+
+    async def _drop(self, worker: Worker, models: Sequence[str]) -> None:
+        """Have models unloaded; a worker that can't is ended, which gives all back for sure."""
+        try:
+            async with asyncio.timeout(UNLOAD_S):
+                for model in models:
+                    worker.tell(Unload(model=model))
+                    self._cache.hold((await _hear_of_unload(worker, model)).holdings)
+        except (WorkerDied, TimeoutError):
+            await worker.end(grace_s=0)
+            self._cache.hold([])
+
+    def _others(self, model: str) -> list[str]:
+        return [each for each in self._cache.models if each != model]
 
     def _known_model(self, residency: str) -> str:
         """A job that came before anything was known of the models may mean the default, or one that there is not."""
         try:
-            return choose_model(self._family.models, residency)
+            return choose_model(self._offers.models, residency)
         except Refused as refused:
             raise EngineFailure(FailureKind.INVALID, refused.message) from None
 
     def _fitting_items(self, members: Sequence[Member], observer: RunObserver) -> list[WorkItem]:
         """The items to run; those of a job that nobody could check when it came may fail here."""
-        known = by_name(self._family.parameters)
+        known = by_name(self._offers.parameters_of(self._model))
         items: list[WorkItem] = []
         for member in members:
             try:
@@ -257,10 +285,11 @@ class PythonEngine:
         return items
 
 
-def _command(python: str, model: str, options: Mapping[str, Any]) -> list[str]:
+def _command(python: str, classes: Sequence[Hosted], memory_limit_mb: int) -> list[str]:
     """`-P`: a file that happens to lie in the working directory must not hide a module."""
     flags = ["-P", "-u", "-X", "faulthandler"]
-    return [python, *flags, "-m", "stoker_worker", "--model", model, "--options", json.dumps(dict(options))]
+    hosted = ["--classes", msgspec.json.encode(classes).decode(), "--memory-mb", str(memory_limit_mb)]
+    return [python, *flags, "-m", "stoker_worker", *hosted]
 
 
 def _environment(python_path: Sequence[str]) -> dict[str, str]:
@@ -276,9 +305,11 @@ async def _hear_of_load(worker: Worker, model: str) -> Loaded | LoadFailed:
             return said
 
 
-async def _hear_of_unload(worker: Worker) -> None:
-    while not isinstance(await worker.hear(), Unloaded):
-        pass
+async def _hear_of_unload(worker: Worker, model: str) -> Unloaded:
+    while True:
+        said = await worker.hear()
+        if isinstance(said, Unloaded) and said.model == model:
+            return said
 
 
 async def _follow(worker: Worker, relay: Relay) -> bool:

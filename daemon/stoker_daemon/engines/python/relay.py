@@ -1,7 +1,7 @@
 """Hands what a worker says about one run to its observer, and knows which items it said nothing of."""
 
 from collections.abc import Collection, Mapping
-from typing import assert_never
+from typing import Any, assert_never, cast
 
 from stoker_daemon.jobs.records import Output
 from stoker_daemon.ports import RunObserver
@@ -57,5 +57,8 @@ class Relay:
 
 
 def _output(said: Produced, versions: Mapping[str, str]) -> Output:
-    record = {"versions": dict(versions), **said.record}
+    """The model may add versions of its own to those of the worker."""
+    record = dict(said.record)
+    of_model = record.get("versions")
+    record["versions"] = {**versions, **cast("dict[str, Any]", of_model)} if isinstance(of_model, dict) else versions
     return Output(said.position, said.data, said.media_type, said.suffix, record, said.more)

@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from stoker_daemon.engines.python.death import Death, kills_for_memory
 from stoker_protocol.codec import FrameBuffer, decode_say, frame
+from stoker_protocol.errors import FailureKind
 from stoker_protocol.worker import AnyCommand, AnySay
 
 _CHUNK = 256 << 10
@@ -19,11 +21,14 @@ _EXIT_S = 1.0
 _KILL_S = 10.0
 """The kernel ends a killed process at once, unless it is stuck in a driver."""
 _STDERR = 2
-_SIGNAL_NAMES = {int(s): s.name for s in signal.Signals}
 
 
 class WorkerDied(Exception):
-    """The worker's process has ended, or had to be; the text says how."""
+    """The worker's process has ended, or had to be; the text says how, and `kind` what that means for its run."""
+
+    def __init__(self, message: str, kind: FailureKind = FailureKind.CRASH) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Worker:
@@ -35,6 +40,7 @@ class Worker:
         connection: socket.socket,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        memory_limit_bytes: int,
     ) -> None:
         self.pid = process.pid
         self._process = process
@@ -45,20 +51,25 @@ class Worker:
         self._heard: deque[AnySay] = deque()
         self._garbage = ""
         self._told_to_end = False
-        self._exit_code: int | None = None
+        self._memory_limit_bytes = memory_limit_bytes
+        self._kills_before = kills_for_memory()
+        self._death: Death | None = None
         self._exited = asyncio.Event()
         self._pidfd = os.pidfd_open(process.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._on_exit)
 
     @classmethod
-    async def spawn(cls, command: Sequence[str], environment: Mapping[str, str]) -> "Worker":
-        """Start `command --fd N`. Raises OSError."""
+    async def spawn(
+        cls, command: Sequence[str], environment: Mapping[str, str], memory_limit_bytes: int = 0
+    ) -> "Worker":
+        """Start `command --fd N`, which bounds its own memory if it is told to. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_AHEAD)
             try:
                 # From here on no await: a cancellation would leave a process that nobody knows.
-                return cls(_start(command, environment, theirs.fileno()), ours, reader, writer)
+                process = _start(command, environment, theirs.fileno())
+                return cls(process, ours, reader, writer, memory_limit_bytes)
             except OSError:
                 writer.transport.abort()
                 raise
@@ -72,17 +83,9 @@ class Worker:
     @property
     def epitaph(self) -> str:
         """How it ended."""
-        code = self._exit_code
-        if code is None:
+        if self._death is None:
             return f"the worker (process {self.pid}) has not ended yet; if it never does, it is stuck in a driver"
-        if code >= 0:
-            return f"the worker exited with code {code}"
-        name = _SIGNAL_NAMES.get(-code, f"signal {-code}")
-        if self._told_to_end and -code in (signal.SIGTERM, signal.SIGKILL):
-            return f"the worker was ended by the daemon ({name})"
-        if -code == signal.SIGKILL:
-            return "the worker was killed by SIGKILL, perhaps by the kernel because memory ran out"
-        return f"the worker was killed by {name}"
+        return str(self._death)
 
     def tell(self, command: AnyCommand) -> None:
         """Send a command. What a stopped worker does not read waits here, and nobody waits for it."""
@@ -100,7 +103,7 @@ class Worker:
                 raise WorkerDied(f"the worker said what is no message ({self._garbage}) and was ended")
             data = await self._read()
             if not data:
-                raise WorkerDied(await self._last_words())
+                raise await self._last_words()
             self._take(data)
         return self._heard.popleft()
 
@@ -129,14 +132,14 @@ class Worker:
         except (ValueError, RecursionError) as error:
             self._garbage = str(error)
 
-    async def _last_words(self) -> str:
+    async def _last_words(self) -> WorkerDied:
         """How it ended, once its connection is closed."""
         if not await self._exits_within(_EXIT_S):
             await self.end(grace_s=0)
-        return self.epitaph
+        return WorkerDied(self.epitaph, self._death.kind if self._death else FailureKind.CRASH)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._exit_code is None:
+        if self._death is None:
             self._told_to_end = True
             os.killpg(self.pid, number)
 
@@ -153,7 +156,13 @@ class Worker:
         # Until it is reaped its number can't mean another group. What it started goes with it.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._exit_code = self._process.wait()
+        self._death = Death.of(
+            self.pid,
+            told_to_end=self._told_to_end,
+            kills_before=self._kills_before,
+            limit_bytes=self._memory_limit_bytes,
+        )
+        self._process.returncode = self._death.code
         # A process that it started may hold its end open; what was said before can still be heard.
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)

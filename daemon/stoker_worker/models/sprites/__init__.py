@@ -8,7 +8,7 @@ from typing import Any
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import ModelFamily
-from stoker_worker.model import BatchItem, Estimate, Failure, Output, Report
+from stoker_worker.model import BatchItem, Failure, Model, Output, Report
 from stoker_worker.models.sprites import palette, picture, sprite, tiles
 from stoker_worker.models.sprites.motion import POSES, posed
 from stoker_worker.models.sprites.palette import COLOURS, FIXED, Rgba
@@ -20,8 +20,6 @@ MODELS = {
     "neon": "Procedural pixel art, dark bodies with a rim of light.",
 }
 LOAD_S = 0.5  # what a load pretends to take, unless the options say otherwise
-DRAW_S = 0.006  # one sprite of 64 x 64, drawn and encoded
-MEMORY_MB = 8.0
 MAX_BATCH = 64
 DEFAULT_STEPS = 8
 
@@ -82,7 +80,7 @@ class _Member:
         }
 
 
-class Sprites:
+class Sprites(Model):
     """The model family `sprites`: procedural pixel art in three looks.
 
     `options`: `load_s`, the seconds that a load pretends to take, and `step_s`, those that each step does (neither
@@ -90,14 +88,14 @@ class Sprites:
     """
 
     @classmethod
-    def describe(cls) -> ModelFamily:
+    def describe(cls, _options: Mapping[str, Any]) -> ModelFamily:
         """The three models and the parameters of an item."""
         return ModelFamily("sprites", [ModelFacts(*facts) for facts in MODELS.items()], _parameters(), MAX_BATCH)
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
         if model not in MODELS:
             raise ValueError(f"no model {model!r} in the family sprites; it has {', '.join(MODELS)}")
-        self.model = model
+        super().__init__(model, options)
         self.load_s = float(options.get("load_s", LOAD_S))
         self.step_s = float(options.get("step_s", 0.0))
 
@@ -141,10 +139,6 @@ class Sprites:
         """Give the tables back."""
         palette.ramp.cache_clear()
         palette.rgb.cache_clear()
-
-    def estimate(self, count: int) -> Estimate:
-        """What a batch of `count` items with the usual parameters takes."""
-        return Estimate(count * DRAW_S + DEFAULT_STEPS * self.step_s, MEMORY_MB + 0.1 * count)
 
 
 def _parameters() -> list[Parameter]:

@@ -1,0 +1,54 @@
+"""Finds the model classes that a worker hosts: by module and name, or by the name under which one is installed."""
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from stoker_protocol.codec import did_you_mean
+from stoker_protocol.jobs import ModelFacts
+from stoker_protocol.worker import Hosted, ModelFamily
+from stoker_worker.model import Model
+
+GROUP = "stoker.models"
+"""The entry points by which a package makes its model classes known."""
+
+
+class Offer(NamedTuple):
+    """A model class, what its models are made with, and what it offers."""
+
+    model_class: type[Model]
+    options: Mapping[str, Any]
+    family: ModelFamily
+
+
+def offer(hosted: Hosted) -> Offer:
+    """What a class offers. Raises whatever its import and its description raise."""
+    found = find(hosted.model)
+    family = found.describe(hosted.options)
+    return Offer(found, hosted.options, _as_one(family, hosted.name) if hosted.name else family)
+
+
+def find(name: str) -> type[Model]:
+    """The class `module:Class`, or the installed one of that name.
+
+    Raises:
+        LookupError: No class of that name is installed.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in installed:
+        hint = did_you_mean(name, list(installed)) or f"installed: {', '.join(sorted(installed)) or 'none'}"
+        raise LookupError(f"no model class {name!r} is installed; {hint}")
+    return installed[name].load()
+
+
+def _as_one(family: ModelFamily, name: str) -> ModelFamily:
+    """The same as one model under the name that the configuration gives it."""
+    like = next((model for model in family.models if model.name == name), family.models[0])
+    size = family.bytes.get(like.name)
+    facts = ModelFacts(name, like.summary, like.kind)
+    sizes = {} if size is None else {name: size}
+    return ModelFamily(family.family, [facts], family.parameters, family.max_batch, sizes)
