@@ -6,7 +6,7 @@ quietly = said=$$($(BIN)/$(1) 2>&1) || { echo "$$said"; exit 1; }
 .PHONY: test test-comfyui lint format demo clean install uninstall
 
 test: lint  ## All checks, then all tests; those that this machine lacks something for are listed.
-	@$(BIN)/pytest -rs
+	@$(BIN)/python -m tests -rs
 
 test-comfyui: .venv/.dev  ## What holds of any ComfyUI server, on a real one: STOKER_TEST_COMFYUI=http://host:port make test-comfyui
 	@test -n "$$STOKER_TEST_COMFYUI" || { echo "Name the server: STOKER_TEST_COMFYUI=http://host:port make $@" >&2; exit 2; }

@@ -10,6 +10,23 @@ settings.register_profile("explore", deadline=None, max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let several processes share the tests."""
+    parser.addoption("--part", metavar="I/N", help="Run only the I-th of N parts of the test files: `python -m tests`.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what other parts run; the tests of a file stay together, since they may share what is dear to make."""
+    part = config.getoption("--part")
+    if part is None:
+        return
+    number, parts = map(int, part.split("/"))
+    files = sorted({item.path for item in items})
+    mine = set(files[number - 1 :: parts])
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
+    items[:] = [item for item in items if item.path in mine]
+
+
 IS_CI = "CI" in os.environ
 
 

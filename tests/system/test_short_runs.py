@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from tests.system.daemons import Rig
+from tests.worker.processes import wait_for
 
 from stoker_protocol.events import RunFinished, RunStarted
 from stoker_protocol.jobs import ItemState, JobState
@@ -22,13 +23,22 @@ def _told(rig: Rig, job_id: str) -> list[RunStarted | RunFinished]:
 
 
 def test_short_runs_are_claimed_together(rig: Rig) -> None:
-    """We expect several starts in one commit after many short runs, and each item run once, in order."""
-    job_id = rig.submit(*_short(), batch_size=1)
-    assert rig.wait(job_id).state is JobState.SUCCEEDED
-    told = _told(rig, job_id)
-    assert any(isinstance(one, RunStarted) and isinstance(two, RunStarted) for one, two in pairwise(told))
-    assert rig.executed() == _short()
-    assert {item.attempts for item in rig.items(job_id)} == {1}
+    """We expect several starts in one commit after many short runs, and each item run once, in order.
+
+    On a machine that is busy with other things a run may not be short: then it is tried again.
+    """
+    prompts: list[str] = []
+
+    def are_claimed_together() -> bool:
+        prompts.extend(_short(prompt=f"short {len(prompts)}"))
+        job_id = rig.submit(*prompts[-MANY:], batch_size=1)
+        assert rig.wait(job_id).state is JobState.SUCCEEDED
+        assert {item.attempts for item in rig.items(job_id)} == {1}
+        told = _told(rig, job_id)
+        return any(isinstance(one, RunStarted) and isinstance(two, RunStarted) for one, two in pairwise(told))
+
+    wait_for(are_claimed_together)
+    assert rig.executed() == prompts
 
 
 def test_what_waits_for_a_long_run_goes_back(rig: Rig) -> None:

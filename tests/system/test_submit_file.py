@@ -47,7 +47,7 @@ def test_submit_goes_on_after_a_restart(rig: Rig) -> None:
         wait_for(lambda: total(rig, "many"))
         rig.kill()
         assert process.stderr is not None
-        assert b"the daemon is away; waiting for it" in process.stderr.readline()
+        assert any(b"the daemon is away; waiting for it" in line for line in process.stderr)
         rig.restart()
         process.communicate(timeout=BOUND_S)
     assert process.returncode == 0

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-BOUND_S = 30.0
+BOUND_S = 60.0
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    """Look again and again until the condition holds, for half a minute at most."""
+    """Look again and again until the condition holds, for a minute at most."""
     deadline_s = time.monotonic() + BOUND_S
     while not condition():
         assert time.monotonic() < deadline_s, "it never came true"
