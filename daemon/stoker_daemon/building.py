@@ -10,12 +10,14 @@ from stoker_daemon.config import (
     Config,
     ConfigError,
     EngineConfig,
+    OllamaConfig,
     OpenAIConfig,
     PythonConfig,
 )
 from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.command import CommandEngine
 from stoker_daemon.engines.leftover import end_leftover
+from stoker_daemon.engines.ollama import OllamaEngine
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Blobs, Engine
@@ -47,6 +49,8 @@ def load_patience_s(engine: EngineConfig) -> float:
     """Seconds that an engine may need until a model is there; servers load within their runs."""
     if isinstance(engine, OpenAIConfig | CommandConfig):
         return SERVER_LOOK_S
+    if isinstance(engine, OllamaConfig):
+        return SERVER_LOOK_S + engine.load_timeout_s + (engine.pull_timeout_s if engine.pull else 0.0)
     return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
 
 
@@ -82,17 +86,9 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 start_timeout_s=engine.start_timeout_s,
             )
         case OpenAIConfig():
-            return OpenAIEngine(
-                name,
-                url=engine.url,
-                lane=engine.lane or name,
-                default_model=engine.model,
-                key_env=engine.api_key_env,
-                key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
-                limits=engine.limits,
-                streams=engine.stream,
-                silence_s=engine.silence_s,
-            )
+            return _build_openai(name, engine)
+        case OllamaConfig():
+            return _build_ollama(name, engine)
         case CommandConfig():
             return CommandEngine(
                 name,
@@ -108,6 +104,35 @@ def _classes(engine: PythonConfig) -> list[Hosted]:
     if engine.model:
         return [Hosted(engine.model, engine.options)]
     return [Hosted(each.model, each.options, name) for name, each in engine.models.items()]
+
+
+def _build_openai(name: str, engine: OpenAIConfig) -> OpenAIEngine:
+    return OpenAIEngine(
+        name,
+        url=engine.url,
+        lane=engine.lane or name,
+        default_model=engine.model,
+        key_env=engine.api_key_env,
+        key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
+        limits=engine.limits,
+        streams=engine.stream,
+        silence_s=engine.silence_s,
+    )
+
+
+def _build_ollama(name: str, engine: OllamaConfig) -> OllamaEngine:
+    return OllamaEngine(
+        name,
+        url=engine.url,
+        lane=engine.lane,
+        default_model=engine.model,
+        limits=engine.limits,
+        keep_alive=engine.keep_alive,
+        load_timeout_s=engine.load_timeout_s,
+        pulls=engine.pull,
+        pull_timeout_s=engine.pull_timeout_s,
+        silence_s=engine.silence_s,
+    )
 
 
 def _check_recipe(engine: str, recipe: str, library: Library) -> None:

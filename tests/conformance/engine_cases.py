@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.conformance import comfyui_case, openai_case
+from tests.conformance import comfyui_case, ollama_case, openai_case
 from tests.fakes.openai.words import MODELS
 
 from stoker_daemon.engines.command import CommandEngine
@@ -34,7 +34,9 @@ class EngineCase:
     bad: dict[str, Any]
     bad_name: str
     owns_process: bool = True
-    """Whether it starts a process of its own, and loads models when it is told to."""
+    """Whether it starts a process of its own."""
+    loads_when_told: bool = True
+    """Whether it loads models before it is asked for anything, and knows how long that took."""
     dies_by_force: bool = True
     """Whether a run that is ended by force takes the engine with it."""
     chosen_by: Literal["model", "recipe"] = "model"
@@ -90,6 +92,7 @@ CASES = {
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
         owns_process=False,
+        loads_when_told=False,
         tells_residents=True,
     ),
     "command": EngineCase(
@@ -101,8 +104,20 @@ CASES = {
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
         owns_process=False,
+        loads_when_told=False,
         dies_by_force=False,
         chosen_by="recipe",
+    ),
+    "ollama": EngineCase(
+        make=ollama_case.engine,
+        models=ollama_case.MODELS,
+        good={"prompt": "good"},
+        failing={"prompt": "!refuse"},
+        held=lambda _: {"prompt": "!hold"},
+        bad={"prompt": "bad", "temperature": -1},
+        bad_name="temperature",
+        owns_process=False,
+        tells_residents=True,
     ),
     "openai": EngineCase(
         make=openai_case.engine,
@@ -113,5 +128,6 @@ CASES = {
         bad={"prompt": "bad", "temperature": -1},
         bad_name="temperature",
         owns_process=False,
+        loads_when_told=False,
     ),
 }

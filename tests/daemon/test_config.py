@@ -14,6 +14,7 @@ from stoker_daemon.config import (
     ConfigError,
     ExecutionConfig,
     ModelConfig,
+    OllamaConfig,
     OpenAIConfig,
     ProfileConfig,
     PythonConfig,
@@ -131,6 +132,7 @@ def test_servers_of_language_models(tmp_path: Path) -> None:
     shown = page.partition("```toml\n")[2].partition("```")[0]
     assert _load(tmp_path, shown).engines == {
         "llm": OpenAIConfig(url="http://127.0.0.1:8080/v1", lane="gpu", limits=ServerLimits(concurrency=4)),
+        "ollama": OllamaConfig(url="http://127.0.0.1:11434", lane="gpu"),
         "cloud": OpenAIConfig(
             url="https://api.openai.com/v1",
             api_key_env="OPENAI_API_KEY",
@@ -204,6 +206,9 @@ def test_a_server_by_its_address_alone() -> None:
             '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nlimits.request_per_min = 9',
             "there is no key engines.a.limits.request_per_min; did you mean requests_per_min or tokens_per_min?",
         ),
+        ('[engines.a]\nkind = "ollama"\nurl = "http://me:x@h"', "engines.a: url = 'http://me:x@h' is not of the form"),
+        ('[engines.a]\nkind = "ollama"\nkeep_alive = "long"', "engines.a.keep_alive = 'long': expected `str` matching"),
+        ('[engines.a]\nkind = "ollama"\nlimits.preset = "x"', "engines.a.limits.preset = 'x': not one of anthropic"),
         (
             '[engines.a]\nkind = "openai"\nurl = "http://h/v1"\nlimits.preset = "opnai"',
             "engines.a.limits.preset = 'opnai': not one of anthropic, openai, google, ollama, vllm",

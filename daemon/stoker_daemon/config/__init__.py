@@ -5,6 +5,7 @@ from stoker_daemon.config.engines import (
     CommandConfig,
     EngineConfig,
     ModelConfig,
+    OllamaConfig,
     OpenAIConfig,
     PythonConfig,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "ExecutionConfig",
     "GpuConfig",
     "ModelConfig",
+    "OllamaConfig",
     "OpenAIConfig",
     "ProfileConfig",
     "PythonConfig",

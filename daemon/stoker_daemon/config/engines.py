@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from stoker_daemon.config.values import Seconds, check_name
 from stoker_daemon.recipes.command import Command
-from stoker_daemon.scheduling.limits import ServerLimits
+from stoker_daemon.scheduling.limits import PRESETS, ServerLimits
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -129,6 +129,34 @@ class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             check_name("lane", self.lane)
 
 
+class OllamaConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="ollama"):
+    """`[engines.NAME]`, `kind = "ollama"`: an Ollama server."""
+
+    url: str = "http://127.0.0.1:11434"
+    """Where it listens."""
+    lane: str = "gpu"
+    """The lane that runs it; engines of one lane take turns."""
+    model: str = ""
+    """The model of jobs that name none; by default the server's first."""
+    limits: ServerLimits = ServerLimits(**PRESETS["ollama"])
+    """How much may be asked of it."""
+    keep_alive: Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?(ms|s|m|h)$")] = "10m"
+    """How long a model stays in memory that nobody asks, as Ollama writes it; `-1m`: until it is unloaded."""
+    load_timeout_s: Seconds = 600.0
+    """Seconds until a model must be loaded."""
+    pull: bool = False
+    """Let Ollama download models that jobs name and that it does not have."""
+    pull_timeout_s: Seconds = 3600.0
+    """Seconds until a model must be downloaded."""
+    silence_s: Seconds = 120.0
+    """Seconds that the server may be silent in the middle of a request."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"https?://[^\s/@]+", self.url):
+            raise ValueError(f"url = {self.url!r} is not of the form http://host:port")
+        check_name("lane", self.lane)
+
+
 class CommandConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="command"):
     """`[engines.NAME]`, `kind = "command"`: programs that jobs may run. Without this none may."""
 
@@ -148,12 +176,13 @@ class CommandConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             check_name("lane", self.lane)
 
 
-EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig | CommandConfig
+EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig | OllamaConfig | CommandConfig
 
 
 KINDS: dict[Any, type[Struct]] = {
     "python": PythonConfig,
     "comfyui": ComfyConfig,
     "openai": OpenAIConfig,
+    "ollama": OllamaConfig,
     "command": CommandConfig,
 }

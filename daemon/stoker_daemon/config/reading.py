@@ -55,7 +55,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
             raise ConfigError(f"engines.{name}.kind = {kind!r}: not one of {', '.join(KINDS)}")
         for word, command in _subtables(table, "commands") if kind == "command" else ():
             yield from _tables_of_command(f"engines.{name}.commands.{word}.", command)
-        if kind == "openai" and isinstance(table, dict) and "limits" in table:
+        if kind in ("openai", "ollama") and isinstance(table, dict) and "limits" in table:
             yield from _table_of_limits(f"engines.{name}.limits.", cast("dict[str, Any]", table)["limits"])
         for word, model in _subtables(table, "models") if kind == "python" else ():
             yield f"engines.{name}.models.{word}.", ModelConfig, model

@@ -39,8 +39,8 @@ class Table:
 
 
 def tables() -> list[Table]:
-    """All tables that there may be, outer ones first."""
-    return list(_tables("", types.type_info(Config)))
+    """All tables that there may be, outer ones first, each once, whatever it is for."""
+    return list(dict.fromkeys(_tables("", types.type_info(Config))))
 
 
 def markdown() -> str:

@@ -12,7 +12,10 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class ServerLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[engines.NAME.limits]`; with `preset = "openai"` it begins with what suits such a server."""
+    """`[engines.NAME.limits]`: how much may be asked of a server, for engines `openai` and `ollama`.
+
+    With `preset = "anthropic"`, `"openai"`, `"google"`, `"ollama"` or `"vllm"` it begins with what suits such a server.
+    """
 
     mode: Literal["fixed", "adaptive", "backpressure"] = "fixed"
     """`fixed`: always as many requests at a time. `adaptive`: more while answers are quick, fewer when they are slow or

@@ -17,6 +17,8 @@ _ANSWER_S = 30
 class OpenAIProcess:
     """A fake server. It ends with the process that started it, too."""
 
+    MODULE = "tests.fakes.openai"
+
     def __init__(self, *, key: str = "", **defects: Any) -> None:
         """Start it; `defects` are switches of `defects.py`."""
         self._key = key
@@ -38,7 +40,7 @@ class OpenAIProcess:
         """Start it, on the port that it had before, if it had one."""
         options = [f"--port={self._port}", f"--key={self._key}", f"--defects={json.dumps(self._defects)}"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fakes.openai", *options],
+            [sys.executable, "-m", self.MODULE, *options],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

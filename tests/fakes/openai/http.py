@@ -32,8 +32,8 @@ class Server:
         self._requests: list[Body] = []
         self._count: Counter[str] = Counter()
         self._open, self._most = 0, 0
-        self._loads: list[str] = []
-        self._loading = asyncio.Lock()
+        self.loads: list[str] = []
+        self.loading = asyncio.Lock()
         self._held: list[asyncio.Event] = []
 
     def app(self) -> web.Application:
@@ -50,10 +50,14 @@ class Server:
 
     # The tests' side
 
-    async def _state(self, _: web.Request) -> web.Response:
+    def seen(self) -> Body:
+        """What tests ask about."""
         held = sum(not event.is_set() for event in self._held)
-        seen = {"requests": self._requests, "count": self._count, "loads": self._loads}
-        return web.json_response({**seen, "most": self._most, "open": self._open, "held": held})
+        seen = {"requests": self._requests, "count": self._count, "loads": self.loads}
+        return {**seen, "most": self._most, "open": self._open, "held": held}
+
+    async def _state(self, _: web.Request) -> web.Response:
+        return web.json_response(self.seen())
 
     async def _change(self, request: web.Request) -> web.Response:
         self._defects.change(await request.json())
@@ -101,7 +105,7 @@ class Server:
     async def _models(self, _: web.Request) -> web.Response:
         if self._defects.no_list:
             raise web.HTTPNotFound
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "fake"} for name in MODELS]
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "fake"} for name in self.offered()]
         return web.json_response({"object": "list", "data": data})
 
     async def _embeddings(self, request: web.Request) -> web.Response:
@@ -137,17 +141,25 @@ class Server:
         self._requests.append(body)
         if needed not in body or "model" not in body:
             raise Fault(400, f"you must provide a {needed if 'model' in body else 'model'} parameter", "")
-        if body["model"] not in MODELS:
-            raise Fault(404, f"The model `{body['model']}` does not exist", "model_not_found")
-        await self._load(body["model"])
+        self.admit_model(body["model"])
+        await self.load(body["model"])
         return body
 
-    async def _load(self, model: str) -> None:
+    def offered(self) -> list[str]:
+        """The models that are listed."""
+        return list(MODELS)
+
+    def admit_model(self, model: str) -> None:
+        """Raises Fault: there is no such model."""
+        if model not in MODELS:
+            raise Fault(404, f"The model `{model}` does not exist", "model_not_found")
+
+    async def load(self, model: str) -> None:
         """One model is there at a time, as at llama-swap."""
-        async with self._loading:
-            if self._loads[-1:] != [model]:
+        async with self.loading:
+            if self.loads[-1:] != [model]:
                 await asyncio.sleep(self._defects.load_s)
-                self._loads.append(model)
+                self.loads.append(model)
 
     def _check(self, text: str) -> None:
         """What a prompt is not answered for."""

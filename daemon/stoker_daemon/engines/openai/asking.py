@@ -1,7 +1,7 @@
 """What an item asks of a server: its parameters, or a line of a batch file, checked and put into a request's body."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -81,8 +81,10 @@ class Ask:
         return _characters(self.body.get(_CONTENT[self.kind])) + _characters(self.body.get("tools"))
 
 
-async def check_items(request: Submit, recipe: str, model: str) -> None:
-    """Check what all items ask for.
+async def check_items(
+    request: Submit, recipe: str, model: str, whole_name: Callable[[str], str] = lambda name: name
+) -> None:
+    """Check what all items ask for; `whole_name` is how the server lists a model that goes by several names.
 
     Raises:
         Refused: `bad_request`, naming the first offending field.
@@ -95,7 +97,7 @@ async def check_items(request: Submit, recipe: str, model: str) -> None:
         field = f"items[{index}].params"
         asked = ask_of({**shared, **as_map(item.params, field)}, recipe, field)
         other = asked.body.get("model") or model
-        if model and other != model:
+        if model and (not isinstance(other, str) or whole_name(other) != model):
             hint = f"this job is for {model}; put the lines for {other!r:.80} into a job of their own"
             raise _bad(f"{field}.body.model", f"{other!r:.80} is another", hint)
 

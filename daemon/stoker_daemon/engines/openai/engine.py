@@ -45,6 +45,7 @@ class OpenAIEngine:
     """
 
     remembers = False
+    kind = "openai"
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class OpenAIEngine:
         held_s = self._gate.left_s if self._state == "ready" else 0.0
         return words.Engine(
             name=self.name,
-            kind="openai",
+            kind=self.kind,
             state=self._state,
             lane=self._lane,
             default_model=self._default_model or choose_model(self._models, ""),
@@ -128,12 +129,20 @@ class OpenAIEngine:
         asked = request.model or named_model(
             {**as_map(request.params, "params"), **as_map(request.items[0].params, "items[0].params")}
         )
-        model = choose_model(self._models, asked or self._default_model)
+        model = self._meant(asked or self._default_model)
         signature = Signature(engine=self.name, residency=model, merge=model)
         return Placement(model, signature, request.recipe, request.recipe.encode())
 
     async def check(self, request: Submit, placement: Placement, /) -> None:
-        await check_items(request, placement.template.decode(), placement.model)
+        await check_items(request, placement.template.decode(), placement.model, self._whole_name)
+
+    def _meant(self, asked: str) -> str:
+        """The model that is meant by a name. Raises Refused: `bad_request`."""
+        return choose_model(self._models, self._whole_name(asked))
+
+    def _whole_name(self, model: str) -> str:
+        """A model's name as the server lists it."""
+        return model
 
     # Runs
 
@@ -199,6 +208,8 @@ class OpenAIEngine:
             await asyncio.sleep(min(ATTEND_S, self._gate.left_s) if was_long else ATTEND_S)
             if self._state != "ready" or self._now_s() - self._learned_s > LEARN_S:
                 await self._attend()
+            else:
+                await self._glance()
             if was_long and not self._gate.is_long:
                 self._tell()
 
@@ -220,7 +231,7 @@ class OpenAIEngine:
         """Ask which models there are; what keeps the server from working, if anything does."""
         try:
             self._key = await asyncio.to_thread(self._read_key)
-            self._models = [words.ModelFacts(name) for name in await self._server.models()]
+            self._models = await self._list()
         except Refusal as refusal:
             if refusal.status in BARRED or refusal.status >= 500:
                 return f"{self._server.url} lets us not in: {refusal}"
@@ -230,6 +241,13 @@ class OpenAIEngine:
             return str(error)
         self._learned_s = self._now_s()
         return ""
+
+    async def _list(self) -> list[words.ModelFacts]:
+        """The server's models. Raises Refusal, Unreachable, Broken, Silent."""
+        return [words.ModelFacts(name) for name in await self._server.models()]
+
+    async def _glance(self) -> None:
+        """Look at what may change at any time, at a server that was there a moment ago."""
 
     def _leave(self, why: str) -> None:
         if self._state != "down":

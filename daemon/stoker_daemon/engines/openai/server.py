@@ -65,10 +65,14 @@ class Server:
 
     async def models(self) -> list[str]:
         """The names of its models."""
-        async with self._asked("GET", "/models", timeout=LOOK_S) as response:
-            data = _map(_decode(await _all(response))).get("data")
+        data = (await self.look("/models")).get("data")
         rows = cast("list[Any]", data) if isinstance(data, list) else []
         return [str(cast("dict[str, Any]", row)["id"]) for row in rows if isinstance(row, dict) and "id" in row]
+
+    async def look(self, path: str) -> Answer:
+        """What the server says of itself, at once."""
+        async with self._asked("GET", path, timeout=LOOK_S) as response:
+            return _map(_decode(await _all(response)))
 
     async def ask(self, path: str, body: dict[str, Any]) -> Answer:
         """The answer in one piece."""
@@ -90,6 +94,13 @@ class Server:
                     code, message = self._explain(data)
                     raise Refusal(int(code) if code.isdecimal() else 500, code, message)
                 yield piece
+
+    async def lines(self, path: str, body: dict[str, Any]) -> AsyncGenerator[Answer]:
+        """The answer of a server that says one map a line."""
+        async with self._asked("POST", path, content=msgspec.json.encode(body)) as response:
+            async for line in response.aiter_lines():
+                if line.strip():
+                    yield _map(_decode(line.encode()))
 
     @asynccontextmanager
     async def _asked(self, method: str, path: str, **request: Any) -> AsyncGenerator[httpx.Response]:
