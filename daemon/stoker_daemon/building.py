@@ -22,6 +22,7 @@ from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
+from stoker_daemon.scheduling.preflight import Thresholds
 from stoker_protocol.errors import Refused
 from stoker_protocol.worker import Hosted
 
@@ -43,6 +44,17 @@ def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs
         if pid := end_leftover(pid_file):
             log.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
     return {name: _build(name, engine, data_dir, library, blobs) for name, engine in config.engines.items()}
+
+
+def build_thresholds(config: Config) -> Thresholds:
+    """When no run begins."""
+    said = config.preflight
+    return Thresholds(said.max_gpu_percent, said.min_memory_gb, said.min_disk_gb, config.gpu.device)
+
+
+def is_on_gpu(engine: EngineConfig) -> bool:
+    """Whether an engine computes on this host's GPU, so that its lane waits for it."""
+    return isinstance(engine, PythonConfig | ComfyConfig) or engine.lane == "gpu"
 
 
 def load_patience_s(engine: EngineConfig) -> float:

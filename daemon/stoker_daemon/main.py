@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ import zmq
 
 from stoker_daemon import handlers
 from stoker_daemon.admin.check import glance
-from stoker_daemon.building import build_engines, load_patience_s
+from stoker_daemon.building import build_engines, build_thresholds, is_on_gpu, load_patience_s
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.config import markdown as config_reference
@@ -35,13 +35,12 @@ from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
-from stoker_daemon.execution.monitor import Choice, Monitor
-from stoker_daemon.execution.occupancy import Occupancy
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
 from stoker_daemon.execution.waiting import end_tasks
+from stoker_daemon.execution.watch import Watch, watch
 from stoker_daemon.gpu.probe import Probe
 from stoker_daemon.library import LibraryError, load_library
 from stoker_daemon.outputs.blobs import BlobStore
@@ -221,15 +220,15 @@ class StokerDaemon:
         engines = build_engines(self._config, self._options.data_dir, self._library, blobs)
         for engine in engines.values():
             stack.push_async_callback(engine.stop)
-        monitor = self._build_monitor(publisher, stack)
-        lanes = self._build_lanes(engines, artifacts, publisher)
+        watched = self._build_watch(engines, publisher, stack)
+        lanes = self._build_lanes(engines, watched, artifacts, publisher)
         summaries = Summaries(self._store, artifacts)
         for listener in (publisher.committed, lanes.committed, summaries.committed):
             self._store.subscribe(listener)
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
-        frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, monitor, publisher)
+        frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, watched, publisher)
         stack.push_async_callback(frontend.close)
-        return _House(artifacts, blobs, cleaning, publisher, engines, monitor, lanes, summaries, frontend)
+        return _House(artifacts, blobs, cleaning, publisher, engines, watched, lanes, summaries, frontend)
 
     async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
@@ -239,7 +238,7 @@ class StokerDaemon:
             DAEMON_TOPIC, DaemonStarted(version=version("stoker"), boot=self._boot, interrupted=interrupted)
         )
         starts: list[asyncio.Task[Any]] = [asyncio.create_task(engine.start()) for engine in house.engines.values()]
-        starts.append(asyncio.create_task(house.monitor.look()))
+        starts.append(asyncio.create_task(house.watch.monitor.look()))
         stack.push_async_callback(end_tasks, starts)
         await asyncio.wait(starts, timeout=FACTS_WAIT_S)
 
@@ -251,7 +250,7 @@ class StokerDaemon:
             asyncio.create_task(house.summaries.serve(), name="summaries"),
             asyncio.create_task(self._retention(house).serve(), name="retention"),
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
-            asyncio.create_task(house.monitor.serve(), name="monitor"),
+            asyncio.create_task(house.watch.monitor.serve(), name="monitor"),
         ]
         if self._notifier.is_heard:
             tasks.append(asyncio.create_task(Pulse(self._notifier, partial(self._look, house)).serve(), name="pulse"))
@@ -333,13 +332,15 @@ class StokerDaemon:
         async with self._checking:
             return await asyncio.to_thread(glance, self._options.data_dir)
 
-    def _build_monitor(self, publisher: Publisher, stack: AsyncExitStack) -> Monitor:
-        gpu = self._config.gpu
+    def _build_watch(self, engines: dict[str, Engine], publisher: Publisher, stack: AsyncExitStack) -> Watch:
         probe = Probe(self._options.data_dir, self._clock.now_ms)
         stack.push_async_callback(probe.close)
-        return Monitor(probe, publisher.announce, self._clock, Choice(gpu.device), gpu.sample_s)
+        every_s, limits = self._config.gpu.sample_s, build_thresholds(self._config)
+        return watch(probe, engines, publisher.announce, self._clock, every_s=every_s, limits=limits)
 
-    def _build_lanes(self, engines: dict[str, Engine], artifacts: OutputTree, publisher: Publisher) -> Lanes:
+    def _build_lanes(
+        self, engines: dict[str, Engine], watched: Watch, artifacts: OutputTree, publisher: Publisher
+    ) -> Lanes:
         execution = self._config.execution
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
         settings = LaneSettings(
@@ -360,7 +361,12 @@ class StokerDaemon:
         of_lane: defaultdict[str, dict[str, Engine]] = defaultdict(dict)
         for name, engine in self._config.engines.items():
             of_lane[engine.lane or name][name] = engines[name]
-        return Lanes([Lane(name, mine, world, settings) for name, mine in of_lane.items()])
+
+        def checks(mine: Iterable[str]) -> Callable[[], list[Finding]]:
+            on_gpu = any(is_on_gpu(self._config.engines[name]) for name in mine)
+            return watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
+
+        return Lanes([Lane(name, mine, world, settings, checks(mine)) for name, mine in of_lane.items()])
 
     def _build_frontend(
         self,
@@ -370,7 +376,7 @@ class StokerDaemon:
         blobs: BlobStore,
         cleaning: OutputCleaning,
         lanes: Lanes,
-        monitor: Monitor,
+        watched: Watch,
         publisher: Publisher,
     ) -> Frontend:
         services = Services(
@@ -383,9 +389,9 @@ class StokerDaemon:
             engines=engines,
             default_engine=next(iter(engines)),
             lanes=lanes,
-            gpu=monitor,
-            holdings=Occupancy(engines, lambda: monitor.gpu).holdings,
-            preflight=list,
+            gpu=watched.monitor,
+            holdings=watched.occupancy.holdings,
+            preflight=watched.preflight.on_gpu,
             daemon=words.Daemon(
                 version=version("stoker"),
                 instance_id=self._store.instance_id,
@@ -413,7 +419,7 @@ class _House:
     cleaning: OutputCleaning
     publisher: Publisher
     engines: dict[str, Engine]
-    monitor: Monitor
+    watch: Watch
     lanes: Lanes
     summaries: Summaries
     frontend: Frontend

@@ -6,13 +6,14 @@ from msgspec import Struct
 class GpuProcess(Struct, frozen=True):
     """A process that uses a GPU; `bytes`: its memory there, if the driver tells.
 
-    `ports`: where it or those that started it listen, as far as the daemon may know.
+    `ports`: where it or those that started it listen, as far as the daemon may know. `is_ours`: the daemon started it.
     """
 
     pid: int
     name: str
     bytes: int | None = None
     ports: list[int] = []
+    is_ours: bool = False
 
 
 class Gpu(Struct, frozen=True):

@@ -286,7 +286,8 @@ class Engine(Struct, frozen=True):
 class Lane(Struct, frozen=True):
     """What a lane holds and does: the loaded model, the run at work, and how long ago it last moved, in seconds.
 
-    `held_up` says why it can't store what it has made; it keeps that and goes on by itself.
+    `held_up` says why it can't go on now: what it has made can't be stored and is kept, something that must be well
+    before work begins is not, or a model has no room. It goes on by itself.
     """
 
     name: str

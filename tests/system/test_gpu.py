@@ -93,3 +93,46 @@ def test_no_such_gpu(on_gpu: OnGpu) -> None:
         report = rig.client.gpu()
         assert report.sample is not None
         assert (report.executor, len(report.sample.gpus), report.holdings) == (None, 1, [])
+
+
+def test_work_waits_for_a_card_that_strangers_fill(on_gpu: OnGpu, nvml: FakeNvml) -> None:
+    """We expect no run to begin, the reason wherever people look, and all to go on once the stranger has gone."""
+    with on_gpu() as rig:
+        nvml.set_of(0, used=int(23.5 * GB), compute=f"1:{23 * GB}")
+        wait_for(lambda: not rig.client.health().ready)
+        job_id = rig.submit("a dragon")
+        wait_for(lambda: "others hold 23.5 GiB" in rig.client.snapshot().lanes[0].held_up)
+        (lane,) = (one.detail for one in rig.client.health().findings if one.part == "lane gpu")
+        assert "goes on by itself" in lane
+        assert [check.ok for check in rig.client.gpu().checks if check.part == "GPU"] == [False]
+        assert rig.executed() == []
+        cancelled = rig.submit("never made")
+        rig.client.cancel(cancelled)
+        assert rig.wait(cancelled).state == "cancelled"
+        nvml.set_of(0, used=GB, compute="")
+        assert rig.wait(job_id).state == "succeeded"
+        wait_for(lambda: rig.client.health().ready)
+        assert rig.client.snapshot().lanes[0].held_up == ""
+        assert {item.attempts for item in rig.items(job_id)} == {1}
+
+
+def test_the_daemons_own_processes_are_in_nobodys_way(on_gpu: OnGpu, nvml: FakeNvml) -> None:
+    """We expect a card that is full of our own model to be worked on."""
+    with on_gpu() as rig:
+        assert rig.run("a dragon").state == "succeeded"
+        nvml.set_of(0, used=int(23.9 * GB), compute=f"{rig.worker_pid}:{int(23.5 * GB)}")
+        wait_for(lambda: [holding.bytes for holding in rig.client.gpu().holdings][:1] == [int(23.5 * GB)])
+        assert rig.client.health().ready
+        assert rig.run("another").state == "succeeded"
+
+
+def test_a_host_that_is_short_of_memory(tmp_path: Path) -> None:
+    """We expect work to wait for memory, on a host without a GPU too, and the daemon to stop without waiting for it."""
+    with a_rig(tmp_path, config(head="[preflight]\nmin_memory_gb = 4096\n")) as rig:
+        job_id = rig.submit("a dragon")
+        wait_for(lambda: "4096.0 GiB" in rig.client.snapshot().lanes[0].held_up)
+        assert [finding.part for finding in rig.client.health().findings if not finding.ok] == ["memory", "lane gpu"]
+        rig.stop()
+        rig._config.write_text(config(head="[preflight]\nmin_memory_gb = 0\n"))
+        rig.daemon.start()
+        assert rig.wait(job_id).state == "succeeded"

@@ -85,7 +85,7 @@ def _took(job: Job) -> str:
 
 def _doing(lane: Lane) -> str:
     if lane.held_up:
-        return click.style(f"waits for the disk, keeps what it made: {clean(lane.held_up)}", fg="yellow")
+        return click.style(f"held up, and goes on by itself: {clean(lane.held_up)}", fg="yellow")
     model = clean(f"{lane.engine}/{lane.model}")
     match lane.state:
         case "running":

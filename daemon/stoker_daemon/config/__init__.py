@@ -11,7 +11,14 @@ from stoker_daemon.config.engines import (
 )
 from stoker_daemon.config.reading import load
 from stoker_daemon.config.reference import markdown, template
-from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
+from stoker_daemon.config.sections import (
+    Config,
+    ExecutionConfig,
+    GpuConfig,
+    PreflightConfig,
+    ProfileConfig,
+    RetentionConfig,
+)
 from stoker_daemon.config.values import ConfigError
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "ModelConfig",
     "OllamaConfig",
     "OpenAIConfig",
+    "PreflightConfig",
     "ProfileConfig",
     "PythonConfig",
     "RetentionConfig",

@@ -10,7 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from stoker_daemon.config.engines import KINDS, ModelConfig
-from stoker_daemon.config.sections import Config, ExecutionConfig, GpuConfig, ProfileConfig, RetentionConfig
+from stoker_daemon.config.sections import (
+    Config,
+    ExecutionConfig,
+    GpuConfig,
+    PreflightConfig,
+    ProfileConfig,
+    RetentionConfig,
+)
 from stoker_daemon.config.values import ConfigError
 from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
 from stoker_daemon.scheduling.limits import PRESETS, ServerLimits
@@ -65,6 +72,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     yield "execution.", ExecutionConfig, raw.get("execution", {})
     yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "gpu.", GpuConfig, raw.get("gpu", {})
+    yield "preflight.", PreflightConfig, raw.get("preflight", {})
     yield "", Config, raw
 
 

@@ -65,6 +65,17 @@ class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Seconds between two looks at it."""
 
 
+class PreflightConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[preflight]`: when no run begins, until all is well again. GB are 2**30 bytes."""
+
+    max_gpu_percent: Annotated[float, Meta(ge=0, le=100)] = 95.0
+    """How much of the GPU's memory others than our engines may hold; 100: all of it."""
+    min_memory_gb: Annotated[float, Meta(ge=0, le=4096)] | None = None
+    """Gigabytes of the host's memory that must be available; by default 4, but no more than a sixteenth of it."""
+    min_disk_gb: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    """Gigabytes that must be free where outputs go; by default 1, or 0 on a disk of less than 20."""
+
+
 def _default_engines() -> dict[str, EngineConfig]:
     return {"sprites": PythonConfig(model="stoker_worker.models.sprites:Sprites")}
 
@@ -83,6 +94,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     execution: ExecutionConfig = ExecutionConfig()
     retention: RetentionConfig = RetentionConfig()
     gpu: GpuConfig = GpuConfig()
+    preflight: PreflightConfig = PreflightConfig()
 
     def __post_init__(self) -> None:
         for key, names in (("engines", self.engines), ("profiles", self.profiles)):

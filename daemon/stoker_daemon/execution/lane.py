@@ -10,6 +10,7 @@ import structlog
 
 from stoker_daemon.execution.absences import Absences
 from stoker_daemon.execution.adrift import Adrift
+from stoker_daemon.execution.gate import Gate
 from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
@@ -95,7 +96,14 @@ class Work:
 class Lane:
     """Runs the queue's work on its engines, one run at a time; a commit of the store wakes it."""
 
-    def __init__(self, name: str, engines: Mapping[str, Engine], world: World, settings: LaneSettings) -> None:
+    def __init__(
+        self,
+        name: str,
+        engines: Mapping[str, Engine],
+        world: World,
+        settings: LaneSettings,
+        checks: Callable[[], list[Finding]],
+    ) -> None:
         self.name = name
         self._engines = engines
         self._world = world
@@ -103,6 +111,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._holdup = Holdup(name, self._tell_lane)
+        self._gate = Gate(name, checks, self._tell_lane)
         self._work: Work | None = None
         self._stops: dict[str, str] = {}
         self._paces: dict[str, Pace] = {}
@@ -134,7 +143,7 @@ class Lane:
             run_id=work.run.run_id if work else "",
             loads=self._loads,
             last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
-            held_up=self._holdup.reason,
+            held_up=self._holdup.reason or self._gate.reason,
         )
 
     def findings(self) -> list[Finding]:
@@ -142,6 +151,8 @@ class Lane:
         trouble = "the lane has stopped" if self._state == "stopped" else ""
         if self._holdup.reason:
             trouble = f"waits for the disk and goes on by itself once that takes what is stored: {self._holdup.reason}"
+        elif self._gate.reason:
+            trouble = f"begins no run, and goes on by itself once this is well: {self._gate.reason}"
         return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble)]
 
     def take_back(self, run: Interrupted) -> bool:
@@ -176,7 +187,8 @@ class Lane:
         try:
             order = self._order()
             run = await self._holdup.outlast(lambda: self._adrift.next_run(order, self._stops), self._stopping)
-            if run is None and not self._stopping.is_set():
+            if run is None and await self._gate.passed(self._stopping):
+                order = self._order()
                 run = await self._holdup.outlast(lambda: self._world.store.claim(order), self._stopping)
             if run is None and not self._stopping.is_set():
                 await self._wait_for_work(order)
@@ -356,7 +368,7 @@ class Lane:
         """Commit outcomes, however long the store needs. None: a stopping daemon leaves them to the next one."""
 
         async def record() -> Recorded:
-            order = self._order() if claim and not self._stopping.is_set() else None
+            order = self._order() if claim and self._gate.is_open() and not self._stopping.is_set() else None
             return await self._world.store.record(outcomes, order)
 
         try:

@@ -19,16 +19,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which GPU is the executor's: an index, the beginning of a UUID, or "": the first."""
+    """Which GPU is the executor's: an index, the beginning of a UUID, or "": the first that is well."""
 
     said: str = ""
 
     def among(self, gpus: list[Gpu]) -> int | None:
         """Its place among these, None: it is not there."""
-        for place, gpu in enumerate(gpus):
-            if not self.said or self.said == str(gpu.index) or (gpu.uuid.startswith(self.said) and len(self.said) > 3):
-                return place
-        return None
+        found = [place for place, gpu in enumerate(gpus) if self._means(gpu)]
+        return min(found, key=lambda place: (bool(gpus[place].trouble), place), default=None)
+
+    def _means(self, gpu: Gpu) -> bool:
+        return self.said in ("", str(gpu.index)) or (len(self.said) > 3 and gpu.uuid.startswith(self.said))
 
 
 class Monitor:

@@ -18,6 +18,7 @@ nvml: Any = pynvml
 _NO_DRIVER = frozenset(
     {nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND}
 )
+_GONE = frozenset({nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED})
 _UNSUPPORTED = frozenset({nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND})
 
 
@@ -102,7 +103,9 @@ class Driver:
                 known = found.get(process.pid)
                 found[process.pid] = process.usedGpuMemory if known is None else max(known, process.usedGpuMemory or 0)
         facts = {pid: self._known.facts(pid) for pid in found}
-        named = [GpuProcess(pid, facts[pid].name, used, facts[pid].ports) for pid, used in found.items()]
+        named = [
+            GpuProcess(pid, facts[pid].name, used, facts[pid].ports, facts[pid].is_ours) for pid, used in found.items()
+        ]
         return sorted(named, key=lambda process: (-(process.bytes or 0), process.pid))
 
 
@@ -122,8 +125,7 @@ def _memory(handle: Any) -> tuple[int | None, int | None, bool, str]:
     try:
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     except nvml.NVMLError as error:
-        is_unified = error.value in _UNSUPPORTED
-        return None, None, is_unified, "" if is_unified else _explained(error)
+        return None, None, error.value in _UNSUPPORTED, _explained(error) if error.value in _GONE else ""
     if not memory.total:
         return None, None, True, ""
     return int(memory.total), int(memory.free), False, ""

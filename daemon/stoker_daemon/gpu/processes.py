@@ -1,5 +1,6 @@
 """What the processes are that use a GPU: their names, and where they listen."""
 
+import os
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -14,10 +15,11 @@ MAX_PARENTS = 3
 
 
 class Facts(NamedTuple):
-    """What is known of a process, "" and none where another user's may not be looked at."""
+    """What is known of a process; little where it is another user's. `is_ours`: this one, or started by it."""
 
     name: str
     ports: list[int]
+    is_ours: bool
     looked_s: float
 
 
@@ -40,13 +42,15 @@ class Processes:
 
 
 def _look(pid: int) -> Facts:
-    name, ports = "", set[int]()
+    name, ports, is_ours = "", set[int](), False
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         name = _name(process)
-        for one in [process, *process.parents()[:MAX_PARENTS]]:
+        family = [process, *process.parents()[:MAX_PARENTS]]
+        is_ours = any(one.pid == os.getpid() for one in family)
+        for one in family:
             ports.update(_ports(one))
-    return Facts(name, sorted(ports), time.monotonic())
+    return Facts(name, sorted(ports), is_ours, time.monotonic())
 
 
 def _name(process: psutil.Process) -> str:

@@ -8,7 +8,7 @@ from stoker_protocol.replies import Finding, HealthReport
 def handle(services: Services) -> HealthReport:
     """Answer `health`."""
     engines = [_finding(engine.facts()) for engine in services.engines.values()]
-    findings = [*services.store.findings(), *services.lanes.findings(), *engines]
+    findings = [*services.store.findings(), *services.preflight(), *services.lanes.findings(), *engines]
     return HealthReport(ready=all(finding.ok for finding in findings), findings=findings)
 
 

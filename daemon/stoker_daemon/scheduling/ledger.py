@@ -40,7 +40,7 @@ def holdings(gpu: Gpu, claims: Sequence[Claim]) -> list[Holding]:
         left = [process for process in left if process not in mine]
         are_unknown = are_unknown or (not mine and any(resident.bytes for resident in claim.residents))
         found += _of_engine(claim, mine)
-    found += [] if are_unknown else [_stranger(process) for process in left]
+    found += [] if are_unknown else [_beside(process) for process in left]
     if gpu.memory_used is not None:
         rest = gpu.memory_used - sum(holding.bytes or 0 for holding in found)
         if rest > SMALL and not gpu.is_unified:
@@ -65,5 +65,7 @@ def _of_engine(claim: Claim, processes: Sequence[GpuProcess]) -> list[Holding]:
     return lines
 
 
-def _stranger(process: GpuProcess) -> Holding:
-    return Holding(process.name or f"process {process.pid}", "", process.bytes, process.pid, is_stranger=True)
+def _beside(process: GpuProcess) -> Holding:
+    """A process of no engine: a stranger's, or one that was started here and is only just loading."""
+    name = process.name or f"process {process.pid}"
+    return Holding(name, "", process.bytes, process.pid, is_stranger=not process.is_ours)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 from tests.conformance.bench import until, within_bound
 
 from stoker_daemon.execution import monitor as module
@@ -76,6 +77,13 @@ def test_which_gpu_is_the_executors(said: str, expected: int | None) -> None:
         assert watch.gpu == (None if expected is None else GPUS[expected])
 
     asyncio.run(scenario())
+
+
+def test_a_gpu_that_is_lost_is_not_taken() -> None:
+    """We expect a GPU that works to be taken rather than one that does not, unless that one was asked for."""
+    gpus = [structs.replace(GPUS[0], trouble="lost"), GPUS[1]]
+    assert [Choice(said).among(gpus) for said in ("", "0", "1")] == [1, 0, 1]
+    assert Choice().among(gpus[:1]) == 0
 
 
 def test_a_look_that_fails() -> None:

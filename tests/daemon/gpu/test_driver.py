@@ -62,12 +62,14 @@ def test_unified_memory(driver: Driver, nvml: FakeNvml, how: str) -> None:
 
 
 def test_memory_that_may_not_be_seen(driver: Driver, nvml: FakeNvml) -> None:
-    """We expect a GPU whose memory the driver refuses to tell to say so, and not to count as the host's."""
+    """We expect memory that the driver refuses to tell not to count as the host's, and a GPU that is gone to say so."""
     nvml.card()
     nvml.fail("nvmlDeviceGetMemoryInfo", pynvml.NVML_ERROR_NO_PERMISSION, 0)
     (gpu,) = seen(driver)
     assert (gpu.memory_total, gpu.memory_free, gpu.is_unified) == (None, None, False)
-    assert "Permissions" in gpu.trouble
+    assert gpu.trouble == ""
+    nvml.fail("nvmlDeviceGetMemoryInfo", pynvml.NVML_ERROR_GPU_IS_LOST, 0)
+    assert "lost" in seen(driver)[0].trouble
 
 
 def test_several_gpus_of_which_one_is_lost(driver: Driver, nvml: FakeNvml) -> None:
