@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from enum import Enum
 from functools import cache
-from types import GenericAlias
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -57,10 +56,10 @@ class _Id(Struct):
     id: Annotated[str, Meta(max_length=64)] = ""
 
 
-def _as_given(kind: type[Struct], aside: frozenset[str] = frozenset()) -> type[Struct]:
-    """A struct with the fields of another, sorted, that keeps their values undecoded and knows which were given."""
+def _as_given(kind: type[Struct], value: Any, aside: frozenset[str] = frozenset()) -> type[Struct]:
+    """A struct with the fields of another, sorted, that takes such a value for each and knows which were given."""
     names = sorted(set(kind.__struct_fields__) - aside)
-    return msgspec.defstruct(f"{kind.__name__}AsGiven", [(name, Raw | UnsetType, UNSET) for name in names])
+    return msgspec.defstruct(f"{kind.__name__}AsGiven", [(name, value | UnsetType, UNSET) for name in names])
 
 
 _FiniteFloat = Annotated[float, Meta(ge=-1.7976931348623157e308, le=1.7976931348623157e308)]
@@ -95,8 +94,9 @@ _any_decoder: Decoder[Any] = Decoder(Any)
 _map_decoder = Decoder(dict[str, Any])
 _flat_decoder = Decoder(_FlatJob)
 _flat_map_decoder = Decoder(_FlatMap)
-_given_submit_decoder = Decoder(_as_given(Submit, frozenset({"v", "id", "dry_run"})))
-_given_items_decoder: Decoder[list[Any]] = Decoder(GenericAlias(list, (_as_given(ItemSpec),)))
+_given_submit_decoder = Decoder(_as_given(Submit, Raw, frozenset({"v", "id", "dry_run"})))
+_given_item_decoder = Decoder(_as_given(ItemSpec, Any))
+_list_decoder = Decoder(list[Raw])
 _encoder = Encoder()
 _canonical_encoder = Encoder(order="sorted")
 _CONTAINERS = frozenset({dict, list})
@@ -206,8 +206,8 @@ def fingerprint(body: bytes) -> bytes:
         digest.update(_encoder.encode(name))
         if name == "items":
             # One by one, so that no more than one item's free-form values are built up at a time.
-            for item in _given_items_decoder.decode(value):
-                digest.update(_canonical_encoder.encode([(key, unpack(part)) for key, part in _given(item)]))
+            for item in _list_decoder.decode(value):
+                digest.update(_canonical_encoder.encode(list(_given(_given_item_decoder.decode(item)))))
         else:
             digest.update(_canonical_encoder.encode(unpack(value)))
     return digest.digest()
@@ -341,7 +341,7 @@ def _choices(kind: type[Struct], field: str) -> list[str]:
     return []
 
 
-def _given(asked: Struct) -> Iterator[tuple[str, Raw]]:
+def _given(asked: Struct) -> Iterator[tuple[str, Any]]:
     """The fields that a map had, in the order of their names."""
     for name in asked.__struct_fields__:
         value = getattr(asked, name)

@@ -150,6 +150,10 @@ def _jobs_count_their_items(connection: sqlite3.Connection) -> Iterator[str]:
     totals = connection.execute("SELECT pending, running, active_jobs FROM totals").fetchone()
     if totals != connection.execute(active).fetchone():
         yield f"the totals are {totals}, the jobs' {connection.execute(active).fetchone()}"
+    given = "SELECT (SELECT coalesce(max(job_key), 0) FROM jobs), (SELECT coalesce(max(seq), 0) FROM events)"
+    numbers = connection.execute("SELECT last_job_key, head FROM totals").fetchone()
+    if any(last < largest for last, largest in zip(numbers, connection.execute(given).fetchone(), strict=True)):
+        yield f"the last numbers are {numbers}, and larger ones {connection.execute(given).fetchone()}"
 
 
 def _fitting_states(items: ItemCounts, *, is_open: bool) -> set[JobState]:

@@ -44,8 +44,9 @@ def accept(transaction: Transaction, submissions: Sequence[Submission], max_pend
     fresh = _fresh(execute, submissions)
     if not fresh:
         return
-    _check_room(transaction, sum(len(new.request.items) for new in fresh.values()), max_pending)
-    keyed = list(enumerate(fresh.values(), start=_next_job_key(execute)))
+    pending, last_job_key = execute("SELECT pending, last_job_key FROM totals").fetchone()
+    _check_room(pending, sum(len(new.request.items) for new in fresh.values()), max_pending)
+    keyed = list(enumerate(fresh.values(), start=last_job_key + 1))
     jobs = [_job_row(transaction, key, fingerprint, new) for (key, new), fingerprint in zip(keyed, fresh, strict=True)]
     insert(execute, "jobs", ", ".join(jobs[0]), (tuple(job.values()) for job in jobs))
     items = (row for key, new in keyed for row in _item_rows(key, 0, new.request.items, now_ms))
@@ -76,7 +77,8 @@ def append(transaction: Transaction, request: Append, max_pending: int) -> Appen
     if request.at < job.items.total and _are_there(transaction, job_key, request):
         return Appended(job_id=job.job_id, total=job.items.total)
     _check_append(request, job)
-    _check_room(transaction, len(request.items), max_pending)
+    (pending,) = transaction.execute("SELECT pending FROM totals").fetchone()
+    _check_room(pending, len(request.items), max_pending)
     rows = _item_rows(job_key, request.at, request.items, transaction.now_ms)
     insert(transaction.execute, "items", _ITEM_COLUMNS, rows)
     move_ready(transaction, job_key, len(request.items))
@@ -166,8 +168,7 @@ def _check_append(request: Append, job: Job) -> None:
         )
 
 
-def _check_room(transaction: Transaction, number: int, max_pending: int) -> None:
-    (pending,) = transaction.execute("SELECT pending FROM totals").fetchone()
+def _check_room(pending: int, number: int, max_pending: int) -> None:
     if pending + number > max_pending:
         raise Refused(
             ErrorCode.QUEUE_FULL,
@@ -190,11 +191,6 @@ def _item_rows(job_key: int, at: int, items: list[ItemSpec], now_ms: int) -> Ite
     """Rows of _ITEM_COLUMNS; `at` is the index of the first."""
     for index, item in enumerate(items, start=at):
         yield job_key, index, item.custom_id, _blob(item.params), now_ms
-
-
-def _next_job_key(execute: Execute) -> int:
-    """The key that the next job is given: no job, not even a removed one, had it."""
-    return execute("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1").fetchone()[0]
 
 
 def _job_row(transaction: Transaction, job_key: int, fingerprint: bytes, new: Submission) -> dict[str, Any]:

@@ -189,8 +189,7 @@ def stop_runs(transaction: Transaction, reason: str, job_key: int | None = None)
 
 def head_seq(connection: sqlite3.Connection) -> int:
     """The seq of the last committed event, pruned or not."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-    return row[0] if row else 0
+    return connection.execute("SELECT head FROM totals").fetchone()[0]
 
 
 def _has_files(transaction: Transaction, job_key: int) -> bool:

@@ -62,6 +62,11 @@ class Transaction:
         """Write the first event of each of these threads, as `tell` does it for one of any."""
         self._log(told, prev=0)
 
+    def note_head(self) -> None:
+        """Keep the seq of the last event, before the commit: the event itself may be removed some day."""
+        if self.events:
+            self.execute("UPDATE totals SET head = ?", (self.head,))
+
     def _log(self, told: Sequence[tuple[str, LifecycleEvent]], prev: int) -> None:
         rows: list[tuple[int, str, str, bytes]] = []
         for thread, event in told:
@@ -104,9 +109,7 @@ class Writer:
         self.busy_since_s: float | None = None
         """Since when it is at a commit or a checkpoint, by the clock that never jumps; None while it waits for work."""
         self._checkpoint_due_s = clock.monotonic_s() + CHECKPOINT_S
-        self.head: int = connection.execute(
-            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
-        ).fetchone()[0]
+        self.head: int = connection.execute("SELECT head FROM totals").fetchone()[0]
 
     def start(self) -> None:
         """Begin to write; called on the loop that `write` will be awaited on."""
@@ -190,6 +193,7 @@ class Writer:
                 self._attempt(list(alike), transaction)
             if transaction.has_work and self._connection.execute("SELECT 1 FROM queue_pause").fetchone():
                 transaction.has_work = False  # nobody need look: the end of the pause will say so again
+            transaction.note_head()
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(group, error)

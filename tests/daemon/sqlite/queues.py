@@ -62,6 +62,7 @@ class Queue:
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
+        transaction.note_head()
         self.connection.execute("COMMIT")
         self._head, self.last = transaction.head, transaction
         return result

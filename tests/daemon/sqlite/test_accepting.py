@@ -43,6 +43,17 @@ def test_many_at_once(tmp_path: Path) -> None:
     assert queue.connection.execute("SELECT sum(ready), count(*) FROM heads").fetchone() == (total, 3)
 
 
+def test_numbers_are_given_once(tmp_path: Path) -> None:
+    """We expect no key and no seq to be given again when jobs and events that had them were removed."""
+    queue = Queue(tmp_path)
+    accept(queue, a_submission("a"), a_submission("b"))
+    for table in ("lots", "items", "jobs", "events"):
+        queue.connection.execute(f"DELETE FROM {table}")
+    assert reading.head_seq(queue.connection) == 2
+    queue.accept("c")
+    assert queue.connection.execute("SELECT job_key FROM jobs").fetchall() == [(3,)]
+
+
 def test_event_tells_the_job_as_it_is_read(tmp_path: Path) -> None:
     """We expect the event to have the very job that a reader of the database is given."""
     queue = Queue(tmp_path)
