@@ -26,22 +26,27 @@ TEXTS = {
 CONDITIONS = frozenset((*TEXTS, "ConditioningSetTimestepRange", "ConditioningZeroOut", "FluxGuidance"))
 """They give tensors, which can be put together, and what is the same for all items."""
 
-ALGORITHMS = frozenset(
+QUIET = frozenset(
     (
-        *("ddim", "ddpm", "deis", "dpm_2", "dpm_2_ancestral", "dpm_fast", "dpmpp_2m", "dpmpp_2m_cfg_pp"),
-        *("dpmpp_2m_sde", "dpmpp_2m_sde_gpu", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu", "dpmpp_2s_ancestral"),
-        *("dpmpp_2s_ancestral_cfg_pp", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu", "dpmpp_sde", "dpmpp_sde_gpu", "er_sde"),
-        *("euler", "euler_ancestral", "euler_ancestral_cfg_pp", "euler_cfg_pp", "exp_heun_2_x0", "exp_heun_2_x0_sde"),
-        *("gradient_estimation", "gradient_estimation_cfg_pp", "heun", "heunpp2", "ipndm", "ipndm_v", "lcm", "lms"),
-        *("res_multistep", "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp", "res_multistep_cfg_pp"),
-        *("sa_solver", "sa_solver_pece", "seeds_2", "seeds_3", "uni_pc", "uni_pc_bh2"),
+        *("ddim", "deis", "dpm_2", "dpm_fast", "dpmpp_2m", "dpmpp_2m_cfg_pp", "euler", "euler_cfg_pp", "exp_heun_2_x0"),
+        *("gradient_estimation", "gradient_estimation_cfg_pp", "heun", "heunpp2", "ipndm", "ipndm_v", "lms"),
+        *("res_multistep", "res_multistep_cfg_pp", "uni_pc", "uni_pc_bh2"),
+    )
+)
+"""All their noise is there at the start."""
+ALGORITHMS = QUIET | frozenset(
+    (
+        *("ddpm", "dpm_2_ancestral", "dpmpp_2m_sde", "dpmpp_2m_sde_gpu", "dpmpp_2m_sde_heun", "dpmpp_2m_sde_heun_gpu"),
+        *("dpmpp_2s_ancestral", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_3m_sde", "dpmpp_3m_sde_gpu", "dpmpp_sde"),
+        *("dpmpp_sde_gpu", "er_sde", "euler_ancestral", "euler_ancestral_cfg_pp", "exp_heun_2_x0_sde", "lcm"),
+        *("res_multistep_ancestral", "res_multistep_ancestral_cfg_pp", "sa_solver", "sa_solver_pece"),
+        *("seeds_2", "seeds_3"),
     )
 )
 """All that is known of ComfyUI's but dpm_adaptive, whose steps depend on all images of a batch."""
 
-STARTS = frozenset(
-    ("EmptyLatentImage", "EmptySD3LatentImage", "SetLatentNoiseMask", "VAEEncode", "VAEEncodeForInpaint")
-)
+EMPTY = frozenset(("EmptyLatentImage", "EmptySD3LatentImage"))
+STARTS = EMPTY | {"SetLatentNoiseMask", "VAEEncode", "VAEEncodeForInpaint"}
 """What a sampler may begin with: still images."""
 
 MASKING = frozenset(("SetLatentNoiseMask", "VAEEncodeForInpaint"))
@@ -58,8 +63,8 @@ ONE_BY_ONE = {
 }
 """They make of an image in a batch what they make of it alone; what they give."""
 
-_NOISE_BLOCK = 16
-"""Values of noise are drawn in blocks of so many; only in whole ones is image k the same whatever the batch."""
+ENDS = frozenset(("PreviewAny", "PreviewImage", "SaveImage"))
+"""They show texts, or files that tell of their item alone once a text in them is replaced."""
 
 
 class Unmergeable(Exception):
@@ -83,8 +88,8 @@ def plan(graph: Graph, level: Level, differing: Collection[str]) -> dict[str, Ki
     kinds: dict[str, Kind] = {}
     read = {link[0] for node in graph.values() for _, link in links(node)}
     for node_id in _in_order(graph):
-        is_own = node_id in differing or node_id not in read
-        kinds[node_id] = _kind(graph, node_id, kinds, level, is_own=is_own)
+        is_end = node_id not in read
+        kinds[node_id] = _kind(graph, node_id, kinds, level, is_own=is_end or node_id in differing, is_end=is_end)
     if level != "exact" and "batch" not in kinds.values():
         raise Unmergeable(f"it has no sampler that can make several items at once ({', '.join(SAMPLERS)})")
     return kinds
@@ -100,7 +105,7 @@ def _in_order(graph: Graph) -> Iterator[str]:
         raise Unmergeable("its nodes wait for each other") from None
 
 
-def _kind(graph: Graph, node_id: str, kinds: dict[str, Kind], level: Level, *, is_own: bool) -> Kind:
+def _kind(graph: Graph, node_id: str, kinds: dict[str, Kind], level: Level, *, is_own: bool, is_end: bool) -> Kind:
     node = graph[node_id]
     sources = {kinds[link[0]] for _, link in links(node)}
     if level != "exact" and node["class_type"] in SAMPLERS:
@@ -110,6 +115,8 @@ def _kind(graph: Graph, node_id: str, kinds: dict[str, Kind], level: Level, *, i
         if node["class_type"] in ONE_BY_ONE and "each" not in sources:
             return "batch"
         _require_images(graph, node_id, kinds)
+    if is_end and level != "exact" and sources - {"shared"} and node["class_type"] not in ENDS:
+        raise Unmergeable(f"what {_said(graph, node_id)} makes can't be said to be of one item")
     return "each" if is_own or sources - {"shared"} else "shared"
 
 
@@ -140,7 +147,7 @@ def _check_sampler(graph: Graph, node_id: str, kinds: dict[str, Kind], level: Le
     if name == "ddim" and any(graph[before]["class_type"] in MASKING for before in upstream(graph, start)):
         raise Unmergeable("the sampler 'ddim' can't make several items at once with a mask")
     if level == "series":
-        _check_series(graph[start])
+        _check_series(graph, start, kinds)
 
 
 def _check_prompt(graph: Graph, prompt: str, kinds: dict[str, Kind]) -> None:
@@ -156,14 +163,12 @@ def _check_start(graph: Graph, start: str) -> None:
         raise Unmergeable("an item makes several images already")
 
 
-def _check_series(start: Any) -> None:
-    if start["class_type"] == "EmptySD3LatentImage":
-        return
-    if start["class_type"] != "EmptyLatentImage":
+def _check_series(graph: Graph, start: str, kinds: dict[str, Kind]) -> None:
+    """Latent images know their place in a series from the empty one on, as long as they stay latent images."""
+    if kinds[start] == "shared" and graph[start]["class_type"] not in EMPTY:
         raise Unmergeable("a series begins with an empty image")
-    width, height = start["inputs"].get("width"), start["inputs"].get("height")
-    if type(width) is not int or type(height) is not int or 4 * (width // 8) * (height // 8) % _NOISE_BLOCK:
-        raise Unmergeable(f"in a series of {width} x {height} pixels no image could be made again alone")
+    if kinds[start] == "batch" and any(graph[one]["class_type"] == "VAEEncode" for one in upstream(graph, start)):
+        raise Unmergeable("in a series no sampler can go on from a picture")
 
 
 def _said(graph: Graph, node_id: str) -> str:

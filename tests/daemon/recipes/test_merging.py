@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from tests.daemon.recipes.servers import graph
 
-from stoker_daemon.recipes.batching import ALGORITHMS, Level
+from stoker_daemon.recipes.batching import ALGORITHMS, QUIET, Level
 from stoker_daemon.recipes.graph import Graph, find_cycle, links
-from stoker_daemon.recipes.merging import MOST_ITEMS, merge, signature
+from stoker_daemon.recipes.merging import MOST_ITEMS, is_same_alone, item_of, merge, of_series, signature
 
 PACK = Path(__file__).parents[3] / "clients/comfyui_nodes/stoker_nodes"
 
@@ -88,6 +88,7 @@ def test_levels_do_not_mix(level: Level) -> None:
         ({"n3": {"model": ["6", 0]}}, "more of each item than its seed and its prompts"),
         ({"n3": {"positive": ["net", 0]}, "net": ("ControlNetApply", {"conditioning": ["6", 0]})}, "ControlNetApply"),
         ({"save": ("SaveLatent", {"samples": ["3", 0]})}, "node save (SaveLatent) can't take latent images"),
+        ({"film": ("SaveAnimatedWEBP", {"images": ["8", 0]})}, "what node film (SaveAnimatedWEBP) makes can't be said"),
         ({"n6": {"clip": ["nowhere", 0]}}, "comes from a node that is not there"),
         ({"n4": {"model": ["3", 0]}}, "wait for each other"),
         ({"a#b": ("PreviewImage", {"images": ["8", 0]})}, "the id of a node has a #"),
@@ -110,13 +111,31 @@ def test_what_cannot_be_merged_says_why(change: dict[str, Any], reason: str) -> 
         merge([one, one])
 
 
-@pytest.mark.parametrize(("width", "height", "whole"), [(512, 512, True), (1000, 1000, False), (64, 72, True)])
-def test_a_series_needs_whole_blocks_of_noise(width: int, height: int, whole: bool) -> None:
-    """We expect a series only where 16 divides the values of a latent image: else image k depends on the batch."""
-    size = {"width": width, "height": height}
-    assert (signature(graph(n5=size), "series").key is not None) == whole
-    assert signature(graph(n5=("EmptySD3LatentImage", {**size, "batch_size": 1})), "series").key is not None
-    assert signature(graph(n5=size), "close").key is not None
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {
+                "n3": {"latent_image": ["encoded", 0]},
+                "encoded": ("VAEEncode", {"pixels": ["photo", 0], "vae": ["4", 2]}),
+                "photo": ("LoadImage", {"image": "a.png"}),
+            },
+            "a series begins with an empty image",
+        ),
+        (
+            {
+                "back": ("VAEEncode", {"pixels": ["8", 0], "vae": ["4", 2]}),
+                "again": ("KSampler", {**graph()["3"]["inputs"], "latent_image": ["back", 0]}),
+            },
+            "no sampler can go on from a picture",
+        ),
+    ],
+)
+def test_a_series_knows_the_places_of_its_images(change: dict[str, Any], reason: str) -> None:
+    """We expect a series only where each latent image keeps its place from the empty one on; at `close` none is needed."""
+    one = graph(**change, last=("PreviewImage", {"images": ["8", 0]}))
+    assert reason in signature(one, "series").reason
+    assert reason not in signature(one, "close").reason
 
 
 def test_a_sampler_makes_a_batch_and_the_rest_is_taken_apart() -> None:
@@ -170,11 +189,43 @@ def test_a_merged_workflow_is_whole(level: Level) -> None:
 
 
 def test_a_series_is_native() -> None:
-    """We expect the server's own nodes only, and the seed as it was."""
-    merged = merge([item(5)] * 4, "series").graph
+    """We expect the server's own nodes only, the seed as it was, and the images that follow the ones before."""
+    merged = merge([item(5)] * 4, "series", first=8).graph
     assert not any(name.startswith("Stoker") for name in classes(merged))
     assert merged["3"]["inputs"]["seed"] == 5
+    assert merged["3"]["inputs"]["latent_image"] == ["3#places", 0]
+    assert merged["3#places"]["inputs"] == {"samples": ["3#start", 0], "batch_index": 8, "length": 4}
+    assert merged["3#start"]["inputs"] == {"samples": ["5", 0], "amount": 12}
     assert signature(item(5), "series") != signature(item(6), "series")
+    with pytest.raises(ValueError, match="can't be merged"):
+        merge([item(5)] * 4, "series", first=MOST_ITEMS - 3)
+
+
+def test_an_image_of_a_series_can_be_made_alone() -> None:
+    """We expect the item's own workflow, which makes that one image, and to know whether it is then the same."""
+    one = item(5)
+    alone = of_series(one, 6)
+    assert one == item(5)
+    assert alone.keys() - one.keys() == {"3#start", "3#places"}
+    assert alone["3#places"]["inputs"] == {"samples": ["3#start", 0], "batch_index": 6, "length": 1}
+    assert alone["9"] == one["9"]
+    assert find_cycle(alone) == []
+    assert is_same_alone(item(5, n3={"sampler_name": "euler"}), "series")
+    assert not is_same_alone(item(5, n3={"sampler_name": "euler_ancestral"}), "series")
+    assert is_same_alone(item(5, n3={"sampler_name": "euler_ancestral"}), "close")
+
+
+def test_items_may_have_names() -> None:
+    """We expect that a node of a merged workflow says for which item it is there, if for one, and what it is there."""
+    merged = merge([item(5), item(7)], names=[3, 11])
+    assert merged.outputs == {"9#3": (0, "9"), "9#11": (1, "9")}
+    assert merged.graph["9#11"]["inputs"]["images"] == ["8#11", 0]
+    assert [item_of(node_id) for node_id in ("9#11", "3#noise", "3", "a#b#2")] == [
+        ("9", 11),
+        ("3", None),
+        ("3", None),
+        ("a#b", 2),
+    ]
 
 
 def test_what_makes_latent_images_of_each_item_ends_the_batch() -> None:
@@ -210,4 +261,5 @@ def test_daemon_and_nodes_know_the_same_samplers() -> None:
     families = [pack[name] for name in ("PLAIN", "STEPWISE", "BROWNIAN")]
     assert frozenset().union(*families) == ALGORITHMS
     assert sum(map(len, families)) == len(ALGORITHMS)
+    assert pack["PLAIN"] == QUIET
     assert "dpm_adaptive" not in ALGORITHMS
