@@ -96,6 +96,7 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 restart_command=engine.restart_command,
                 max_output_bytes=engine.max_output_mb << 20,
                 start_timeout_s=engine.start_timeout_s,
+                batch_size=engine.batch_size,
             )
         case OpenAIConfig():
             return _build_openai(name, engine)

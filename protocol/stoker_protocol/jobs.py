@@ -78,6 +78,11 @@ class OnInterrupt(StrEnum):
     ASK = "ask"
 
 
+Level = Literal["exact", "close", "series"]
+"""How equal an item that shared a run is to what it becomes alone: the same; the same but for rounding; of a series of
+images of one seed, one of those that the seed and its place make."""
+
+
 class Failure(Struct, frozen=True):
     """Why an item, or a job by its first failed item, did not succeed."""
 
@@ -255,7 +260,8 @@ class Device(Struct, frozen=True):
 class Server(Struct, frozen=True):
     """What the server behind an engine last said. `ours` and `others` are the prompts in its queue.
 
-    `caching` says what it keeps from one prompt to the next; `last_error` is the last one of any prompt of ours.
+    `caching` says what it keeps from one prompt to the next; `levels` are those at which items can share a prompt;
+    `last_error` is the last one of any prompt of ours.
     """
 
     url: str
@@ -265,6 +271,7 @@ class Server(Struct, frozen=True):
     others: int = 0
     caching: str = ""
     node_packs: list[str] = []
+    levels: list[Level] = []
     last_error: str = ""
 
 

@@ -5,7 +5,18 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from stoker_protocol.jobs import MAX_ITEMS, FreeForm, ItemState, JobId, JobState, Name, OnInterrupt, Priority, Reason
+from stoker_protocol.jobs import (
+    MAX_ITEMS,
+    FreeForm,
+    ItemState,
+    JobId,
+    JobState,
+    Level,
+    Name,
+    OnInterrupt,
+    Priority,
+    Reason,
+)
 
 MAX_PAGE = 1_000
 MAX_READ = 1 << 20
@@ -74,7 +85,9 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
 
     Without `engine`, `model` or `recipe` the default ones are meant; by a recipe alone, the engine that has it.
     `workflow` is a graph of the client's own in the engine's format, instead of a recipe. `profile` names defaults that
-    lie under `params`. `batch_size` bounds how many items share one run (0: what the engine and the policy find best),
+    lie under `params`. `batch_size` bounds how many items share one run (0: what the engine and the policy find best);
+    `level` is how equal they must be to what they are alone if they do (None: `exact` for a `batch_size` of 1, else
+    `close`),
     `timeout_s` and `no_progress_s` bound one item's run and its silence (None: the daemon's defaults). With `more` the
     job stays open: `append` adds items, it runs meanwhile, and it can't end before it is sealed. `dry_run` checks and
     stores nothing.
@@ -94,6 +107,7 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
     metadata: FreeForm | UnsetType = UNSET
     on_interrupt: OnInterrupt = OnInterrupt.REQUEUE
     batch_size: Annotated[int, Meta(ge=0, le=1024)] = 0
+    level: Level | None = None
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
     timeout_s: Seconds | None = None
     no_progress_s: Seconds | None = None

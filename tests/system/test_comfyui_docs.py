@@ -53,7 +53,7 @@ def desk(tmp_path: Path) -> Generator[tuple[Path, dict[str, str]]]:
     )
     (programs / "stoker").chmod(0o755)
     with (
-        ComfyProcess(tmp_path / "comfyui") as server,
+        ComfyProcess(tmp_path / "comfyui", stoker_nodes="yes") as server,
         PrivateDaemon(tmp_path / "data", args=["--comfyui", server.url]) as daemon,
     ):
         path = f"{programs}:{os.environ['PATH']}"

@@ -44,9 +44,19 @@ def _about(server: Server) -> Iterator[str]:
         ("queue", f"{server.ours} of ours, {server.others} of others" if server.version else ""),
         ("keeps", server.caching),
         ("node packs", ", ".join(server.node_packs)),
+        ("shares", _sharing(server)),
         ("last error", " ".join(server.last_error.split())),
     ]
     return (f"  {name:<10} {clean(fact)}" for name, fact in facts if fact)
+
+
+def _sharing(server: Server) -> str:
+    """Which items share a prompt there."""
+    if "close" in server.levels:
+        return "prompts among items of other seeds and texts (levels close, series)"
+    if "series" in server.levels:
+        return "prompts among images of one seed only (level series); for all: stokerd nodes install"
+    return ""
 
 
 def _models(models: list[ModelFacts], default: str) -> str:

@@ -10,7 +10,7 @@ from stoker_client.cli.making import input_file, lora, made_by
 from stoker_client.cli.order import Order
 from stoker_client.cli.render import clean, plural
 from stoker_client.cli.shapes import job_shape, print_json
-from stoker_client.cli.values import batch_size, label, setting, size
+from stoker_client.cli.values import LEVEL_HELP, LEVELS, batch_size, label, setting, size
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.jobs import MAX_ITEMS, MAX_SEED, Priority
 from stoker_protocol.replies import Submitted
@@ -22,6 +22,7 @@ from stoker_protocol.replies import Submitted
     "stoker generate --prompts-file prompts.txt --limit 10 --name trial --dry-run",
     'stoker generate "a fox" --set pose=walk --priority high --watch',
     'stoker generate "a fox" --profile quality --lora pixel.safetensors:0.8 --negative "blurry"',
+    'stoker generate "a fox" -n 16 --seed 7 --level series              # sixteen images of one seed',
     'stoker generate "a fox in snow" --image fox.png --denoise 0.6      # from a picture',
     'stoker generate "a fox" --workflow mine_api.json --set 12.scale=2  # by a graph of your own',
 )
@@ -35,7 +36,7 @@ from stoker_protocol.replies import Submitted
     type=click.IntRange(1, MAX_ITEMS),
     default=1,
     metavar="N",
-    help="Copies of each prompt; seeds differ.",
+    help="Copies of each prompt; seeds differ, but in a series.",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N items.")
 @click.option("--engine", default="", shell_complete=complete.engines, help="Which engine.  [default: the daemon's]")
@@ -90,6 +91,7 @@ from stoker_protocol.replies import Submitted
 @click.option(
     "--batch-size", type=batch_size, metavar="auto|N", default="auto", show_default=True, help="Most items in one run."
 )
+@click.option("--level", type=click.Choice(LEVELS), help=LEVEL_HELP)
 @click.option("--name", default="", metavar="TEXT", help="What you call the job.")
 @click.option(
     "--meta", "labels", type=label, metavar="NAME=VALUE", multiple=True, help="A note of your own, kept with the job."

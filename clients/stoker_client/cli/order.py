@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 
 from stoker_client.cli.making import Workflow, naming, value_of_file
-from stoker_protocol.jobs import MAX_ITEMS, MAX_SEED
+from stoker_protocol.jobs import MAX_ITEMS, MAX_SEED, Level
 from stoker_protocol.replies import Submitted
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Order(NamedTuple):
     mask: str | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     batch_size: int = 0
+    level: Level | None = None
     name: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     dry_run: bool = False
@@ -70,6 +71,7 @@ class Order(NamedTuple):
                 priority=self.priority,
                 metadata=dict(self.labels),
                 batch_size=self.batch_size,
+                level=self.level,
                 job_id=job_id,
                 dry_run=self.dry_run,
             )
@@ -127,8 +129,11 @@ class Order(NamedTuple):
     def _seeds(self, job_id: str) -> Sequence[int | None]:
         """A seed for each copy; without `--seed` drawn from the job's id, so that repeating a submit repeats them.
 
-        None are drawn where they are given otherwise, or a recipe knows better: frames of an animation share one.
+        None are drawn where they are given otherwise, or a recipe knows better: frames of an animation share one, and
+        so do the images of a series.
         """
+        if self.level == "series":
+            return [self.seed] * self.copies
         is_elsewhere = self.recipe or self.workflow or "seed" in dict(self.settings)
         if self.seed is None and (self.copies == 1 or is_elsewhere):
             return [None] * self.copies

@@ -2,10 +2,16 @@
 
 import math
 import re
+from typing import get_args
 
 import click
 
+from stoker_protocol.jobs import Level
+
 Value = int | float | bool | str
+
+LEVELS = get_args(Level)
+LEVEL_HELP = "How equal items that share a run must be to what they are alone.  [default: close]"
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

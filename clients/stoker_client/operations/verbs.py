@@ -12,7 +12,18 @@ from stoker_client.operations.effects import AppendFile, BeginFile, Emit, Finish
 from stoker_protocol import codec
 from stoker_protocol import replies as re
 from stoker_protocol import requests as ask
-from stoker_protocol.jobs import Artifact, Engine, ItemState, Job, JobState, OnInterrupt, Priority, Profile, Recipe
+from stoker_protocol.jobs import (
+    Artifact,
+    Engine,
+    ItemState,
+    Job,
+    JobState,
+    Level,
+    OnInterrupt,
+    Priority,
+    Profile,
+    Recipe,
+)
 
 E = TypeVar("E", bound=StrEnum)
 P = TypeVar("P", re.JobsPage, re.ItemsPage, re.ArtifactsPage, re.OutputsPage)
@@ -43,6 +54,7 @@ class SubmitOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     on_interrupt: str | None
     batch_size: int | None
+    level: Level | None
     max_attempts: int | None
     timeout_s: float | None
     no_progress_s: float | None

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from stoker_daemon.config.values import Seconds, check_name
 from stoker_daemon.recipes.command import Command
+from stoker_daemon.recipes.merging import MOST_ITEMS
 from stoker_daemon.scheduling.limits import PRESETS, ServerLimits
 
 
@@ -89,6 +90,8 @@ class ComfyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     """Megabytes that one output may have."""
     start_timeout_s: Seconds = 60.0
     """Seconds that a restarted server has to answer."""
+    batch_size: Annotated[int, Meta(ge=1, le=MOST_ITEMS)] = 8
+    """Most items that share a prompt; 1: each has its own."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", self.url):

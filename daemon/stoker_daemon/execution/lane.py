@@ -403,7 +403,7 @@ class Lane:
             lane=self.name,
             engines=self._absences.spare(self._engines),
             choose=choose,
-            max_batch=lambda name: self._engines[name].facts().max_batch,
+            max_batch=lambda signature: self._engines[signature.engine].max_batch(signature),
             timeout_s=self._settings.timeout_s,
             no_progress_s=self._settings.no_progress_s,
             max_delay_s=self._settings.retries.max_s,

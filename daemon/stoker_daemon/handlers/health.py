@@ -19,4 +19,6 @@ def _finding(engine: Engine) -> Finding:
         detail += f"; start the server at {engine.server.url}, or correct its url in the configuration"
     elif engine.server and not detail:
         detail = f"{engine.server.url} answers, version {engine.server.version or 'unknown'}"
+        if "series" in engine.server.levels and "close" not in engine.server.levels:
+            detail += "; each item has a prompt of its own, since the nodes are not there (stokerd nodes install)"
     return Finding(f"engine {engine.name}", ok=engine.state != "down", detail=detail)

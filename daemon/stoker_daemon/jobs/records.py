@@ -1,6 +1,7 @@
 """What the rooms of the daemon hand to each other: signatures, queue heads, claimed runs and their results."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from msgspec import Raw
@@ -117,7 +118,8 @@ class Output:
     """What an engine made for the member at `position`; `record` is what the model says about it.
 
     The member is done with it unless `more` outputs of the same member follow. `verbatim`: the file stays as it is to
-    the last byte, and its record only lies beside it.
+    the last byte, and its record only lies beside it; but if it is a PNG that has a text under one of the keywords of
+    `texts`, that text is replaced: it spoke of all items of a run.
     """
 
     position: int
@@ -127,6 +129,7 @@ class Output:
     record: dict[str, Any]
     more: bool = False
     verbatim: bool = False
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

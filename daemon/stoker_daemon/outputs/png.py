@@ -55,6 +55,22 @@ def with_text(data: bytes, texts: Mapping[str, str]) -> bytes:
     return b"".join([SIGNATURE, header.whole, *added, *kept, memoryview(data)[end:]])
 
 
+def with_other_text(data: bytes, texts: Mapping[str, str]) -> bytes:
+    """The file with these texts in place of those that it has under the same keywords; where it has none, it stays.
+
+    Raises:
+        MalformedPng: A damaged, cut off or missing chunk.
+    """
+    keywords = {keyword.encode("latin-1"): keyword for keyword in texts}
+    parts: list[bytes | memoryview] = [SIGNATURE]
+    end = len(SIGNATURE)
+    for chunk in _chunks(data):
+        keyword = keywords.get(_keyword(chunk)) if chunk.kind in _TEXT_KINDS else None
+        parts.append(chunk.whole if keyword is None else _text_chunk(keyword, texts[keyword]))
+        end += len(chunk.whole)
+    return b"".join([*parts, memoryview(data)[end:]])
+
+
 def _chunks(data: bytes) -> Iterator[_Chunk]:
     """All chunks from IHDR to IEND. Raises MalformedPng."""
     if not data.startswith(SIGNATURE):
@@ -75,7 +91,11 @@ def _chunks(data: bytes) -> Iterator[_Chunk]:
 
 
 def _is_text_of(chunk: _Chunk, keywords: set[bytes]) -> bool:
-    return chunk.kind in _TEXT_KINDS and bytes(chunk.content[:80]).partition(b"\0")[0] in keywords
+    return chunk.kind in _TEXT_KINDS and _keyword(chunk) in keywords
+
+
+def _keyword(chunk: _Chunk) -> bytes:
+    return bytes(chunk.content[:80]).partition(b"\0")[0]
 
 
 def _text_chunk(keyword: str, text: str) -> bytes:

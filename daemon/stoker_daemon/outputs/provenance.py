@@ -37,12 +37,12 @@ class Finished(NamedTuple):
 def finish(origin: Origin) -> Finished:
     """Put the texts into a PNG and write the record; a PNG that is damaged stays as it is, and the record says so.
 
-    An output that is to stay as it is gets no texts.
+    An output that is to stay as it is gets no texts, but for those that it has in another form.
     """
     data, damage = origin.made.data, {}
-    if origin.made.media_type == "image/png" and not origin.made.verbatim:
+    if origin.made.media_type == "image/png" and (origin.made.texts or not origin.made.verbatim):
         try:
-            data = png.with_text(data, _texts(origin, png.size_of(data)))
+            data = _with_texts(origin)
         except png.MalformedPng as error:
             damage = {"malformed": f"stored without text chunks: {error}"}
     sha256 = hashlib.sha256(data).hexdigest()
@@ -69,6 +69,14 @@ def _record(origin: Origin) -> dict[str, Any]:
         "created_at": rfc3339(origin.saved_ms),
         **{name: value for name, value in known.items() if value is not None},
     }
+
+
+def _with_texts(origin: Origin) -> bytes:
+    """The PNG file with its texts. Raises MalformedPng."""
+    data = origin.made.data
+    if origin.made.verbatim:
+        return png.with_other_text(data, origin.made.texts)
+    return png.with_text(data, _texts(origin, png.size_of(data)))
 
 
 def _texts(origin: Origin, size: png.Size) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from stoker_daemon.jobs.records import Interrupted, Member, Output, Placement, Resident, Verdict
+from stoker_daemon.jobs.records import Interrupted, Member, Output, Placement, Resident, Signature, Verdict
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.requests import Submit
@@ -79,6 +79,10 @@ class Engine(Protocol):
 
     async def check(self, request: Submit, placement: Placement, /) -> None:
         """Are all items' parameters what the model takes, as far as is known? Raises Refused: `bad_request`."""
+        ...
+
+    def max_batch(self, signature: Signature, /) -> int:
+        """How many items of a signature may share a run now."""
         ...
 
     async def load(self, residency: str, /) -> float:

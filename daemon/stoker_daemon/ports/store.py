@@ -17,6 +17,7 @@ from stoker_daemon.jobs.records import (
     Recorded,
     Result,
     Run,
+    Signature,
 )
 from stoker_protocol import jobs as words
 from stoker_protocol.events import LifecycleEvent
@@ -61,7 +62,7 @@ Choose = Callable[[Sequence[Head]], Head | None]
 
 @dataclass(frozen=True, slots=True)
 class ClaimOrder:
-    """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(engine)` in one run.
+    """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(signature)` in one run.
 
     `timeout_s` and `no_progress_s` hold for jobs that set none of their own. Nothing waits longer than `max_delay_s`
     after a failure: an item that would was delayed by a clock that has been put back since. Runs so short that a commit
@@ -71,7 +72,7 @@ class ClaimOrder:
     lane: str
     engines: frozenset[str]
     choose: Choose
-    max_batch: Callable[[str], int]
+    max_batch: Callable[[Signature], int]
     timeout_s: float
     no_progress_s: float
     max_delay_s: float

@@ -5,9 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from stoker_daemon.recipes.graph import Graph, is_link, links, upstream
-
-Level = Literal["series", "close", "exact"]
-"""What a result is: image k of a batch of one seed; the same as alone but for rounding; the same as alone."""
+from stoker_protocol.jobs import Level
 
 Kind = Literal["shared", "each", "batch"]
 """A node serves all items as it is, is there once for each, or makes a batch of one image for each."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from stoker_daemon.recipes.batching import QUIET, SAMPLERS, Kind, Level, Unmergeable, free_inputs, plan
+from stoker_daemon.recipes.batching import QUIET, SAMPLERS, Kind, Unmergeable, free_inputs, plan
 from stoker_daemon.recipes.graph import Graph, Link, is_link
+from stoker_protocol.jobs import Level
 
 MOST_ITEMS = 64
 """More can't be repeated by ComfyUI's own node, nor put together by ours; nor has a series more images."""

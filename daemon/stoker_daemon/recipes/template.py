@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from stoker_daemon.recipes.graph import Graph, put
-from stoker_protocol.jobs import Parameter
+from stoker_protocol.jobs import Level, Parameter
 
 
 class Binding(Struct, frozen=True):
@@ -24,7 +24,8 @@ class Template(Struct, frozen=True):
 
     `texts` are inputs put together from several parameters: `{"6.text": "{prompt}, frame {frame}"}`. `defaults` are
     those of a profile; they lie under what a job gives and over what the parameters say themselves. `index` names the
-    parameter that is an item's place in its job, from 1. `one_seed`: all items share a seed.
+    parameter that is an item's place in its job, from 1. `one_seed`: all items share a seed. `level` says how equal
+    the items must be to what they are alone if they share a run.
     """
 
     recipe: str
@@ -34,6 +35,7 @@ class Template(Struct, frozen=True):
     defaults: dict[str, Any] = {}
     index: str = ""
     one_seed: bool = False
+    level: Level = "exact"
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What each parameter is for an item that gives these."""

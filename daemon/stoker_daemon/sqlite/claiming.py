@@ -87,7 +87,7 @@ def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: s
         # Left to itself SQLite takes the primary key, and walks over all items of the job that are done.
         "SELECT idx, params, attempts, crashes, alone, custom_id FROM items INDEXED BY items_ready"
         " WHERE job_key = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
-        (job_key, batch_limit(order.max_batch(head.signature.engine), batch_size)),
+        (job_key, batch_limit(order.max_batch(head.signature), batch_size)),
     ).fetchall()
     shared = codec.unpack_map(params)
     members = tuple(

@@ -36,6 +36,19 @@ def test_a_text_of_the_whole_batch_gives_way(kind: bytes) -> None:
     assert len(after) == 5
 
 
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+def test_only_texts_that_are_there_are_replaced(kind: bytes) -> None:
+    """We expect the text of one item where that of the batch was, none where none was, and all else the same."""
+    before = a_png(texts=chunk(kind, b"prompt\0all prompts") + chunk(kind, b"other\0{}")) + b"more"
+    after = png.with_other_text(before, {"prompt": "mine", "stoker": "none was there"})
+    expected = [
+        (b"tEXt", b"prompt\0mine") if part == (kind, b"prompt\0all prompts") else part for part in parse_png(before)
+    ]
+    assert parse_png(after) == expected
+    assert after.endswith(before[-16:])
+    assert png.with_other_text(before, {"stoker": "x"}) == before
+
+
 def test_what_follows_the_end_is_kept() -> None:
     """We expect that bytes after the last chunk stay where they are."""
     assert png.with_text(a_png() + b"more", {"stoker": "x"}).endswith(a_png()[-12:] + b"more")

@@ -15,6 +15,7 @@ from tests.daemon.outputs.samples import (
     a_run,
     a_tree,
     an_image,
+    chunk,
     files_below,
     parse_png,
     pixels_of,
@@ -49,6 +50,17 @@ def test_what_is_no_image_lies_among_the_files(tmp_path: Path) -> None:
     assert saved.path == f"{FOLDER}/files/00003_0.txt"
     assert (tmp_path / saved.path).read_bytes() == b"one\n"
     assert record_of(tmp_path, saved.path)["sha256"] == saved.sha256 == sha256_of(b"one\n")
+
+
+def test_a_verbatim_image_tells_of_its_own_item_only(tmp_path: Path) -> None:
+    """We expect of a file that is to stay as it is only the texts that it had replaced, and the record to match it."""
+    before = a_png(texts=chunk(b"tEXt", b"prompt\0all") + chunk(b"tEXt", b"other\0as it was"))
+    made = Output(0, before, "image/png", ".png", {}, verbatim=True, texts={"prompt": "mine", "stoker": "not there"})
+    saved = _save(tmp_path, made)
+    data = (tmp_path / saved.path).read_bytes()
+    assert texts_of(data) == {"prompt": "mine", "other": "as it was"}
+    assert pixels_of(data) == pixels_of(before)
+    assert record_of(tmp_path, saved.path)["sha256"] == saved.sha256 == sha256_of(data)
 
 
 @pytest.mark.parametrize(

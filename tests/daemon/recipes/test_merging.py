@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tests.daemon.recipes.servers import graph
 
-from stoker_daemon.recipes.batching import ALGORITHMS, QUIET, Level
+from stoker_daemon.recipes.batching import ALGORITHMS, QUIET
 from stoker_daemon.recipes.graph import Graph, find_cycle, links
 from stoker_daemon.recipes.merging import MOST_ITEMS, is_same_alone, item_of, merge, of_series, signature
+from stoker_protocol.jobs import Level
 
 PACK = Path(__file__).parents[3] / "clients/comfyui_nodes/stoker_nodes"
 
@@ -132,7 +133,7 @@ def test_what_cannot_be_merged_says_why(change: dict[str, Any], reason: str) -> 
     ],
 )
 def test_a_series_knows_the_places_of_its_images(change: dict[str, Any], reason: str) -> None:
-    """We expect a series only where each latent image keeps its place from the empty one on; at `close` none is needed."""
+    """We expect a series only where images keep their places from the empty one on; at `close` none is needed."""
     one = graph(**change, last=("PreviewImage", {"images": ["8", 0]}))
     assert reason in signature(one, "series").reason
     assert reason not in signature(one, "close").reason

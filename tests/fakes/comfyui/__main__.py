@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--version", choices=["0.33.0", "0.12.1", "0.3.64"], default="0.12.1")
     parser.add_argument("--cache", choices=["default", "lru", "none"], default="default")
     parser.add_argument("--preview-method", choices=["none", "latent2rgb"], default="none")
+    parser.add_argument("--stoker-nodes", choices=["yes", "no"], default="no", help="whether it has Stoker's node pack")
     parser.add_argument("--defect", action="append", default=[], metavar="NAME=VALUE", help="see defects.py")
     options = parser.parse_args()
     defects = Defects()
@@ -33,7 +34,7 @@ def main() -> None:
 
 async def _serve(options: argparse.Namespace, defects: Defects) -> None:
     folders = Folders(options.directory)
-    flags = Options(options.version, options.cache, options.preview_method != "none")
+    flags = Options(options.version, options.cache, options.preview_method != "none", options.stoker_nodes == "yes")
     server = Server(folders, defects, flags)
     runner = web.AppRunner(server.app(), access_log=None, handle_signals=False)
     await runner.setup()

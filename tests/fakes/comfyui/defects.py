@@ -27,6 +27,9 @@ class Defects:
     hold: bool = False  # each run waits at its first node for a release
     step_s: float = 0.001  # what a sampler's step takes
     load_s: float = 0.0  # what loading a model takes
+    unreadable: str = ""  # a text with this in it can't be encoded
+    poison: str = ""  # nothing can be sampled with a text that has this in it
+    most_images: int = 0  # a sampler that is to make more runs out of memory; 0: never
     max_history: int = 10_000  # the history keeps one entry more
 
     def change(self, values: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ class ComfyProcess:
 
         Arguments:
             directory: holds its folders; made if it isn't there.
-            options: `port`, `version`, `cache`, `preview_method`; all others are switches of `defects.py`.
+            options: `port`, `version`, `cache`, `preview_method`, `stoker_nodes`; all others are those of `defects.py`.
 
         The order of a prompt's outputs is that of a set: the same in each process that this class starts.
         """
@@ -114,7 +114,7 @@ class ComfyProcess:
         return json.loads(content) if content else {}
 
 
-_SETTINGS = ("port", "version", "cache", "preview_method")
+_SETTINGS = ("port", "version", "cache", "preview_method", "stoker_nodes")
 
 
 def _word(value: Any) -> str:

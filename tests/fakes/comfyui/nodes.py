@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.fakes.comfyui.files import Folders
 from tests.fakes.comfyui.options import Options
+from tests.fakes.comfyui.stoker_nodes import MOST_ITEMS
+from tests.fakes.comfyui.stoker_nodes import NAMES as PACK
 
 Inputs = dict[str, list[Any]]
 
@@ -103,6 +105,13 @@ _MORE: list[dict[str, Any]] = [
         "IMAGE",
         optional={"mask": _MASK},
         module="comfy_extras.nodes_mask",
+    ),
+    _node(
+        "ImageFromBatch",
+        {"image": _IMAGE, "batch_index": _number("INT", 0, 0, 4095), "length": _number("INT", 1, 1, 4096)},
+        "IMAGE",
+        module="comfy_extras.nodes_images",
+        category="image/batch",
     ),
     _node("LoraLoaderModelOnly", {"model": ["MODEL"], "lora_name": [[]], "strength_model": _STRENGTH}, "MODEL"),
     _node("UpscaleModelLoader", {"model_name": _combo()}, "UPSCALE_MODEL", module="comfy_extras.nodes_upscale_model"),
@@ -204,7 +213,26 @@ _FOR_TESTS = [
     _node("StokerTestOom", {"image": _IMAGE, "fits": _number("INT", 0, 0, 4096)}, "IMAGE", category="stoker/test"),
 ]
 
-_CLASSES: dict[str, dict[str, Any]] = _RECORDED | {each["name"]: each for each in [*_MORE, *_FOR_TESTS]}
+_PACK = [
+    _node(
+        "StokerItemNoise",
+        {"model": ["MODEL"], "seeds": _text("0")},
+        "MODEL",
+        optional={},
+        module="custom_nodes.stoker_nodes",
+        category="stoker",
+    ),
+    _node(
+        "StokerItemPrompts",
+        {"model": ["MODEL"], "item_0": ["CONDITIONING"]},
+        "CONDITIONING",
+        optional={f"item_{number}": ["CONDITIONING"] for number in range(1, MOST_ITEMS)},
+        module="custom_nodes.stoker_nodes",
+        category="stoker",
+    ),
+]
+
+_CLASSES: dict[str, dict[str, Any]] = _RECORDED | {each["name"]: each for each in [*_MORE, *_FOR_TESTS, *_PACK]}
 
 _MODELS_OF = {
     ("CheckpointLoaderSimple", "ckpt_name"): "checkpoints",
@@ -244,7 +272,7 @@ class Nodes:
         self._options = options
 
     def __contains__(self, name: object) -> bool:
-        return name in _CLASSES
+        return name in self._names()
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         known = copy.deepcopy(_CLASSES[name])
@@ -267,7 +295,10 @@ class Nodes:
         return known
 
     def all(self) -> dict[str, dict[str, Any]]:
-        return {name: self[name] for name in _CLASSES}
+        return {name: self[name] for name in self._names()}
+
+    def _names(self) -> list[str]:
+        return [name for name in _CLASSES if self._options.stoker_nodes or name not in PACK]
 
     def passed_on(self, name: str) -> str | None:
         """The input that a node also gives as its output, since nodes that save do so."""

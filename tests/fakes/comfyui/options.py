@@ -1,4 +1,4 @@
-"""How a fake is started: which version it stands for, what it keeps, and whether it sends previews."""
+"""How a fake is started: which version it stands for, what it keeps, what it sends, and what was installed into it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +14,7 @@ class Options:
     version: Version = "0.12.1"
     cache: CacheMode = "default"
     previews: bool = False
+    stoker_nodes: bool = False
 
     @property
     def old(self) -> bool:

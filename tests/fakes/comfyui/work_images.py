@@ -81,6 +81,11 @@ def _image_batch(_: Work, image1: Batch, image2: Batch) -> Result:
     return Result(([*image1, *(each.resize(image1[0].size) for each in image2)],))
 
 
+def _image_from_batch(_: Work, image: Batch, batch_index: int, length: int) -> Result:
+    first = min(batch_index, len(image) - 1)
+    return Result((image[first : first + length],))
+
+
 def _save_image(work: Work, images: Batch, filename_prefix: str) -> Result:
     return _save_pictures(work, images, "output", filename_prefix)
 
@@ -147,6 +152,7 @@ DOES: dict[str, Callable[..., Result]] = {
     "ImageBlur": _image_blur,
     "ImageInvert": _image_invert,
     "ImageBatch": _image_batch,
+    "ImageFromBatch": _image_from_batch,
     "SaveImage": _save_image,
     "PreviewImage": _preview_image,
     "PreviewAny": _preview_any,

@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
+from tests.fakes.comfyui import stoker_nodes
 from tests.fakes.comfyui.files import read_model
 from tests.fakes.comfyui.work import Result, Work
 from tests.fakes.comfyui.work_images import Batch
+from tests.fakes.comfyui.work_tests import OutOfMemoryError
 
+_DRAWING = re.compile("ancestral|sde|ddpm|lcm|seeds")
+"""Samplers that draw noise at each step, for the whole batch."""
 _BLOCKS = 8  # a decoded picture is 8 by 8 blocks of colour
 
 
@@ -23,11 +28,15 @@ SafetensorError.__module__ = "safetensors._safetensors_rust"
 
 @dataclass(frozen=True)
 class Latent:
-    """What is sampled: its size in pixels, and for each element a text that says how it came about."""
+    """What is sampled: its size in pixels, and for each element a text that says how it came about.
+
+    `places` are those of the elements in the batch that they were taken from.
+    """
 
     width: int
     height: int
     made_from: tuple[str, ...]
+    places: tuple[int, ...] = ()
 
 
 def _load_checkpoint(work: Work, ckpt_name: str) -> Result:
@@ -64,12 +73,14 @@ def _set_last_layer(_: Work, clip: str, stop_at_clip_layer: int) -> Result:
     return Result((f"{clip} to {stop_at_clip_layer}",))
 
 
-def _encode_text(_: Work, text: str, clip: str) -> Result:
+def _encode_text(work: Work, text: str, clip: str) -> Result:
+    if work.pace.unreadable and work.pace.unreadable in text:
+        raise ValueError("this text can't be encoded")
     return Result((f"{text!r} by {clip}",))
 
 
 def _empty_latent(_: Work, width: int, height: int, batch_size: int) -> Result:
-    return Result((Latent(width // 8 * 8, height // 8 * 8, tuple(f"empty {n}" for n in range(batch_size))),))
+    return Result((Latent(width // 8 * 8, height // 8 * 8, ("empty",) * batch_size),))
 
 
 def _encode_image(_: Work, pixels: Batch, vae: str) -> Result:
@@ -98,21 +109,38 @@ def _upscale_latent_by(_: Work, samples: Latent, scale_by: float, **__: Any) -> 
 
 def _latent_from_batch(_: Work, samples: Latent, batch_index: int, length: int) -> Result:
     first = min(batch_index, len(samples.made_from) - 1)
-    return Result((replace(samples, made_from=samples.made_from[first : first + length]),))
+    places = samples.places or tuple(range(len(samples.made_from)))
+    taken = slice(first, first + length)
+    return Result((replace(samples, made_from=samples.made_from[taken], places=places[taken]),))
 
 
 def _repeat_latent(_: Work, samples: Latent, amount: int) -> Result:
-    repeated = tuple(f"{each}, copy {n}" for n in range(amount) for each in samples.made_from)
-    return Result((replace(samples, made_from=repeated),))
+    return Result((replace(samples, made_from=samples.made_from * amount, places=()),))
 
 
 def _sample(work: Work, latent_image: Latent, steps: int, **options: Any) -> Result:
-    """Take all steps; what comes out depends on every input."""
-    latent = _noted(latent_image, json.dumps([steps, options], sort_keys=True))
+    """Take all steps; what comes out depends on every input, and without the node pack on the place in the batch."""
+    images = len(latent_image.made_from)
+    places = latent_image.places or range(images)
+    draws = _DRAWING.search(options["sampler_name"])
+    each = stoker_nodes.alone(options, images) or [
+        options | {"place": place} | ({"batch": images} if images > 1 and draws else {}) for place in places
+    ]
+    _check_memory(work, images)
+    notes = [json.dumps([steps, {"place": 0, **one}], sort_keys=True) for one in each]
+    made_from = tuple(f"{one}, {note}" for one, note in zip(latent_image.made_from, notes, strict=True))
+    latent = replace(latent_image, made_from=made_from)
     for number in range(1, steps + 1):
         work.gate.pause(work.pace.step_s)
         work.step(number, steps, lambda number=number: _picture(replace(latent, width=8, height=8), 0, f"{number}"))
+        if work.pace.poison and any(work.pace.poison in note for note in notes):
+            raise RuntimeError("a value is not a number")
     return Result((latent,))
+
+
+def _check_memory(work: Work, images: int) -> None:
+    if 0 < work.pace.most_images < images:
+        raise OutOfMemoryError(f"Allocation on device 0 would exceed allowed memory: {images} images.")
 
 
 def _decode(_: Work, samples: Latent, vae: str) -> Result:
@@ -150,7 +178,7 @@ def _digest(image: Image.Image) -> str:
 
 
 def _picture(latent: Latent, number: int, vae: str) -> Image.Image:
-    seed = f"{number} {latent.made_from[number]} {vae}".encode()
+    seed = f"{latent.made_from[number]} {vae}".encode()
     colours = hashlib.shake_256(seed).digest(_BLOCKS * _BLOCKS * 3)
     picture = Image.frombytes("RGB", (_BLOCKS, _BLOCKS), colours)
     return picture.resize((latent.width, latent.height), Image.Resampling.NEAREST)

@@ -6,7 +6,7 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
-from tests.fakes.comfyui import work_images, work_models, work_tests
+from tests.fakes.comfyui import stoker_nodes, work_images, work_models, work_tests
 from tests.fakes.comfyui.cache import Cache, Cached
 from tests.fakes.comfyui.defects import Defects
 from tests.fakes.comfyui.files import Folders
@@ -19,7 +19,7 @@ from tests.fakes.comfyui.prompts import Entry, Outcome, Prompts, WorkerDead
 from tests.fakes.comfyui.stream import Stream
 from tests.fakes.comfyui.work import Blocker, Result, Work
 
-_DOES = work_images.DOES | work_models.DOES | work_tests.DOES
+_DOES = work_images.DOES | work_models.DOES | work_tests.DOES | stoker_nodes.DOES
 _OUT_OF_MEMORY = (
     "This error means you ran out of memory on your GPU.\n\n"
     "TIPS: If the workflow worked before you might have accidentally set the batch_size to a large number."

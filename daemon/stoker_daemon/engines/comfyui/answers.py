@@ -175,6 +175,17 @@ def explain_end(status: Status | None) -> tuple[str, str]:
     return ("oom" if is_oom else "error"), text[:MAX_MESSAGE]
 
 
+def blamed_by_refusal(posted: Posted) -> list[str]:
+    """The nodes for which a graph was refused, as far as the server says."""
+    return list(posted.node_errors) if isinstance(posted.node_errors, dict) else []
+
+
+def blamed_by_end(status: Status | None) -> list[str]:
+    """The node at which a prompt failed, if the server says that."""
+    facts = dict(status.messages if status else ()).get("execution_error", {})
+    return [str(facts["node_id"])] if "node_id" in facts else []
+
+
 def _explain_graph(error: GraphError) -> str:
     match error.type:
         case "prompt_no_outputs":

@@ -10,16 +10,18 @@ from typing import Any
 import structlog
 from msgspec import structs
 
-from stoker_daemon.engines.comfyui.batch import Batch, Bench, prompt_id
+from stoker_daemon.engines.comfyui.batch import Batch, Bench
 from stoker_daemon.engines.comfyui.catalogue import Catalogue
 from stoker_daemon.engines.comfyui.inputs import Inputs
 from stoker_daemon.engines.comfyui.memory import Memory
 from stoker_daemon.engines.comfyui.messages import Message
+from stoker_daemon.engines.comfyui.parts import MAX_DEPTH, names_of, prompt_id
 from stoker_daemon.engines.comfyui.progress import NodeTimes
 from stoker_daemon.engines.comfyui.prompts import SURE_S, Prompts, Stuck
 from stoker_daemon.engines.comfyui.restarting import restart
 from stoker_daemon.engines.comfyui.results import Place, Results
 from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
+from stoker_daemon.engines.comfyui.sharing import Sharing, level_of
 from stoker_daemon.engines.comfyui.stream import Stream
 from stoker_daemon.engines.fitting import check_items, choose_model
 from stoker_daemon.execution.waiting import end_tasks
@@ -30,6 +32,7 @@ from stoker_daemon.recipes import template as templates
 from stoker_daemon.recipes.checking import check_graph, check_shared
 from stoker_daemon.recipes.describing import parameters_of
 from stoker_daemon.recipes.library import Library
+from stoker_daemon.recipes.merging import MOST_ITEMS
 from stoker_daemon.recipes.template import Template
 from stoker_daemon.recipes.weights import model_kind, weights_of
 from stoker_protocol import jobs as words
@@ -77,6 +80,7 @@ class ComfyEngine:
         restart_command: Sequence[str] = (),
         max_output_bytes: int = 512 << 20,
         start_timeout_s: float = 60.0,
+        batch_size: int = 8,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -96,6 +100,7 @@ class ComfyEngine:
         self._catalogue = Catalogue()
         self._memory = Memory(self._server)
         self._needed = ""
+        self._sharing = Sharing(batch_size, now_s)
         self._state, self._detail = "starting", ""
         self._seen_s = self._learned_s = float("-inf")
         self._queue = (0, 0)
@@ -123,7 +128,7 @@ class ComfyEngine:
             default_model=self._first_model,
             models=self._catalogue.models,
             parameters=self._parameters,
-            max_batch=max(1, min(MAX_BATCH, int(RUN_S / max(self._prompt_s, 0.001)))),
+            max_batch=max(self._short_prompts(), self._sharing.most("close")),
             detail=self._detail,
             server=words.Server(
                 url=self._server.url,
@@ -133,6 +138,7 @@ class ComfyEngine:
                 others=others,
                 caching=self._catalogue.caching,
                 node_packs=self._catalogue.node_packs,
+                levels=self._sharing.levels() if self._catalogue.info else [],
                 last_error=self._last_error,
             ),
         )
@@ -173,13 +179,16 @@ class ComfyEngine:
             asked = request.model or str(template.values(shared).get("model") or "")
             model = self._model_meant(asked, model_kind(template))
             template = structs.replace(template, defaults={**template.defaults, "model": model})
-        residency = " + ".join(name for _, name in weights_of(templates.fill(template, shared)))
+        graph = templates.fill(template, shared)
+        residency = " + ".join(name for _, name in weights_of(graph))
         profile = self._library.profile(request.profile)
+        batch_size = request.batch_size or (profile.batch_size if profile else 0)
+        level, key = level_of(graph, request.level or ("exact" if batch_size == 1 else "close"))
         return Placement(
             model,
-            Signature(engine=self.name, residency=residency or "no model"),
+            Signature(engine=self.name, residency=residency or "no model", merge=key),
             template.recipe,
-            templates.encode(template),
+            templates.encode(structs.replace(template, level=level)),
             profile.batch_size if profile else 0,
         )
 
@@ -201,6 +210,10 @@ class ComfyEngine:
 
     # Runs
 
+    def max_batch(self, signature: Signature, /) -> int:
+        shared = self._sharing.most(signature.merge)
+        return shared if shared > 1 else self._short_prompts()
+
     async def load(self, residency: str, /) -> float:
         """The server loads within a prompt: it only has to be there."""
         self._needed = residency
@@ -219,7 +232,15 @@ class ComfyEngine:
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         self._memory.use(self._needed)
-        bench = Bench(self.name, self._catalogue.version, self._server, self._prompts, self._inputs, self._results)
+        bench = Bench(
+            self.name,
+            self._catalogue.version,
+            self._server,
+            self._prompts,
+            self._inputs,
+            self._results,
+            self._sharing,
+        )
         batch = Batch(bench, run_id, members, observer, self._found.pop(run_id, ()))
         self._batch = (run_id, batch)
         self._given_up = asyncio.get_running_loop().create_future()
@@ -233,15 +254,18 @@ class ComfyEngine:
                 self._stored.append((observer, batch.fetched))
             self._batch = self._given_up = None
             self._last_error = batch.last_error or self._last_error
-            self._prompt_s += 0.5 * ((self._now_s() - began_s) / len(members) - self._prompt_s)
+            if not batch.has_shared:
+                self._prompt_s += 0.5 * ((self._now_s() - began_s) / len(members) - self._prompt_s)
 
     async def holds(self, run: Interrupted) -> bool:
+        names = names_of([member.position for member in run.members])
+        ids = {prompt_id(run.run_id, name): name for name in names}
         try:
-            found = await self._prompts.find([prompt_id(run.run_id, member.position) for member in run.members])
+            found = await self._prompts.find(ids)
         except (Unreachable, Faulty) as error:
             raise EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True) from None
         if found:
-            self._found[run.run_id] = found
+            self._found[run.run_id] = {ids[one] for one in found}
         return bool(found)
 
     async def interrupt(self, run_id: str) -> None:
@@ -333,7 +357,9 @@ class ComfyEngine:
         """Ask what the server offers; True: that is known now."""
         try:
             body = await self._server.object_info()
-            self._catalogue.learn_classes(await asyncio.to_thread(object_info.parse, body))
+            info = await asyncio.to_thread(object_info.parse, body)
+            self._catalogue.learn_classes(info)
+            self._sharing.learn(info)
         except (Unreachable, Faulty) as error:
             log.warning("what ComfyUI offers is not known", engine=self.name, why=str(error))
             return False
@@ -374,7 +400,8 @@ class ComfyEngine:
 
     def _forsake(self, run_id: str) -> None:
         """Have a run's prompts removed as soon as the server can be asked."""
-        self._unwanted |= {prompt_id(run_id, position): self._now_s() for position in range(MAX_BATCH)}
+        names = names_of(range(MOST_ITEMS), MAX_DEPTH)
+        self._unwanted |= {prompt_id(run_id, name): self._now_s() for name in names}
         self._look_now()
 
     async def _tidy(self) -> None:
@@ -386,6 +413,10 @@ class ComfyEngine:
                 await self._results.delete(place)
             except (Faulty, OSError) as error:
                 log.warning("an output could not be deleted", engine=self.name, file=place.filename, why=str(error))
+
+    def _short_prompts(self) -> int:
+        """How many prompts of their own share a run, as long as they are that short."""
+        return max(1, min(MAX_BATCH, int(RUN_S / max(self._prompt_s, 0.001))))
 
     def _model_meant(self, asked: str, kind: str = "checkpoint") -> str:
         default = self._default_model if kind == "checkpoint" else ""

@@ -103,6 +103,9 @@ class CommandEngine:
             field = f"items[{index}].params"
             command.check(as_map(item.params, field), field)
 
+    def max_batch(self, _signature: Signature, /) -> int:
+        return self._max_parallel
+
     async def load(self, _residency: str, /) -> float:
         """There is nothing to load."""
         if self._state != "ready":

@@ -146,6 +146,9 @@ class OpenAIEngine:
 
     # Runs
 
+    def max_batch(self, _signature: Signature, /) -> int:
+        return self._max_parallel
+
     async def load(self, residency: str, /) -> float:
         """The server loads with the first request: it only has to be there."""
         if self._state != "ready" and not await self._attend():

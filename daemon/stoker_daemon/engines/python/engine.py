@@ -125,6 +125,9 @@ class PythonEngine:
         if self._offers.are_known:
             await check_items(self._offers.parameters_of(placement.model), request)
 
+    def max_batch(self, _signature: Signature, /) -> int:
+        return min(self._family.max_batch, MAX_BATCH)
+
     async def load(self, residency: str) -> float:
         worker = await self._sound_worker()
         model = self._known_model(residency)
