@@ -19,6 +19,7 @@ from stoker_client.errors import BadRequest
 from stoker_protocol.events import JobProgress, Preview
 from stoker_protocol.jobs import Item, ItemState, JobState
 
+SAME: list[dict[str, Any]] = [{}] * 12
 EULER = {"sampler": "euler", "width": 64, "height": 64, "steps": 2}
 
 
@@ -149,7 +150,7 @@ def test_a_series_is_the_images_of_one_seed(tmp_path: Path, sampler: str) -> Non
     """We expect batches of eight by the server's own nodes, and of each image its place and if it is the same alone."""
     with a_studio(tmp_path, stoker_nodes="no") as studio:
         params = {"sampler": sampler, "seed": 5, "prompt": "a knight"}
-        items = studio.made([{}] * 12, params=params, level="series")
+        items = studio.made(SAME, params=params, level="series")
         assert len(studio.prompts()) == 2
         assert len(set(studio.pixels(items))) == 12
         quiet = sampler == "euler"
@@ -166,7 +167,7 @@ def test_a_series_is_the_images_of_one_seed(tmp_path: Path, sampler: str) -> Non
             _, graph = studio.texts(item)
             assert graph["sampler#places"]["inputs"]["batch_index"] == number
             assert graph["sampler"]["inputs"]["seed"] == 5
-        alone = studio.made([{}] * 12, params=params, level="series", batch_size=1)
+        alone = studio.made(SAME, params=params, level="series", batch_size=1)
         assert len(studio.prompts()) == 14
         assert (studio.pixels(items) == studio.pixels(alone)) == quiet
 

@@ -147,7 +147,7 @@ class OpenAIEngine:
     # Runs
 
     def max_batch(self, _signature: Signature, /) -> int:
-        return self._max_parallel
+        return self._gate.limit
 
     async def load(self, residency: str, /) -> float:
         """The server loads with the first request: it only has to be there."""
