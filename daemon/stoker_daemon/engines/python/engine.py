@@ -126,7 +126,7 @@ class PythonEngine:
             await check_items(self._offers.parameters_of(placement.model), request)
 
     def max_batch(self, _signature: Signature, /) -> int:
-        return min(self._family.max_batch, MAX_BATCH)
+        return self._offers.max_batch
 
     async def load(self, residency: str) -> float:
         worker = await self._sound_worker()
