@@ -6,14 +6,14 @@ import queue
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 HERE = Path(__file__).parent
 ADDON = HERE.parents[2] / "clients/godot/addons/stoker"
 GODOT = "godot3-server"
-BOUND_S = 120.0
+BOUND_S = 60.0
 _PROJECT = """config_version=4
 
 [application]
@@ -47,24 +47,22 @@ def run_script(project: Path, script: str, *args: str, **environment: str) -> li
     return [json.loads(line.removeprefix("SAYS ")) for line in said]
 
 
-class Editor:
-    """The editor with the plugin and a probe that acts for a person; what the dock shows comes line by line."""
+class Godot:
+    """A Godot process that says what it knows, one JSON value a line, until it ends or the test does."""
 
-    def __init__(self, project: Path, endpoint: str, **wanted: Any) -> None:
-        """`wanted` is what the probe enters into the form, and `until`, the text at which it closes the editor."""
-        self._shown: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    def __init__(self, project: Path, args: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._values: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._said: list[str] = []
-        given = {"STOKER_ENDPOINT": endpoint, "PROBE": json.dumps(wanted)}
         self._process = subprocess.Popen(
-            [GODOT, "--path", str(project), "--editor"],
-            env=_environment(project, given),
+            [GODOT, "--path", str(project), *args],
+            env=_environment(project, environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         self._reader = threading.Thread(target=self._read)
 
-    def __enter__(self) -> "Editor":
+    def __enter__(self) -> Self:
         self._reader.start()
         return self
 
@@ -77,37 +75,55 @@ class Editor:
 
     @property
     def pid(self) -> int:
-        """The editor's process."""
+        """The process."""
         return self._process.pid
 
     def wait_until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        """The first of what the dock shows from now on that fulfils a condition."""
-        while (shown := self._next()) is not None:
-            if condition(shown):
-                return shown
-        raise AssertionError("the editor ended first:\n" + "\n".join(self._said[-40:]))
+        """The first of what it says from now on that fulfils a condition."""
+        while (value := self._next()) is not None:
+            if condition(value):
+                return value
+        raise AssertionError("it ended first:\n" + "\n".join(self._said[-40:]))
 
     def wait_for_end(self) -> list[dict[str, Any]]:
-        """All that the dock shows from now on until the editor closes, which it must do without a script error."""
-        shown: list[dict[str, Any]] = []
-        while (one := self._next()) is not None:
-            shown.append(one)
+        """All that it says from now on until it ends, which it must do well and without an error in a script."""
+        values: list[dict[str, Any]] = []
+        while (value := self._next()) is not None:
+            values.append(value)
         assert self._process.wait(BOUND_S) == 0, "\n".join(self._said[-40:])
         assert [line for line in self._said if "SCRIPT ERROR" in line] == []
-        return shown
+        return values
 
     def _next(self) -> dict[str, Any] | None:
         try:
-            return self._shown.get(timeout=BOUND_S)
+            return self._values.get(timeout=BOUND_S)
         except queue.Empty:
-            raise AssertionError("the dock shows nothing new:\n" + "\n".join(self._said[-40:])) from None
+            raise AssertionError("it says nothing new:\n" + "\n".join(self._said[-40:])) from None
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
             self._said.append(line.rstrip())
-            if line.startswith("PROBE "):
-                self._shown.put(json.loads(line.removeprefix("PROBE ")))
-        self._shown.put(None)
+            if line.startswith("SAYS "):
+                self._values.put(json.loads(line.removeprefix("SAYS ")))
+        self._values.put(None)
+
+
+class Editor(Godot):
+    """The editor with the plugin and a probe that acts for a person; says what the dock shows, whenever that changes.
+
+    `wanted` is what the probe enters into the form, and `until`, the text at which it closes the editor.
+    """
+
+    def __init__(self, project: Path, endpoint: str, **wanted: Any) -> None:
+        super().__init__(project, ["--editor"], {"STOKER_ENDPOINT": endpoint, "PROBE": json.dumps(wanted)})
+
+
+class Script(Godot):
+    """A script of this folder at work in a project, with what it needs to know in its environment."""
+
+    def __init__(self, project: Path, script: str, **environment: str) -> None:
+        shutil.copy(HERE / script, project / script)
+        super().__init__(project, ["--script", f"res://{script}"], environment)
 
 
 def _environment(project: Path, given: Mapping[str, str]) -> dict[str, str]:

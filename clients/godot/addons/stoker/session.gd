@@ -100,7 +100,9 @@ func poll() -> bool:
 	var came := requests.poll()
 	_events.poll()
 	came = _take_events() or came
-	if requests.is_lost():
+	if _state == AWAY:
+		pass  # what came was the reason to leave
+	elif requests.is_lost():
 		_leave(requests.why_lost(), _wait_ms)
 	elif _state > GREETING and _events.state == Zmtp.CLOSED:
 		_leave("events: " + _events.why_closed, _wait_ms)

@@ -59,7 +59,7 @@ func _show() -> void:
 		shown.priorities = _texts(_dock.form.priority)
 		shown.makers = _texts(_dock.form.maker)
 		shown.profiles = _texts(_dock.form.profile)
-		print("PROBE ", to_json(shown))
+		print("SAYS ", to_json(shown))
 
 
 static func _texts(options: OptionButton) -> Array:
