@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread, current_thread
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import zmq
@@ -56,7 +56,7 @@ class FakeDaemon:
         self._thread: Thread | None = None
         self._is_stopping = False
 
-    def __enter__(self) -> "FakeDaemon":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -29,7 +29,7 @@ func _init() -> void:
 	get_root().add_child(dock)
 	var rows := []
 	for _refresh in 10:
-		dock.refresh(board)
+		dock.refresh(board, 0)
 		rows.append(dock.rows().size())
 		OS.delay_msec(Dock.REFRESH_MS + 1)
 	for number in JOBS:

@@ -11,8 +11,6 @@ const GenerateBox = preload("generate_box.gd")
 const JobRow = preload("job_row.gd")
 
 const REFRESH_MS = 100
-const ROWS_A_REFRESH = 4
-# New rows cost most; a queue that comes all at once grows over some frames.
 const LINES = 4
 
 var endpoint := LineEdit.new()
@@ -22,6 +20,9 @@ var said := Label.new()
 var form := GenerateBox.new()
 
 var _rows := VBoxContainer.new()
+var _ids := []
+# The jobs that the rows show, or will when the refresh is through.
+var _next_row := 0
 var _lines := []
 var _refresh_at_ms := 0
 
@@ -59,24 +60,39 @@ func rows() -> Array:
 	return _rows.get_children()
 
 
-func refresh(board: Board) -> void:
-	# Bring the rows up to date, some times a second and only if something changed.
-	if not board.is_dirty or OS.get_ticks_msec() < _refresh_at_ms:
-		return
-	_refresh_at_ms = OS.get_ticks_msec() + REFRESH_MS
-	board.is_dirty = false
+func refresh(board: Board, until_usec: int) -> void:
+	# Bring the rows up to date, some times a second and only if something changed; what is left at that time comes next.
+	if _next_row >= _ids.size():
+		if not board.is_dirty or OS.get_ticks_msec() < _refresh_at_ms:
+			return
+		_refresh_at_ms = OS.get_ticks_msec() + REFRESH_MS
+		board.is_dirty = false
+		_begin_refresh(board)
+	while _next_row < _ids.size():
+		_show_row(_next_row, board)
+		_next_row += 1
+		if OS.get_ticks_usec() >= until_usec:
+			return
+
+
+func _begin_refresh(board: Board) -> void:
 	summary.text = board.summary()
-	var ids := board.shown()
-	for _missing in min(ROWS_A_REFRESH, max(0, ids.size() - _rows.get_child_count())):
+	_ids = board.shown()
+	_next_row = 0
+	for index in range(_ids.size(), _rows.get_child_count()):
+		_rows.get_child(index).visible = false
+
+
+func _show_row(index: int, board: Board) -> void:
+	var id: String = _ids[index]
+	var job := board.job(id)
+	if job.empty():
+		return  # it went since the refresh began
+	if index >= _rows.get_child_count():
 		_add_row()
-	for index in _rows.get_child_count():
-		var row: JobRow = _rows.get_child(index)
-		row.visible = index < ids.size()
-		if row.visible:
-			var id: String = ids[index]
-			row.show_job(board.job(id), board.percent(id), board.phase(id), board.preview(id))
-	if ids.size() > _rows.get_child_count():
-		board.is_dirty = true
+	var row: JobRow = _rows.get_child(index)
+	row.visible = true
+	row.show_job(job, board.percent(id), board.phase(id), board.preview(id))
 
 
 func _add_row() -> void:

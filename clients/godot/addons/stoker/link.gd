@@ -5,7 +5,7 @@ const News = preload("news.gd")
 const Session = preload("session.gd")
 
 const IDLE_MS = 4
-const COUNTS_MS = 200
+const COUNTS_MS = 50
 
 var news := News.new()
 

@@ -6,12 +6,21 @@ extends Reference
 # Source: the msgpack specification.
 
 const MAX_DEPTH = 64
+const _SLACK = 64
+# A key and a value that are read without a call have no more.
 
 var error := ""
 # Why the last `unpack` failed; empty if it did not.
 
 var _in := StreamPeerBuffer.new()
 var _size := 0
+var _pad := PoolByteArray()
+# Zeros, to be put behind what is read.
+
+
+func _init() -> void:
+	for _i in _SLACK:
+		_pad.append(0)
 
 
 static func pack(value) -> PoolByteArray:
@@ -23,15 +32,36 @@ static func pack(value) -> PoolByteArray:
 
 func unpack(bytes: PoolByteArray):
 	# The value that is all of these bytes; null, with `error` set, if they are not one value.
+	_begin(bytes)
+	var value = _take(0)
+	if error == "" and _in.get_position() < _size:
+		error = "%d bytes follow the value" % (_size - _in.get_position())
+	return value if error == "" and not _is_cut() else null
+
+
+func peek(bytes: PoolByteArray, names: Array) -> Dictionary:
+	# The entries of a map up to the last of these names; all of them if one is not there, none if it is no map. What
+	# follows is not looked at, which makes this cheap where the interesting entries come first.
+	_begin(bytes)
+	var head := _in.get_u8()
+	var found := {}
+	var count := head & 15 if head >= 0x80 and head < 0x90 else 0
+	for _i in count:
+		var key = _take(1)
+		found[key] = _take(1)
+		if error != "" or _is_cut() or found.has_all(names):
+			break
+	return found if error == "" else {}
+
+
+func _begin(bytes: PoolByteArray) -> void:
+	# With room behind the end, so that small things can be read without asking each time whether they are all there.
 	error = ""
+	_size = bytes.size()
+	bytes.append_array(_pad)
 	_in.big_endian = true
 	_in.data_array = bytes
 	_in.seek(0)
-	_size = bytes.size()
-	var value = _take(0)
-	if error == "" and _in.get_position() != _size:
-		error = "%d bytes follow the value" % (_size - _in.get_position())
-	return value if error == "" else null
 
 
 static func _put(out: StreamPeerBuffer, value) -> void:
@@ -112,14 +142,15 @@ static func _put_head(out: StreamPeerBuffer, size: int, fix: int, fix_limit: int
 
 
 func _take(depth: int):
-	# The most frequent kinds come first: nearly all time of a busy client is spent here.
-	if _in.get_position() >= _size:
-		return _fail("the bytes end within a value")
-	var head := _in.get_u8()
+	return _take_after(_in.get_u8(), depth)
+
+
+func _take_after(head: int, depth: int):
+	# The value that begins with this byte. The most frequent kinds come first: a busy client spends its time here.
 	if head < 0x80:
 		return head
 	if head >= 0xa0 and head < 0xc0:
-		return _take_text(head & 31)
+		return _in.get_utf8_string(head & 31) if head > 0xa0 else ""
 	if head >= 0xe0:
 		return head - 256
 	if head == 0xc0:
@@ -192,22 +223,40 @@ func _take_array(count: int, depth: int):
 		return null
 	var parts := []
 	for _i in count:
-		parts.append(_take(depth + 1))
-		if error != "":
+		parts.append(_take_after(_in.get_u8(), depth + 1))
+		if error != "" or _is_cut():
 			return null
 	return parts
 
 
 func _take_map(count: int, depth: int):
+	# Most keys are short texts, and most values small numbers, short texts or nil: those are read without a call.
 	if _is_too_much(2 * count, depth):
 		return null
 	var parts := {}
 	for _i in count:
-		var key = _take(depth + 1)
-		parts[key] = _take(depth + 1)
-		if error != "":
+		var head := _in.get_u8()
+		var key = _in.get_utf8_string(head & 31) if head > 0xa0 and head < 0xc0 else _take_after(head, depth + 1)
+		head = _in.get_u8()
+		if head < 0x80:
+			parts[key] = head
+		elif head > 0xa0 and head < 0xc0:
+			parts[key] = _in.get_utf8_string(head & 31)
+		elif head == 0xc0:
+			parts[key] = null
+		else:
+			parts[key] = _take_after(head, depth + 1)
+		if _in.get_position() > _size or error != "":
+			_is_cut()
 			return null
 	return parts
+
+
+func _is_cut() -> bool:
+	# Whether more was read than there is.
+	if _in.get_position() > _size:
+		_fail("the bytes end within a value")
+	return error != ""
 
 
 func _is_too_much(values: int, depth: int) -> bool:

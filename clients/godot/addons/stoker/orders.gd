@@ -54,6 +54,10 @@ func add(order: Dictionary) -> void:
 		_submit(order)
 
 
+func has(job_id: String) -> bool:
+	return _orders.has(job_id)
+
+
 func accepted_by(instance_id: String) -> Array:
 	# The jobs that the daemon with this database has accepted.
 	var found := []

@@ -23,6 +23,7 @@ const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 10000
 const MOST_JOBS = 500
 const EVENTS_A_POLL = 500
+const READ_MS = 100
 
 var requests := Requests.new()
 var orders: Orders
@@ -43,6 +44,9 @@ var _wants_previews := true
 var _sync := ""
 var _snapshot := {}
 var _first_page := {}
+var _unread := {}
+# The newest event of each job that was not read yet.
+var _read_at_ms := 0
 var _facts := {}
 var _facts_told := 0
 # The hash of what was told: to build the form anew costs the editor time.
@@ -97,6 +101,9 @@ func poll() -> bool:
 			_greet()
 		return false
 	orders.poll()
+	if now_ms >= _read_at_ms:
+		_read_at_ms = now_ms + READ_MS
+		_read_kept()
 	var came := requests.poll()
 	_events.poll()
 	came = _take_events() or came
@@ -167,21 +174,30 @@ func _take_events() -> bool:
 		if frames == null:
 			break
 		count += 1
-		var event = _codec.unpack(frames[-1])
-		if typeof(event) == TYPE_DICTIONARY:
-			_take_event(event, frames[0])
+		_take_event(frames[0], frames[-1])
 	events_seen += count
 	if count > 0 and _state == LIVE:
 		_due_ms = OS.get_ticks_msec() + SILENCE_MS
 	return count > 0
 
 
-func _take_event(event: Dictionary, topic: PoolByteArray) -> void:
+func _take_event(topic: PoolByteArray, body: PoolByteArray) -> void:
+	# Its number and kind come first; the rest is read only if it is needed.
 	if _state == JOINING and topic.get_string_from_utf8() != _sync:
 		return  # older than the answer to the sync, so what is asked for then tells it
-	match _follower.receive(event):
+	var head := _codec.peek(body, ["seq", "type"])
+	if not head.get("type") is String:
+		return
+	if head.get("seq") == null:
+		head = _codec.unpack(body)
+		if typeof(head) != TYPE_DICTIONARY:
+			return
+	match _follower.receive(head):
 		Follower.APPLY:
-			_tell(event)
+			if head.seq == null:
+				_tell(head)
+			else:
+				_keep(topic.get_string_from_utf8(), body)
 		Follower.CATCH_UP:
 			_catch_up()
 		Follower.RESYNC:
@@ -191,7 +207,29 @@ func _take_event(event: Dictionary, topic: PoolByteArray) -> void:
 				_go_live()
 
 
+func _keep(topic: String, body: PoolByteArray) -> void:
+	# Of a job only the newest event is read, some times a second: it carries the whole state.
+	var parts := topic.split("/")
+	if parts[0] == "job" and parts.size() > 2 and not orders.has(parts[1]):
+		_unread[parts[1]] = body
+	else:
+		_read(body)
+
+
+func _read(body: PoolByteArray) -> void:
+	var event = _codec.unpack(body)
+	if typeof(event) == TYPE_DICTIONARY:
+		_tell(event)
+
+
+func _read_kept() -> void:
+	for body in _unread.values():
+		_read(body)
+	_unread.clear()
+
+
 func _catch_up() -> void:
+	_read_kept()
 	_state = CATCHING_UP
 	_due_ms = OS.get_ticks_msec() + 2 * Requests.ANSWER_MS
 	requests.ask("events_since", {"seq": _follower.through}, self, "_caught_up", _follower.through)
@@ -216,6 +254,7 @@ func _caught_up(page: Dictionary, asked_from: int) -> void:
 
 
 func _take_snapshot() -> void:
+	_unread.clear()
 	_state = CATCHING_UP
 	_snapshot = {}
 	_first_page = {}

@@ -2,7 +2,9 @@ tool
 extends EditorPlugin
 # Does in the editor what a person would do in the dock, and prints what the dock shows, one line of JSON a change.
 #
-# PROBE in the environment is JSON: what to enter into the form, and the text in the dock at which all is over.
+# PROBE in the environment is JSON: what to enter into the form, and the text in the dock at which all is over; or with
+# `frames_until` that it counts how long the plugin's part of each frame takes until it knows all events up to that seq,
+# and beside it how long it takes to spin for as long as the plugin may: what the machine adds by itself.
 
 const PATIENCE_MS = 110000
 
@@ -11,6 +13,8 @@ var _dock: Control
 var _plugin: EditorPlugin
 var _has_ordered := false
 var _last := ""
+var _frames := []
+var _spins := []
 
 
 func _ready() -> void:
@@ -21,6 +25,9 @@ func _process(_delta: float) -> void:
 	if _dock == null:
 		_dock = _find("addons/stoker/dock.gd", get_tree().root)
 		_plugin = _find("addons/stoker/plugin.gd", get_tree().root)
+		return
+	if _wanted.has("frames_until"):
+		_count_frame()
 		return
 	_show()
 	if not _has_ordered and not _dock.form.generate.disabled and _wanted.has("prompt"):
@@ -46,6 +53,21 @@ func _order() -> void:
 	form.generate.emit_signal("pressed")
 
 
+func _count_frame() -> void:
+	var through: int = _plugin.board.counts.get("through", 0)
+	if through == 0:
+		_show()
+		return
+	_frames.append(_plugin.frame_usec)
+	var began_usec := OS.get_ticks_usec()
+	while OS.get_ticks_usec() < began_usec + _plugin.BUDGET_USEC:
+		pass
+	_spins.append(OS.get_ticks_usec() - began_usec)
+	if through >= _wanted.frames_until:
+		print("SAYS ", to_json({"frames": _frames, "spins": _spins, "counts": _plugin.board.counts}))
+		get_tree().quit()
+
+
 func _show() -> void:
 	var rows := []
 	for row in _dock.rows():
@@ -55,7 +77,6 @@ func _show() -> void:
 	var shown := {"summary": _dock.summary.text, "said": _dock.said.text, "rows": rows}
 	if to_json(shown) != _last:
 		_last = to_json(shown)
-		shown.longest_frame_usec = _plugin.longest_frame_usec
 		shown.priorities = _texts(_dock.form.priority)
 		shown.makers = _texts(_dock.form.maker)
 		shown.profiles = _texts(_dock.form.profile)
