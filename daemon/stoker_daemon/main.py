@@ -255,6 +255,8 @@ class StokerDaemon:
         if self._notifier.is_heard:
             tasks.append(asyncio.create_task(Pulse(self._notifier, partial(self._look, house)).serve(), name="pulse"))
         stack.push_async_callback(end_tasks, tasks)
+        if self._config.metrics.listen:
+            self._open_metrics(stack)
         house.frontend.start()
         text = json.dumps({"control": house.frontend.endpoints[0], "events": house.publisher.endpoints[0]})
         fresh = self._endpoints_file.with_suffix(".new")
@@ -263,6 +265,18 @@ class StokerDaemon:
         stack.callback(self._endpoints_file.unlink, missing_ok=True)
         self._say_ready(house, text)
         return tasks
+
+    def _open_metrics(self, stack: AsyncExitStack) -> None:
+        """Answer HTTP; who asked for no metrics does not even load what they are made with."""
+        from stoker_daemon.metrics import Endpoint, Figures, look
+
+        figures = Figures(version("stoker"))
+        self._store.subscribe(figures.committed)
+        host, _, port = self._config.metrics.listen.rpartition(":")
+        endpoint = Endpoint(host.strip("[]"), int(port), figures, partial(look, self._services))
+        stack.callback(endpoint.close)
+        endpoint.start()
+        logger.info("metrics", url=f"http://{host}:{endpoint.port}/metrics")
 
     def _say_ready(self, house: "_House", endpoints: str) -> None:
         """Tell a person at a terminal what to do now, a program the endpoints, and the log all that belongs to them."""
@@ -403,6 +417,8 @@ class StokerDaemon:
             check=self._check,
             shut_down=self.stop,
         )
+
+        self._services = services
 
         async def answer(request: AnyRequest, body: bytes, caller: Caller) -> AnyReply:
             return await handlers.handle(request, body, caller, services)

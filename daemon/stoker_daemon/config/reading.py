@@ -14,6 +14,7 @@ from stoker_daemon.config.sections import (
     Config,
     ExecutionConfig,
     GpuConfig,
+    MetricsConfig,
     PreflightConfig,
     ProfileConfig,
     RetentionConfig,
@@ -73,6 +74,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "gpu.", GpuConfig, raw.get("gpu", {})
     yield "preflight.", PreflightConfig, raw.get("preflight", {})
+    yield "metrics.", MetricsConfig, raw.get("metrics", {})
     yield "", Config, raw
 
 

@@ -1,5 +1,7 @@
 """What the configuration may say of everything but engines, and the whole file."""
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -7,6 +9,8 @@ from msgspec import Meta, Struct
 
 from stoker_daemon.config.engines import ComfyConfig, EngineConfig, PythonConfig
 from stoker_daemon.config.values import ConfigError, Days, Seconds, check_name
+
+MAX_PORT = 65_535
 
 
 class ProfileConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,6 +80,31 @@ class PreflightConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Gigabytes that must be free where outputs go; by default 1, or 0 on a disk of less than 20."""
 
 
+class MetricsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[metrics]`: figures for Prometheus and health checks, over HTTP without keys."""
+
+    listen: str = ""
+    """Where `/metrics`, `/healthz` and `/readyz` are: `127.0.0.1:9464`; by default nowhere."""
+
+    def __post_init__(self) -> None:
+        host, _, port = self.listen.rpartition(":")
+        if self.listen and not (host and port.isdecimal() and int(port) <= MAX_PORT):
+            raise ValueError(f"listen = {self.listen!r} is not of the form 127.0.0.1:9464")
+        if self.listen and not _is_loopback(host.strip("[]")):
+            raise ValueError(
+                f"listen = {self.listen!r}: has no keys, so it must be an address of this host itself, like 127.0.0.1;"
+                " let a proxy or an agent of the monitoring fetch it here"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
+
+
 def _default_engines() -> dict[str, EngineConfig]:
     return {"sprites": PythonConfig(model="stoker_worker.models.sprites:Sprites")}
 
@@ -93,6 +122,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Profiles beside the built-in ones."""
     execution: ExecutionConfig = ExecutionConfig()
     retention: RetentionConfig = RetentionConfig()
+    metrics: MetricsConfig = MetricsConfig()
     gpu: GpuConfig = GpuConfig()
     preflight: PreflightConfig = PreflightConfig()
 

@@ -208,13 +208,15 @@ class Stop:
 class Commit:
     """What a commit tells the rooms that wait for it: events in their order, and runs that are to stop.
 
-    `has_work`: items may be ready that were not before. `has_ended`: a job with files became final.
+    `has_work`: items may be ready that were not before. `has_ended`: a job with files became final. `sync_s`: how long
+    it took to make it durable.
     """
 
     events: tuple[CommittedEvent, ...] = ()
     stops: tuple[Stop, ...] = ()
     has_work: bool = False
     has_ended: bool = False
+    sync_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

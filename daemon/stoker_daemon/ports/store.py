@@ -146,6 +146,10 @@ class JobStore(Protocol):
         """Commit what became of runs' members, and in the same transaction the next claim if there is an order."""
         ...
 
+    async def ready_items(self) -> dict[words.Priority, int]:
+        """How many items of each priority could run now."""
+        ...
+
     async def next_due_ms(self) -> int | None:
         """When the next item's back-off ends, in wall-clock milliseconds."""
         ...

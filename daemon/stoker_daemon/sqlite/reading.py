@@ -13,6 +13,7 @@ from stoker_daemon.sqlite.rows import (
     ARTIFACT_COLUMNS,
     ITEM_COLUMNS,
     JOB_COLUMNS,
+    PRIORITIES,
     head_seq,
     job_key_of,
     read_job,
@@ -22,7 +23,7 @@ from stoker_daemon.sqlite.rows import (
     to_pause,
 )
 from stoker_protocol.errors import ErrorCode, Refused
-from stoker_protocol.jobs import Artifact, Item, Queue
+from stoker_protocol.jobs import Artifact, Item, Priority, Queue
 from stoker_protocol.replies import ArtifactsPage, EventsPage, ItemsPage, JobReply, JobsPage, PublishedEvent
 from stoker_protocol.requests import EventsSince, GetSnapshot, ListArtifacts, ListItems, ListJobs
 
@@ -127,6 +128,12 @@ def read_events(connection: sqlite3.Connection, request: EventsSince, instance_i
     page, cursor = _page(rows, request.limit, size_at=1)
     events = [PublishedEvent(topic, Raw(body)) for topic, body, _ in page]
     return EventsPage(events=events, through=int(cursor) if cursor else head, head=head, instance_id=instance_id)
+
+
+def read_ready(connection: sqlite3.Connection) -> dict[Priority, int]:
+    """How many items of each priority could run now."""
+    rows = connection.execute("SELECT priority, sum(ready) FROM heads GROUP BY priority")
+    return {PRIORITIES[rank]: ready for rank, ready in rows}
 
 
 def read_next_due_ms(connection: sqlite3.Connection) -> int | None:

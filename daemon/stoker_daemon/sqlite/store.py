@@ -45,7 +45,7 @@ from stoker_daemon.sqlite.writer import PROBE_S, Transaction, Writer
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import LifecycleEvent
-from stoker_protocol.jobs import Artifact, Job, Pause
+from stoker_protocol.jobs import Artifact, Job, Pause, Priority
 from stoker_protocol.replies import (
     Appended,
     ArtifactsPage,
@@ -214,6 +214,9 @@ class Store:
 
     async def tell(self, topic: str, event: LifecycleEvent) -> None:
         await self._write(lambda tx: tx.tell(topic, event))
+
+    async def ready_items(self) -> dict[Priority, int]:
+        return await self._read(reading.read_ready)
 
     async def next_due_ms(self) -> int | None:
         return await self._read(reading.read_next_due_ms)

@@ -194,13 +194,17 @@ class Writer:
             if transaction.has_work and self._connection.execute("SELECT 1 FROM queue_pause").fetchone():
                 transaction.has_work = False  # nobody need look: the end of the pause will say so again
             transaction.note_head()
+            began_s = self._clock.monotonic_s()
             self._connection.execute("COMMIT")
+            sync_s = self._clock.monotonic_s() - began_s
         except sqlite3.Error as error:
             self._give_up(group, error)
             return Commit()
         self.trouble = ""
         self.head = transaction.head
-        return Commit(tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended)
+        return Commit(
+            tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended, sync_s
+        )
 
     def _attempt(self, alike: list[_Write], transaction: Transaction) -> None:
         """Do writes of the same work so that their failure leaves the others of the group as they are."""
