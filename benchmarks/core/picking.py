@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import count, product
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from benchmarks.core.contenders import ENGINE, PAYLOAD, Stoker
 from benchmarks.core.figures import Figure, Setting
 from benchmarks.core.noop import MODELS
 from stoker_client import Client
-from stoker_daemon.jobs.records import Result, Run
+from stoker_daemon.jobs.records import Choice, Head, Result, Run
 from stoker_daemon.main import SystemClock
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.scheduling import policy
@@ -138,11 +139,14 @@ class _Queue:
 
 
 def _order(model: str, max_batch: int) -> ClaimOrder:
+    def choose(heads: Sequence[Head], _run_id: str, _now_ms: int) -> Choice | None:
+        head = policy.strict(heads, ENGINE, model)
+        return head and Choice(((head, max_batch),))
+
     return ClaimOrder(
         lane="gpu",
         engines=frozenset({ENGINE}),
-        choose=lambda heads: policy.choose(heads, ENGINE, model),
-        max_batch=lambda _: max_batch,
+        choose=choose,
         timeout_s=600,
         no_progress_s=600,
         max_delay_s=300,

@@ -1,8 +1,12 @@
 """Makes the engines that the configuration names; with `main` the only reader of the configuration."""
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from threading import Lock
 
 import structlog
+from msgspec import structs
 
 from stoker_daemon.config import (
     ComfyConfig,
@@ -13,6 +17,7 @@ from stoker_daemon.config import (
     OllamaConfig,
     OpenAIConfig,
     PythonConfig,
+    SchedulingConfig,
 )
 from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.command import CommandEngine
@@ -20,8 +25,12 @@ from stoker_daemon.engines.leftover import end_leftover
 from stoker_daemon.engines.ollama import OllamaEngine
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine
+from stoker_daemon.jobs.records import Signature
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
+from stoker_daemon.scheduling import policy
+from stoker_daemon.scheduling.deciding import ByKey, Decider, InWaves
+from stoker_daemon.scheduling.dials import PRESETS, Dials
 from stoker_daemon.scheduling.preflight import Thresholds
 from stoker_protocol.errors import Refused
 from stoker_protocol.worker import Hosted
@@ -55,6 +64,26 @@ def build_thresholds(config: Config) -> Thresholds:
 def is_on_gpu(engine: EngineConfig) -> bool:
     """Whether an engine computes on this host's GPU, so that its lane waits for it."""
     return isinstance(engine, PythonConfig | ComfyConfig) or engine.lane == "gpu"
+
+
+def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) -> Decider:
+    """Who decides for the lane of these engines; where no model has to be loaded, waves would have no use."""
+
+    def most(signature: Signature) -> int:
+        return engines[signature.engine].max_batch(signature)
+
+    if not any(is_on_gpu(config.engines[name]) for name in engines) or config.scheduling.policy == "strict":
+        return ByKey(policy.strict, most)
+    if config.scheduling.policy == "fifo":
+        return ByKey(policy.fifo, most)
+    return InWaves(_dials(config.scheduling), most, now_ms, Lock())
+
+
+def _dials(scheduling: SchedulingConfig) -> Dials:
+    """The preset with what was turned."""
+    names = {each.name for each in fields(Dials)}
+    turned = {name: value for name, value in structs.asdict(scheduling).items() if name in names and value is not None}
+    return replace(PRESETS[scheduling.preset], **turned)
 
 
 def load_patience_s(engine: EngineConfig) -> float:

@@ -26,7 +26,7 @@ import zmq
 
 from stoker_daemon import handlers
 from stoker_daemon.admin.check import glance
-from stoker_daemon.building import build_engines, build_thresholds, is_on_gpu, load_patience_s
+from stoker_daemon.building import build_decider, build_engines, build_thresholds, is_on_gpu, load_patience_s
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.config import markdown as config_reference
@@ -35,6 +35,7 @@ from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
+from stoker_daemon.execution.learning import Learning
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
@@ -46,6 +47,7 @@ from stoker_daemon.library import LibraryError, load_library
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
+from stoker_daemon.scheduling.deciding import InWaves
 from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.sqlite.database import StoreError
 from stoker_daemon.sqlite.store import Store
@@ -190,6 +192,7 @@ class StokerDaemon:
             await house.lanes.stop(self._config.execution.stop_grace_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SUMMARIES_WAIT_S):
+                    await house.learning.keep()
                     await house.summaries.write_due()
 
     def stop(self, reason: str) -> None:
@@ -221,17 +224,18 @@ class StokerDaemon:
         for engine in engines.values():
             stack.push_async_callback(engine.stop)
         watched = self._build_watch(engines, publisher, stack)
-        lanes = self._build_lanes(engines, watched, artifacts, publisher)
+        lanes, learning = self._build_lanes(engines, watched, artifacts, publisher)
         summaries = Summaries(self._store, artifacts)
         for listener in (publisher.committed, lanes.committed, summaries.committed):
             self._store.subscribe(listener)
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
         frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, watched, publisher)
         stack.push_async_callback(frontend.close)
-        return _House(artifacts, blobs, cleaning, publisher, engines, watched, lanes, summaries, frontend)
+        return _House(artifacts, blobs, cleaning, publisher, engines, watched, lanes, learning, summaries, frontend)
 
     async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
+        await house.learning.recall()
         interrupted = await settle_interrupted(self._store, house.artifacts, house.lanes.take_back)
         house.publisher.start()
         await self._store.tell(
@@ -247,6 +251,7 @@ class StokerDaemon:
         housekeeping = Housekeeping(self._store, house.cleaning, self._config.execution.open_idle_s)
         tasks = [
             *house.lanes.start(),
+            asyncio.create_task(house.learning.serve(), name="learning"),
             asyncio.create_task(house.summaries.serve(), name="summaries"),
             asyncio.create_task(self._retention(house).serve(), name="retention"),
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
@@ -354,7 +359,7 @@ class StokerDaemon:
 
     def _build_lanes(
         self, engines: dict[str, Engine], watched: Watch, artifacts: OutputTree, publisher: Publisher
-    ) -> Lanes:
+    ) -> tuple[Lanes, Learning]:
         execution = self._config.execution
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
         settings = LaneSettings(
@@ -380,7 +385,10 @@ class StokerDaemon:
             on_gpu = any(is_on_gpu(self._config.engines[name]) for name in mine)
             return watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
 
-        return Lanes([Lane(name, mine, world, settings, checks(mine)) for name, mine in of_lane.items()])
+        deciders = {name: build_decider(self._config, mine, self._clock.now_ms()) for name, mine in of_lane.items()}
+        lanes = [Lane(name, mine, deciders[name], world, settings, checks(mine)) for name, mine in of_lane.items()]
+        learners = {name: decider for name, decider in deciders.items() if isinstance(decider, InWaves)}
+        return Lanes(lanes), Learning(self._store, learners)
 
     def _build_frontend(
         self,
@@ -437,6 +445,7 @@ class _House:
     engines: dict[str, Engine]
     watch: Watch
     lanes: Lanes
+    learning: Learning
     summaries: Summaries
     frontend: Frontend
 

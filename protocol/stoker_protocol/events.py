@@ -104,12 +104,22 @@ class QueueResumed(Event, frozen=True, tag="queue_resumed", kw_only=True):
 
 
 class ModelLoaded(Event, frozen=True, tag="model_loaded", kw_only=True):
-    """A lane loaded a model, which took `seconds`."""
+    """A lane loaded a model, which took `seconds`; `reason` says why this one and why then."""
 
     lane: str
     engine: str
     model: str
     seconds: float
+    reason: str = ""
+
+
+class BatchReduced(Event, frozen=True, tag="batch_reduced", kw_only=True):
+    """Fewer items of a model share a run from now on; `reason` says why, mostly that memory is short."""
+
+    lane: str
+    engine: str
+    model: str
+    reason: str
 
 
 class RunEscalated(Event, frozen=True, tag="run_escalated", kw_only=True):
@@ -206,7 +216,15 @@ JobEvent = (
 """Carries the whole new state of one job."""
 
 LifecycleEvent = (
-    JobEvent | QueuePaused | QueueResumed | ModelLoaded | RunEscalated | EngineDown | DaemonStarted | DaemonStopping
+    JobEvent
+    | QueuePaused
+    | QueueResumed
+    | ModelLoaded
+    | BatchReduced
+    | RunEscalated
+    | EngineDown
+    | DaemonStarted
+    | DaemonStopping
 )
 EphemeralEvent = JobProgress | Preview | LaneChanged | GpuSampled | Tick | Synced
 AnyEvent = LifecycleEvent | EphemeralEvent

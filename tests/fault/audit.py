@@ -175,6 +175,13 @@ def _heads_sum_their_lots(connection: sqlite3.Connection) -> Iterator[str]:
     ).fetchall()
     if lots != heads:
         yield f"heads {heads} over lots {lots}"
+    firsts = connection.execute(
+        "SELECT heads.came_ms, lots.came_ms FROM heads JOIN lots USING (signature_id, priority)"
+        " WHERE place = oldest AND lots.ready > 0 AND is_held = 0"
+    )
+    for said, came_ms in firsts:
+        if said != came_ms:
+            yield f"a head says that its first lot came at {said}, it did at {came_ms}"
     counts = connection.execute(
         "SELECT job_key, ready, (SELECT count(*) FROM items WHERE items.job_key = lots.job_key AND state = 'pending'"
         " AND not_before_ms IS NULL) FROM lots"

@@ -96,8 +96,11 @@ def _of_house(event: tell.LifecycleEvent) -> str:
             return f"All work is held back {pause_facts(paused)}"
         case tell.QueueResumed(author=author):
             return f"Work was let go on by {clean(author)}"
-        case tell.ModelLoaded(lane=lane, engine=engine, model=model, seconds=seconds):
-            return f"{clean(lane)} loaded {clean(engine)}/{clean(model)} in {duration(seconds)}"
+        case tell.ModelLoaded(lane=lane, engine=engine, model=model, seconds=seconds, reason=reason):
+            why = f": {clean(reason)}" if reason else ""
+            return f"{clean(lane)} loaded {clean(engine)}/{clean(model)} in {duration(seconds)}{why}"
+        case tell.BatchReduced(engine=engine, model=model, reason=reason):
+            return f"Fewer items of {clean(engine)}/{clean(model)} share a run: {clean(reason)}"
         case tell.RunEscalated(run_id=run_id, rung=rung, reason=reason):
             return f"Run {clean(run_id)} does not stop ({clean(reason)}): {clean(rung)}"
         case tell.EngineDown(engine=engine, detail=detail):

@@ -19,6 +19,7 @@ from stoker_daemon.config.sections import (
     PreflightConfig,
     ProfileConfig,
     RetentionConfig,
+    SchedulingConfig,
 )
 from stoker_daemon.config.values import ConfigError
 
@@ -38,6 +39,7 @@ __all__ = [
     "ProfileConfig",
     "PythonConfig",
     "RetentionConfig",
+    "SchedulingConfig",
     "load",
     "markdown",
     "template",

@@ -18,6 +18,7 @@ from stoker_daemon.config.sections import (
     PreflightConfig,
     ProfileConfig,
     RetentionConfig,
+    SchedulingConfig,
 )
 from stoker_daemon.config.values import ConfigError
 from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
@@ -71,6 +72,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     for name, table in _subtables(raw, "profiles"):
         yield f"profiles.{name}.", ProfileConfig, table
     yield "execution.", ExecutionConfig, raw.get("execution", {})
+    yield "scheduling.", SchedulingConfig, raw.get("scheduling", {})
     yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "gpu.", GpuConfig, raw.get("gpu", {})
     yield "preflight.", PreflightConfig, raw.get("preflight", {})

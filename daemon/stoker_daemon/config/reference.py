@@ -162,6 +162,8 @@ def _takes(info: Any) -> str:
             return " or ".join(f"`{value}`" for value in info.values)
         case types.VarTupleType() | types.ListType():
             return f"a list, each {_takes(info.item_type)}"
+        case types.TupleType():
+            return f"a list of {len(info.item_types)}, each {_takes(info.item_types[0])}"
         case types.DictType():
             return "a table"
         case types.UnionType():

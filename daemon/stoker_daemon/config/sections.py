@@ -51,6 +51,35 @@ class ExecutionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """How often an item's own run may kill the engine's process before the item is failed."""
 
 
+_Positive = Annotated[float, Meta(gt=0)]
+_Four = tuple[_Positive, _Positive, _Positive, _Positive]
+
+
+class SchedulingConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[scheduling]`: in which order lanes of the GPU work; lists go from urgent to low. What is not said is preset."""
+
+    policy: Literal["waves", "strict", "fifo"] = "waves"
+    """Waves load each model once for all that can wait; `strict` looks at priorities first, `fifo` at nothing."""
+    preset: Literal["interactive", "balanced", "throughput"] = "balanced"
+    """For people who wait, for a bit of everything, for long queues that nobody watches."""
+    weights: _Four | None = None
+    """What a second of waiting costs an item."""
+    caps_s: _Four | None = None
+    """Seconds after which an item goes before what is worth more; an urgent one cuts in."""
+    cut_ins_per_min: Annotated[float, Meta(ge=0, le=60)] | None = None
+    """How often urgent items may cut in."""
+    cut_in_burst: Annotated[float, Meta(ge=1, le=1000)] | None = None
+    """How many of these may be saved up."""
+    residency: Annotated[float, Meta(ge=0, le=100)] | None = None
+    """A model stays until it has worked for so many times its load."""
+    max_patience: Annotated[float, Meta(ge=1, le=100)] | None = None
+    """How many times a load counts at most, however much arrives."""
+    batch_s: Seconds | None = None
+    """Seconds that a run may last."""
+    urgent_batch_s: Seconds | None = None
+    """Seconds that a run may last while something urgent came lately."""
+
+
 class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[retention]`: when what is old is removed; 0: never."""
 
@@ -121,6 +150,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     profiles: dict[str, ProfileConfig] = {}
     """Profiles beside the built-in ones."""
     execution: ExecutionConfig = ExecutionConfig()
+    scheduling: SchedulingConfig = SchedulingConfig()
     retention: RetentionConfig = RetentionConfig()
     metrics: MetricsConfig = MetricsConfig()
     gpu: GpuConfig = GpuConfig()

@@ -1,13 +1,12 @@
 """Runs out of sight: an engine may go on with them, so nothing is said of their items before it has been asked."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Result, Run
 from stoker_daemon.ports import Artifacts, ClaimOrder, Engine, JobStore
-from stoker_protocol.jobs import JobState
 
 log = structlog.get_logger()
 
@@ -50,7 +49,7 @@ class Adrift:
         """Whether a run is out of sight."""
         return run_id in self._drifting
 
-    async def next_run(self, order: ClaimOrder, unwanted: Collection[str]) -> Run | None:
+    async def next_run(self, order: ClaimOrder, is_unwanted: Callable[[Run], bool]) -> Run | None:
         """A run to go on with: its engine is one of the order's and has something of it.
 
         A run that its engine has lost, or that nobody wants any more, is settled.
@@ -58,7 +57,7 @@ class Adrift:
         for drifting in list(self._drifting.values()):
             run = drifting.run
             claimed = drifting.claimed or await self._store.take_up(run, order)
-            if run.run_id in unwanted or any(job.state is JobState.CANCELLING for job in claimed.jobs):
+            if is_unwanted(claimed):
                 await self._engines[run.engine].interrupt(run.run_id)
                 await self._settle(drifting)
             elif run.engine in order.engines:

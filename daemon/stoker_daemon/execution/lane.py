@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -15,25 +15,32 @@ from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
 from stoker_daemon.execution.waiting import wait_at_most
+from stoker_daemon.execution.work import Work
 from stoker_daemon.jobs.records import (
     Commit,
     EngineFailure,
-    Head,
     Interrupted,
-    Member,
     Recorded,
     Result,
     Run,
-    SavedArtifact,
+    Stop,
 )
 from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
-from stoker_daemon.scheduling import policy
+from stoker_daemon.scheduling.deciding import Decider
 from stoker_daemon.scheduling.eta import Pace
-from stoker_daemon.scheduling.retry import RetryPolicy, judge
+from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_protocol import jobs as words
-from stoker_protocol.errors import FailureKind, Refused
-from stoker_protocol.events import EngineDown, LaneChanged, LifecycleEvent, ModelLoaded, RunEscalated, topic_of_lane
-from stoker_protocol.jobs import Failure, ItemState
+from stoker_protocol.errors import Refused
+from stoker_protocol.events import (
+    BatchReduced,
+    EngineDown,
+    LaneChanged,
+    LifecycleEvent,
+    ModelLoaded,
+    RunEscalated,
+    topic_of_lane,
+)
+from stoker_protocol.jobs import ItemState
 from stoker_protocol.replies import Finding
 
 IDLE_LOOK_S = 30.0
@@ -74,38 +81,21 @@ class World:
     wants_previews: Callable[[str], bool]
 
 
-@dataclass(slots=True)
-class Work:
-    """One run on its way through the lane."""
-
-    run: Run
-    engine: Engine
-    observer: Observer
-    supervisor: Supervisor
-    ending: Ending = field(default_factory=Ending)
-    artifacts: dict[int, tuple[SavedArtifact, ...]] = field(default_factory=dict[int, tuple[SavedArtifact, ...]])
-    results: list[Result] = field(default_factory=list[Result])
-    seconds: float = 0.0
-
-    @property
-    def is_adrift(self) -> bool:
-        """Whether its engine may go on with it, out of sight."""
-        return self.ending.failure is not None and self.ending.failure.adrift and not self.ending.reason
-
-
 class Lane:
-    """Runs the queue's work on its engines, one run at a time; a commit of the store wakes it."""
+    """Runs the queue's work on its engines, one run at a time, as `decider` says; a commit of the store wakes it."""
 
     def __init__(
         self,
         name: str,
         engines: Mapping[str, Engine],
+        decider: Decider,
         world: World,
         settings: LaneSettings,
         checks: Callable[[], list[Finding]],
     ) -> None:
         self.name = name
         self._engines = engines
+        self._decider = decider
         self._world = world
         self._settings = settings
         self._wake = asyncio.Event()
@@ -113,7 +103,7 @@ class Lane:
         self._holdup = Holdup(name, self._tell_lane)
         self._gate = Gate(name, checks, self._tell_lane)
         self._work: Work | None = None
-        self._stops: dict[str, str] = {}
+        self._stops: dict[str, list[Stop]] = {}
         self._paces: dict[str, Pace] = {}
         self._engine_name, self._model = "", ""
         self._loads = 0
@@ -126,9 +116,12 @@ class Lane:
 
     def committed(self, commit: Commit) -> None:
         """Hear of a commit: there may be work, and runs may have to stop."""
+        arrivals = [each for each in commit.arrivals if each.signature.engine in self._engines]
+        if arrivals:
+            self._decider.arrive(arrivals, self._world.clock.now_ms(), idle=self._state == "idle")
         for stop in commit.stops:
             if stop.lane == self.name:
-                self._stop_run(stop.run_id, stop.reason)
+                self._stop_run(stop)
         if commit.has_work:
             self._wake.set()
 
@@ -178,7 +171,7 @@ class Lane:
         self._wake.set()
         await asyncio.wait({serving}, timeout=0 if self._holdup.reason else grace_s)
         if self._work is not None:
-            self._stop_run(self._work.run.run_id, SHUTDOWN)
+            self._stop_run(Stop(self._work.run.run_id, self.name, SHUTDOWN))
         await serving
 
     async def _next_runs(self) -> Sequence[Run]:
@@ -186,7 +179,7 @@ class Lane:
         self._wake.clear()
         try:
             order = self._order()
-            run = await self._holdup.outlast(lambda: self._adrift.next_run(order, self._stops), self._stopping)
+            run = await self._holdup.outlast(lambda: self._adrift.next_run(order, self._is_unwanted), self._stopping)
             if run is None and await self._gate.passed(self._stopping):
                 order = self._order()
                 run = await self._holdup.outlast(lambda: self._world.store.claim(order), self._stopping)
@@ -235,7 +228,8 @@ class Lane:
         work.artifacts = await work.observer.saved()
         await self._tidy(work)
         await self._tell_death(work)
-        work.results = self._results(work)
+        work.judge(self._settings.retries, self._world.dice)
+        await self._learn(work)
         return work
 
     def _begin(self, run: Run) -> Work:
@@ -252,8 +246,8 @@ class Lane:
 
         supervisor = Supervisor(run, engine, observer, world.clock, self._settings.patience, tell_rung)
         self._work = Work(run, engine, observer, supervisor)
-        if run.run_id in self._stops:
-            self._stop_run(run.run_id, self._stops[run.run_id])
+        for stop in list(self._stops.get(run.run_id, ())):
+            self._stop_run(stop)
         return self._work
 
     async def _load_and_run(self, work: Work) -> bool:
@@ -266,9 +260,11 @@ class Lane:
         seconds = await work.engine.load(model)
         self._engine_name, self._model = work.engine.name, model
         self._absences.end(work.engine.name)
+        why = self._decider.loaded(work.run, seconds, self._world.clock.now_ms())
         if seconds:
             self._loads += 1
-            await self._tell(ModelLoaded(lane=self.name, engine=work.engine.name, model=model, seconds=seconds))
+            engine = work.engine.name
+            await self._tell(ModelLoaded(lane=self.name, engine=engine, model=model, seconds=seconds, reason=why))
         if work.supervisor.is_stopped:
             return False
         self._enter("running")
@@ -276,7 +272,9 @@ class Lane:
         return await work.engine.run(work.run.run_id, work.run.members, work.observer)
 
     async def _tidy(self, work: Work) -> None:
-        """Remove the files of members that are not complete: no row will know them."""
+        """Remove the files of members that are not complete, or that nobody wants: no row will know them."""
+        for position in work.discarded:
+            work.artifacts.pop(position, None)
         torn = [
             m for m in work.run.members if work.observer.has_output(m.position) and m.position not in work.artifacts
         ]
@@ -291,9 +289,17 @@ class Lane:
         failure = work.ending.failure
         if failure is not None and (failure.died or failure.unavailable):
             self._engine_name, self._model = "", ""
+            self._decider.lost(work.engine.name)
             if failure.unavailable:
                 self._miss(work.engine.name, failure)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
+
+    async def _learn(self, work: Work) -> None:
+        """Let what decides know how the run went, and people if it thinks otherwise of the size of the next."""
+        news = self._decider.ended(work.run, work.seconds, work.went)
+        if news:
+            model = work.run.signature.residency
+            await self._tell(BatchReduced(lane=self.name, engine=work.engine.name, model=model, reason=news))
 
     def _meet(self, engine: str) -> None:
         """An engine that was away is there again."""
@@ -304,44 +310,6 @@ class Lane:
         """An engine is away; it is tried again after a while."""
         self._absences.begin(engine)
         log.warning("an engine can't be reached", lane=self.name, engine=engine, why=failure.message)
-
-    def _results(self, work: Work) -> list[Result]:
-        return [self._result(work, member) for member in work.run.members]
-
-    def _result(self, work: Work, member: Member) -> Result:
-        """What becomes of one member, by how its run ended and what it had made until then."""
-        own = work.observer.failures.get(member.position)
-        if own is not None:
-            return self._judge(work, member, FailureKind(own.kind), own.message, shared=False)
-        if member.position in work.artifacts:
-            state, why = work.observer.verdicts.get(member.position, (ItemState.SUCCEEDED, None))
-            return Result(member.position, state, why, artifacts=work.artifacts[member.position])
-        if member.position in work.observer.unsaved:
-            return Result(member.position, ItemState.PENDING, charged=False)
-        reason, failure = work.ending.reason, work.ending.failure
-        shared = len(work.run.members) > 1
-        if reason in (FailureKind.TIMEOUT, FailureKind.NO_PROGRESS):
-            return self._judge(work, member, FailureKind(reason), _late(reason, work.run), shared=shared)
-        if reason:
-            return Result(member.position, ItemState.PENDING, charged=False)
-        if failure is not None and failure.unavailable:
-            away = Failure(FailureKind.SERVER_ERROR.value, failure.message)
-            return Result(member.position, ItemState.PENDING, away, charged=False)
-        if failure is not None:
-            return self._judge(work, member, failure.kind, failure.message, shared=shared)
-        message = "the engine ended the run without a result for this item"
-        return self._judge(work, member, FailureKind.INTERNAL, message, shared=shared)
-
-    def _judge(self, work: Work, member: Member, kind: FailureKind, message: str, *, shared: bool) -> Result:
-        return judge(
-            member,
-            kind,
-            message,
-            shared=shared,
-            max_attempts=work.run.limits.max_attempts,
-            policy=self._settings.retries,
-            dice=self._world.dice(),
-        )
 
     async def _settle(self, ended: Sequence[Work], waiting: Sequence[Run], *, claim: bool) -> Sequence[Run]:
         """Commit what became of runs, those still waiting going back to the queue; the next ones."""
@@ -394,30 +362,31 @@ class Lane:
             self._work = None
 
     def _order(self) -> ClaimOrder:
-        engine, model = self._engine_name, self._model
-
-        def choose(heads: Sequence[Head]) -> Head | None:
-            return policy.choose(heads, engine, model)
-
         return ClaimOrder(
             lane=self.name,
             engines=self._absences.spare(self._engines),
-            choose=choose,
-            max_batch=lambda signature: self._engines[signature.engine].max_batch(signature),
+            choose=self._decider.choose,
             timeout_s=self._settings.timeout_s,
             no_progress_s=self._settings.no_progress_s,
             max_delay_s=self._settings.retries.max_s,
             at_once=MAX_AT_ONCE if self._short_runs >= SURELY_SHORT else 1,
         )
 
-    def _stop_run(self, run_id: str, reason: str) -> None:
-        """Stop a run, even one whose claim is committed but not yet here."""
-        self._stops[run_id] = reason
-        if self._adrift.holds(run_id):
+    def _stop_run(self, stop: Stop) -> None:
+        """Stop a run, even one whose claim is committed but not yet here; of a cancelled job among others, its part."""
+        stops = self._stops.setdefault(stop.run_id, [])
+        if stop not in stops:
+            stops.append(stop)
+        if self._adrift.holds(stop.run_id):
             self._wake.set()
-        if self._work is not None and self._work.run.run_id == run_id:
-            self._work.supervisor.stop(reason)
-            self._work.observer.given_up.set()
+        if self._work is not None and self._work.run.run_id == stop.run_id:
+            self._work.stop(stop)
+
+    def _is_unwanted(self, run: Run) -> bool:
+        """Whether a run is to stop as a whole."""
+        stopped = {stop.job_id for stop in self._stops.get(run.run_id, ())}
+        cancelled = {job.job_id for job in run.jobs if job.state is words.JobState.CANCELLING}
+        return None in stopped or {member.job_id for member in run.members} <= stopped | cancelled
 
     async def _tell(self, event: LifecycleEvent) -> None:
         try:
@@ -434,9 +403,3 @@ class Lane:
     def _tell_lane(self) -> None:
         event = LaneChanged(at_ms=self._world.clock.now_ms(), lane=self.status())
         self._world.announce(topic_of_lane(self.name) + "lane_changed", event)
-
-
-def _late(reason: str, run: Run) -> str:
-    if reason == FailureKind.TIMEOUT:
-        return f"took longer than {run.limits.timeout_s * len(run.members):g} s"
-    return f"showed no progress for {run.limits.no_progress_s:g} s"

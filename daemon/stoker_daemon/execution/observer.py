@@ -58,6 +58,11 @@ class Observer:
         return self._is_watched()
 
     @property
+    def complete(self) -> frozenset[int]:
+        """The positions of the members whose last output has come."""
+        return frozenset(self._complete)
+
+    @property
     def is_loading(self) -> bool:
         """Whether the model is still on its way."""
         return not self.begun.done()

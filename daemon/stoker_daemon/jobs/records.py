@@ -36,21 +36,45 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """All ready items of one signature and priority, as the store keeps them: how many, and the place of the first."""
+    """All ready items of one signature and priority, as the store keeps them.
+
+    How many there are, the place of the first job, and when that came, in wall-clock milliseconds.
+    """
 
     signature_id: int
     signature: Signature
     priority: Priority
     ready: int
     oldest: int
+    came_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the policy wants to run: so many items at most of each head, in this order, all of one signature.
+
+    `one_job`: only items of the job that is first share the run.
+    """
+
+    takes: tuple[tuple[Head, int], ...]
+    one_job: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """So many items of one signature are in the queue now that were not."""
+
+    signature_id: int
+    signature: Signature
+    items: int
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One item's part in a run; `created_ms` and `job_key` (the store's own number) are its job's.
 
-    `attempt` counts from 1; `params` are the job's parameters with the item's own laid over them; `template` is that of
-    the job's placement.
+    `attempt` counts from 1, up to `max_attempts`; `params` are the job's parameters with the item's own laid over them;
+    `template` is that of the job's placement.
     """
 
     position: int
@@ -63,13 +87,13 @@ class Member:
     created_ms: int
     params: dict[str, Any]
     template: bytes = b""
+    max_attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a run: attempts of an item, seconds for each of its items, seconds without a sign of life."""
+    """What bounds a run: seconds for each of its items, and without a sign of life; the strictest of its jobs'."""
 
-    max_attempts: int
     timeout_s: float
     no_progress_s: float
 
@@ -197,23 +221,25 @@ class CommittedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A run at work is to be stopped: `cancel`, `pause`."""
+    """A run at work is to be stopped, for all of its items or those of one job: `cancel`, `pause`."""
 
     run_id: str
     lane: str
     reason: str
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What a commit tells the rooms that wait for it: events in their order, and runs that are to stop.
 
-    `has_work`: items may be ready that were not before. `has_ended`: a job with files became final. `sync_s`: how long
-    it took to make it durable.
+    `has_work`: items may be ready that were not before. `has_ended`: a job with files became final. `arrivals`: what
+    was submitted and appended. `sync_s`: how long it took to make it durable.
     """
 
     events: tuple[CommittedEvent, ...] = ()
     stops: tuple[Stop, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
     has_work: bool = False
     has_ended: bool = False
     sync_s: float = 0.0

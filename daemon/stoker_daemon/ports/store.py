@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stoker_daemon.jobs.records import (
+    Choice,
     Commit,
     Files,
     Head,
@@ -17,7 +18,6 @@ from stoker_daemon.jobs.records import (
     Recorded,
     Result,
     Run,
-    Signature,
 )
 from stoker_protocol import jobs as words
 from stoker_protocol.events import LifecycleEvent
@@ -56,13 +56,13 @@ from stoker_protocol.requests import (
     Submit,
 )
 
-Choose = Callable[[Sequence[Head]], Head | None]
-"""The policy's one decision: which head is next."""
+Choose = Callable[[Sequence[Head], str, int], Choice | None]
+"""The policy's one decision: what the run of that id takes, at that time in wall-clock milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimOrder:
-    """What a lane asks for: items of its engines, chosen by `choose`, at most `max_batch(signature)` in one run.
+    """What a lane asks for: items of its engines, chosen by `choose`, which is called within the transaction.
 
     `timeout_s` and `no_progress_s` hold for jobs that set none of their own. Nothing waits longer than `max_delay_s`
     after a failure: an item that would was delayed by a clock that has been put back since. Runs so short that a commit
@@ -72,7 +72,6 @@ class ClaimOrder:
     lane: str
     engines: frozenset[str]
     choose: Choose
-    max_batch: Callable[[Signature], int]
     timeout_s: float
     no_progress_s: float
     max_delay_s: float
@@ -156,6 +155,14 @@ class JobStore(Protocol):
 
     async def tell(self, topic: str, event: LifecycleEvent) -> None:
         """Commit an event that changes nothing else."""
+        ...
+
+    async def remember(self, key: str, text: str) -> None:
+        """Keep a text under a key, in place of what was there."""
+        ...
+
+    async def recall(self, key: str) -> str | None:
+        """What is kept under a key."""
         ...
 
     async def finish_sweeps(self) -> int:

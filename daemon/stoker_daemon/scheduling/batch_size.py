@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 
 from stoker_daemon.scheduling.costs import Line
 
-SIZES = (1, 2, 4, 8, 16)
-"""What is tried; 16 only where somebody allows it."""
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""What is tried; an engine, or the author of its models, says how many items it takes at once."""
 GOOD_ENOUGH = 0.95
 """A smaller batch is preferred when its rate is so near to the best."""
 CLEAN_RUNS = 2
 """So many runs without trouble before the next size is tried, and slow ones before a smaller is."""
 SLOW = 1.25
 """A run that takes so many times what was expected has run out of memory without a word: weights are streamed."""
+LEAST_SLOW_S = 0.5
+"""And takes at least so much longer: below that anything may have held it up."""
+RUN_S = 0.01
+"""What any run costs beside its own time, for claim, commits and messages: very short items had better share one."""
 FORGIVEN_S = 3600.0
 """A ceiling is forgotten after so long."""
 LEAST_MARGIN_GB, MARGIN = 1.0, 0.1
@@ -71,7 +75,7 @@ class Trials:
 
     def went_well(self, items: int, seconds: float, expected_s: float, at_s: float) -> "Trials":
         """A run of so many items ended; one that was far slower than expected counts against its size."""
-        if seconds > SLOW * expected_s and items > 1:
+        if seconds > max(SLOW * expected_s, expected_s + LEAST_SLOW_S) and items > 1:
             if self.slow + 1 < CLEAN_RUNS:
                 return replace(self, slow=self.slow + 1, clean=0)
             said = f"batches of {items} take {seconds:.1f} s instead of {expected_s:.1f} s: memory seems to be short"
@@ -117,7 +121,7 @@ def best_size(
     most = min(ready, allowed)
     sizes = [size for size in SIZES if size < most] + [most]
     within = [size for size in sizes if run_s(size) <= at_most_s] or [1]
-    rates = [_rate(size, run_s(size), load_s, memory) for size in within]
+    rates = [_rate(size, RUN_S + run_s(size), load_s, memory) for size in within]
     enough = GOOD_ENOUGH * max(rates)
     return next(size for size, rate in zip(within, rates, strict=True) if rate >= enough)
 

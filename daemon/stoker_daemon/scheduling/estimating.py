@@ -7,6 +7,9 @@ from stoker_daemon.scheduling.batch_size import Memory, Trials, best_size, first
 from stoker_daemon.scheduling.costs import Costs, Line, Table
 from stoker_daemon.scheduling.residency import Key
 
+LOOK_S = 10.0
+"""A ceiling that time lifts is looked at anew after so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -38,14 +41,18 @@ class Estimator:
     trials: dict[int, Trials] = field(default_factory=dict[int, Trials])
     _free_gb: Mapping[str, float] = field(default_factory=dict[str, float])
     _now_s: float = 0.0
+    _looked_s: float = 0.0
     _loads_s: dict[Key, float] = field(default_factory=dict[Key, float])
     _lines: dict[int, Line] = field(default_factory=dict[int, Line])
     _sizes: dict[tuple[int, int, float], int] = field(default_factory=dict[tuple[int, int, float], int])
 
     def look(self, now_s: float, free_gb: Mapping[str, float]) -> None:
         """Take in what is free for each engine's runs once its model is loaded; without an entry nobody knows."""
+        is_stale = free_gb != self._free_gb or abs(now_s - self._looked_s) > LOOK_S
         self._now_s, self._free_gb = now_s, free_gb
-        self._forget_answers()
+        if is_stale:
+            self._looked_s = now_s
+            self._forget_answers()
 
     def load_s(self, key: Key, /) -> float:
         if key not in self._loads_s:
@@ -62,6 +69,11 @@ class Estimator:
             self._lines[signature] = self.costs.run_line(engine, kind.family, self.tables.get(engine))
         return self._lines[signature].at(items * kind.units_per_item)
 
+    def is_trusted(self, signature: int, /) -> bool:
+        """Whether runs of this signature were seen often enough to be known."""
+        kind = self.kinds[signature]
+        return self.costs.run_line(kind.key.engine, kind.family, self.tables.get(kind.key.engine)).is_trusted
+
     def batch(self, signature: int, ready: int, at_most_s: float, /) -> int:
         asked = signature, min(ready, self.kinds[signature].most), at_most_s
         if asked not in self._sizes:
@@ -77,7 +89,7 @@ class Estimator:
         """A run came to its end; not `warm`: it was the first after a load."""
         kind = self.kinds[signature]
         engine, table, work = kind.key.engine, self.tables.get(kind.key.engine), items * kind.units_per_item
-        if warm and self.costs.run_line(engine, kind.family, table).is_trusted:
+        if warm and self.is_trusted(signature):
             expected_s = self.run_s(signature, items)
             self.trials[signature] = self._trials(signature).went_well(items, seconds, expected_s, self._now_s)
         self.costs.learn_run(engine, kind.family, work, seconds, warm=warm, table=table)

@@ -1,23 +1,23 @@
-"""Which of the waiting signatures runs next: one sort key."""
+"""Simple orders of work: one sort key."""
 
 from collections.abc import Sequence
 
 from stoker_daemon.jobs.records import Head
 
 
-def choose(heads: Sequence[Head], engine: str, residency: str) -> Head | None:
-    """The head to claim from: the highest priority, then what is loaded already, then the oldest.
+def strict(heads: Sequence[Head], engine: str, residency: str) -> Head | None:
+    """The highest priority, then what is loaded already, then the oldest.
 
     `engine` and `residency` say what the lane holds now (empty: nothing).
     """
-    return min(heads, key=lambda head: _sort_key(head, engine, residency), default=None)
+    return min(heads, key=lambda head: _strictly(head, engine, residency), default=None)
 
 
-def _sort_key(head: Head, engine: str, residency: str) -> tuple[int, bool, int]:
+def fifo(heads: Sequence[Head], _engine: str, _residency: str) -> Head | None:
+    """What came first, whatever it is."""
+    return min(heads, key=lambda head: head.oldest, default=None)
+
+
+def _strictly(head: Head, engine: str, residency: str) -> tuple[int, bool, int]:
     is_loaded = (head.signature.engine, head.signature.residency) == (engine, residency)
     return (head.priority.rank, not is_loaded, head.oldest)
-
-
-def batch_limit(engine_limit: int, job_limit: int) -> int:
-    """How many items may share a run; a job's limit of 0 leaves it to the engine."""
-    return max(1, min(engine_limit, job_limit or engine_limit))

@@ -34,7 +34,6 @@ def judge(
     message: str,
     *,
     shared: bool,
-    max_attempts: int,
     policy: RetryPolicy,
     dice: float,
 ) -> Result:
@@ -51,7 +50,7 @@ def judge(
     if shared and KINDS[kind] is RetryClass.ALONE:
         return Result(member.position, ItemState.PENDING, failure, alone=True, charged=False)
     crashed = kind is FailureKind.CRASH
-    if _is_spent(member, crashed=crashed, max_attempts=max_attempts, policy=policy):
+    if _is_spent(member, crashed=crashed, policy=policy):
         return Result(member.position, ItemState.FAILED, failure, crashed=crashed)
     return Result(
         member.position,
@@ -63,5 +62,5 @@ def judge(
     )
 
 
-def _is_spent(member: Member, *, crashed: bool, max_attempts: int, policy: RetryPolicy) -> bool:
-    return member.attempt >= max_attempts or (crashed and member.crashes + 1 >= policy.crash_limit)
+def _is_spent(member: Member, *, crashed: bool, policy: RetryPolicy) -> bool:
+    return member.attempt >= member.max_attempts or (crashed and member.crashes + 1 >= policy.crash_limit)

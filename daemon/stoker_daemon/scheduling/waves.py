@@ -100,7 +100,7 @@ def decide(waiting: Sequence[Waiting], gpu: Gpu, estimates: Estimates, dials: Di
     urgent_at_s = now_s if any(head.rank == _URGENT for head in waiting) else gpu.urgent_at_s
     batch_s = dials.urgent_batch_s if now_s - urgent_at_s <= dials.urgent_memory_s else dials.batch_s
     groups = _group(waiting, estimates, batch_s)
-    tokens = min(dials.cut_in_burst, gpu.tokens + (now_s - gpu.tokens_at_s) * dials.cut_ins_per_min / 60)
+    tokens = min(dials.cut_in_burst, gpu.tokens + max(0.0, now_s - gpu.tokens_at_s) * dials.cut_ins_per_min / 60)
     moment = _Moment(waiting, groups, gpu, estimates, dials, tokens, now_s)
     first, reason = _urgent(moment) or _resident(moment) or _capped(moment) or _best(moment)
     key = first.key

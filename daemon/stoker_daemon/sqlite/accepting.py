@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
-from stoker_daemon.jobs.records import OpenJob, Placement, Signature
+from stoker_daemon.jobs.records import Arrival, OpenJob, Placement, Signature
 from stoker_daemon.sqlite.controlling import wake_idle
 from stoker_daemon.sqlite.inserting import insert
 from stoker_daemon.sqlite.rows import EMPTY_MAP, job_key_of, move_items, move_ready, read_job
@@ -55,10 +55,13 @@ def accept(transaction: Transaction, submissions: Sequence[Submission], max_pend
         one: _signature_id(transaction, one) for one in {new.placement.signature for new in fresh.values()}
     }
     lots = (
-        (key, signature_ids[new.placement.signature], new.request.priority.rank, key, len(new.request.items))
+        (key, signature_ids[new.placement.signature], new.request.priority.rank, key, len(new.request.items), now_ms)
         for key, new in keyed
     )
-    insert(execute, "lots", "job_key, signature_id, priority, place, ready", lots)
+    insert(execute, "lots", "job_key, signature_id, priority, place, ready, came_ms", lots)
+    for one, signature_id in signature_ids.items():
+        number = sum(len(new.request.items) for new in fresh.values() if new.placement.signature == one)
+        transaction.arrivals.append(Arrival(signature_id, one, number))
     transaction.tell_first(
         [(topic_of_job(new.request.job_id), JobSubmitted(job=_as_accepted(new, now_ms))) for new in fresh.values()]
     )
@@ -81,7 +84,7 @@ def append(transaction: Transaction, request: Append, max_pending: int) -> Appen
     _check_room(pending, len(request.items), max_pending)
     rows = _item_rows(job_key, request.at, request.items, transaction.now_ms)
     insert(transaction.execute, "items", _ITEM_COLUMNS, rows)
-    move_ready(transaction, job_key, len(request.items))
+    _arrive(transaction, job_key, len(request.items))
     transaction.execute("UPDATE jobs SET appended_ms = ? WHERE job_key = ?", (transaction.now_ms, job_key))
     wake_idle(transaction, job_key)
     job = move_items(transaction, job_key, {}, added=len(request.items))
@@ -176,6 +179,18 @@ def _check_room(pending: int, number: int, max_pending: int) -> None:
             hint=f"at most {max_pending}; go on when some are done",
             retry_after_s=QUEUE_FULL_RETRY_S,
         )
+
+
+def _arrive(transaction: Transaction, job_key: int, number: int) -> None:
+    """So many items were added to a job; if it had none ready, it waits from now on."""
+    transaction.execute("UPDATE lots SET came_ms = ? WHERE job_key = ? AND ready = 0", (transaction.now_ms, job_key))
+    move_ready(transaction, job_key, number)
+    signature_id, *signature = transaction.execute(
+        "SELECT signature_id, engine, residency, merge FROM lots JOIN signatures USING (signature_id)"
+        " WHERE job_key = ?",
+        (job_key,),
+    ).fetchone()
+    transaction.arrivals.append(Arrival(signature_id, Signature(*signature), number))
 
 
 def _are_there(transaction: Transaction, job_key: int, request: Append) -> bool:

@@ -1,12 +1,12 @@
-"""How a run begins: from the head that the policy chose to a committed run row."""
+"""How a run begins: from what the policy chose to a committed run row, over items of one job or several."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any, NamedTuple
 
-from stoker_daemon.jobs.records import Head, Limits, Member, Run, Signature
+from stoker_daemon.jobs.records import Choice, Head, Limits, Member, Run, Signature
 from stoker_daemon.ports import ClaimOrder
-from stoker_daemon.scheduling.policy import batch_limit
 from stoker_daemon.sqlite.rows import PRIORITIES, move_items, move_ready
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol import codec
@@ -30,19 +30,20 @@ def claim_some(transaction: Transaction, order: ClaimOrder, next_run_id: Callabl
 
 
 def claim(transaction: Transaction, order: ClaimOrder, run_id: str, *, after: Run | None = None) -> Run | None:
-    """Commit a run over the first items of the chosen head, or None: nothing is ready or all is paused.
+    """Commit a run over the first items of what was chosen, or None: nothing is ready or all is paused.
 
     One that comes `after` another has to be for the same model, and such that it may wait.
     """
     end_back_off(transaction, order.max_delay_s)
-    head = _choose(transaction, order)
-    if head is None:
+    choice = _choose(transaction, order, run_id)
+    if choice is None:
         return None
-    run = _read_run(transaction, order, head, run_id)
+    parts = _take(transaction, choice)
+    head, _ = choice.takes[0]
+    run = _make_run(order, run_id, head, parts)
     if after and not (run.may_wait and run.signature == after.signature):
         return None
-    job = _mark_running(transaction, run, head)
-    return replace(run, jobs=(job,))
+    return replace(run, jobs=_mark_running(transaction, run, head, parts))
 
 
 def end_back_off(transaction: Transaction, max_delay_s: float) -> None:
@@ -58,71 +59,142 @@ def end_back_off(transaction: Transaction, max_delay_s: float) -> None:
         move_ready(transaction, job_key, sum(key == job_key for key, _ in due))
 
 
-def _choose(transaction: Transaction, order: ClaimOrder) -> Head | None:
+def _choose(transaction: Transaction, order: ClaimOrder, run_id: str) -> Choice | None:
     if transaction.execute("SELECT 1 FROM queue_pause").fetchone():
         return None
     rows = transaction.execute(
-        "SELECT signature_id, engine, residency, merge, priority, ready, oldest"
+        "SELECT signature_id, engine, residency, merge, priority, ready, oldest, came_ms"
         " FROM heads JOIN signatures USING (signature_id)"
     )
     heads = [
-        Head(signature_id, Signature(engine, residency, merge), PRIORITIES[priority], ready, oldest)
-        for signature_id, engine, residency, merge, priority, ready, oldest in rows
+        Head(signature_id, Signature(engine, residency, merge), PRIORITIES[priority], ready, oldest, came_ms)
+        for signature_id, engine, residency, merge, priority, ready, oldest, came_ms in rows
         if engine in order.engines
     ]
-    return order.choose(heads)
+    return order.choose(heads, run_id, transaction.now_ms)
 
 
-def _read_run(transaction: Transaction, order: ClaimOrder, head: Head, run_id: str) -> Run:
-    """The first items of the head's oldest job that may share a run."""
-    job = transaction.execute(
-        "SELECT job_key, job_id, created_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s, body,"
-        " on_interrupt"
-        " FROM lots JOIN jobs USING (job_key) LEFT JOIN templates USING (template_key)"
-        " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0 ORDER BY place LIMIT 1",
-        (head.signature_id, head.priority.rank),
-    ).fetchone()
-    job_key, job_id, created_ms, params, batch_size, max_attempts, timeout_s, no_progress_s, template, wish = job
+class _JobRow(NamedTuple):
+    """What a claim needs to know of a job."""
+
+    job_key: int
+    job_id: str
+    created_ms: int
+    appended_ms: int
+    params: bytes
+    batch_size: int
+    max_attempts: int
+    timeout_s: float | None
+    no_progress_s: float | None
+    template: bytes | None
+    on_interrupt: str
+
+
+_JOB = (
+    "jobs.job_key, job_id, created_ms, appended_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s,"
+    " body, on_interrupt"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one job gives to a run: rows of `idx, params, attempts, crashes, alone, custom_id`."""
+
+    job: _JobRow
+    items: list[Any]
+
+
+def _take(transaction: Transaction, choice: Choice) -> list[_Part]:
+    """The first items of the chosen heads, job after job, as far as all of them may share a run.
+
+    No job has more items in a run than it allows, whosever they are. One that must run alone ends what is taken, or
+    is all of it if it comes first.
+    """
+    parts: list[_Part] = []
+    taken, most = 0, sum(number for _, number in choice.takes)
+    for head, number in choice.takes:
+        for job in _jobs(transaction, head, 1 if choice.one_job else number):
+            limit = min(most, job.batch_size or most)
+            wanted = min(number, limit - taken)
+            if wanted <= 0:
+                return parts
+            rows = _ready_items(transaction, job.job_key, wanted)
+            items = list(takewhile(_may_share, rows))
+            if not items and not parts:
+                return [_Part(job, rows[:1])]
+            if items:
+                parts.append(_Part(job, items))
+            if len(items) < len(rows):
+                return parts
+            taken, number, most = taken + len(items), number - len(items), limit
+            if not number:
+                break
+    return parts
+
+
+def _jobs(transaction: Transaction, head: Head, most: int) -> Iterator[_JobRow]:
+    """The first jobs of a head that have ready items."""
     rows = transaction.execute(
+        f"SELECT {_JOB} FROM lots JOIN jobs USING (job_key) LEFT JOIN templates USING (template_key)"
+        " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0 ORDER BY place LIMIT ?",
+        (head.signature_id, head.priority.rank, most),
+    )
+    return map(_JobRow._make, rows)
+
+
+def _ready_items(transaction: Transaction, job_key: int, most: int) -> list[Any]:
+    return transaction.execute(
         # Left to itself SQLite takes the primary key, and walks over all items of the job that are done.
         "SELECT idx, params, attempts, crashes, alone, custom_id FROM items INDEXED BY items_ready"
         " WHERE job_key = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
-        (job_key, batch_limit(order.max_batch(head.signature), batch_size)),
+        (job_key, most),
     ).fetchall()
-    shared = codec.unpack_map(params)
-    members = tuple(
+
+
+def _may_share(item: Any) -> bool:
+    """Whether an item may share a run, which one that failed in company may not."""
+    return not item[4]
+
+
+def _make_run(order: ClaimOrder, run_id: str, head: Head, parts: list[_Part]) -> Run:
+    members: list[Member] = []
+    for part in parts:
+        members += _members(part, len(members))
+    jobs = [part.job for part in parts]
+    limits = Limits(
+        min(job.timeout_s or order.timeout_s for job in jobs),
+        min(job.no_progress_s or order.no_progress_s for job in jobs),
+    )
+    may_wait = all(OnInterrupt(job.on_interrupt) is OnInterrupt.REQUEUE for job in jobs)
+    return Run(run_id, order.lane, head.signature, head.priority, tuple(members), limits, jobs=(), may_wait=may_wait)
+
+
+def _members(part: _Part, start: int) -> list[Member]:
+    """The items of one job as members of a run, from the position `start` on."""
+    job, shared = part.job, codec.unpack_map(part.job.params)
+    return [
         Member(
             position=position,
-            job_key=job_key,
-            job_id=job_id,
+            job_key=job.job_key,
+            job_id=job.job_id,
             index=index,
             custom_id=custom_id,
             attempt=attempts + 1,
             crashes=crashes,
-            created_ms=created_ms,
+            created_ms=job.created_ms,
             params={**shared, **codec.unpack_map(own)},
-            template=template or b"",
+            template=job.template or b"",
+            max_attempts=job.max_attempts,
         )
-        for position, (index, own, attempts, crashes, _, custom_id) in enumerate(_may_share(rows))
-    )
-    limits = Limits(max_attempts, timeout_s or order.timeout_s, no_progress_s or order.no_progress_s)
-    may_wait = OnInterrupt(wish) is OnInterrupt.REQUEUE
-    return Run(run_id, order.lane, head.signature, head.priority, members, limits, jobs=(), may_wait=may_wait)
+        for position, (index, own, attempts, crashes, _, custom_id) in enumerate(part.items, start)
+    ]
 
 
-def _may_share(rows: list[Any]) -> list[Any]:
-    """The rows up to the first item that must run alone, or only that one if it comes first."""
-    alone = [row[4] for row in rows]
-    if 1 not in alone:
-        return rows
-    return rows[: max(1, alone.index(1))]
-
-
-def _mark_running(transaction: Transaction, run: Run, head: Head) -> Job:
-    job_key, number = run.members[0].job_key, len(run.members)
+def _mark_running(transaction: Transaction, run: Run, head: Head, parts: list[_Part]) -> tuple[Job, ...]:
+    """Write the run down, and tell each of its jobs; these as they are then."""
     transaction.executemany(
         "UPDATE items SET state = 'running' WHERE job_key = ? AND idx = ?",
-        [(job_key, member.index) for member in run.members],
+        [(member.job_key, member.index) for member in run.members],
     )
     transaction.execute(
         "INSERT INTO runs (run_id, lane, signature_id, claimed_ms) VALUES (?, ?, ?, ?)",
@@ -130,8 +202,16 @@ def _mark_running(transaction: Transaction, run: Run, head: Head) -> Job:
     )
     transaction.executemany(
         "INSERT INTO attempts (run_id, position, job_key, idx) VALUES (?, ?, ?, ?)",
-        [(run.run_id, member.position, job_key, member.index) for member in run.members],
+        [(run.run_id, member.position, member.job_key, member.index) for member in run.members],
     )
+    return tuple(_start(transaction, run, part) for part in parts)
+
+
+def _start(transaction: Transaction, run: Run, part: _Part) -> Job:
+    """Bring a job in step with the run that takes these items of it."""
+    job_key, number = part.job.job_key, len(part.items)
+    if part.job.appended_ms > part.job.created_ms:
+        _wait_anew(transaction, job_key)
     move_ready(transaction, job_key, -number)
     job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.RUNNING): number})
     facts = RunFacts(
@@ -139,8 +219,18 @@ def _mark_running(transaction: Transaction, run: Run, head: Head) -> Job:
         lane=run.lane,
         engine=run.signature.engine,
         model=run.signature.residency,
-        batch_size=number,
-        indexes=[member.index for member in run.members],
+        batch_size=len(run.members),
+        indexes=[item[0] for item in part.items],
     )
     transaction.tell(topic_of_job(job.job_id), RunStarted(job=job, run=facts))
     return job
+
+
+def _wait_anew(transaction: Transaction, job_key: int) -> None:
+    """Of a job that came bit by bit, what is left has waited since its own first item came."""
+    transaction.execute(
+        "UPDATE lots SET came_ms = max(came_ms, coalesce((SELECT added_ms FROM items INDEXED BY items_ready"
+        " WHERE job_key = ?1 AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT 1), came_ms))"
+        " WHERE job_key = ?1",
+        (job_key,),
+    )

@@ -142,6 +142,12 @@ def read_next_due_ms(connection: sqlite3.Connection) -> int | None:
     return due_ms
 
 
+def read_kept_text(connection: sqlite3.Connection, key: str) -> str | None:
+    """What is kept under a key."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row and row[0]
+
+
 def read_unsummed(connection: sqlite3.Connection, limit: int) -> list[JobFolder]:
     """Final jobs whose summary is still to be written."""
     rows = connection.execute(

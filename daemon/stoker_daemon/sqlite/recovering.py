@@ -43,14 +43,16 @@ def take_up(connection: sqlite3.Connection, run: Interrupted, order: ClaimOrder)
     ).fetchone()
     job_keys = list(dict.fromkeys(member.job_key for member in run.members))
     rows = {key: _job_row(connection, key) for key in job_keys}
-    priority, max_attempts, timeout_s, no_progress_s, _, _ = rows[job_keys[0]]
     return Run(
         run.run_id,
         run.lane,
         Signature(engine, residency, merge),
-        PRIORITIES[priority],
+        PRIORITIES[min(priority for priority, *_ in rows.values())],
         tuple(_with_parameters(connection, member, rows[member.job_key]) for member in run.members),
-        Limits(max_attempts, timeout_s or order.timeout_s, no_progress_s or order.no_progress_s),
+        Limits(
+            min(timeout_s or order.timeout_s for _, _, timeout_s, *_ in rows.values()),
+            min(no_progress_s or order.no_progress_s for _, _, _, no_progress_s, *_ in rows.values()),
+        ),
         tuple(read_job(connection.execute, key) for key in job_keys),
     )
 
@@ -88,8 +90,9 @@ def _with_parameters(
     (own,) = connection.execute(
         "SELECT params FROM items WHERE job_key = ? AND idx = ?", (member.job_key, member.index)
     ).fetchone()
-    *_, shared, template = job
-    return replace(member, params={**codec.unpack_map(shared), **codec.unpack_map(own)}, template=template or b"")
+    _, max_attempts, _, _, shared, template = job
+    params = {**codec.unpack_map(shared), **codec.unpack_map(own)}
+    return replace(member, params=params, template=template or b"", max_attempts=max_attempts)
 
 
 def _members(connection: sqlite3.Connection, run_id: str) -> tuple[Member, ...]:

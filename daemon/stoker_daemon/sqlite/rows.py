@@ -166,25 +166,29 @@ def move_ready(transaction: Transaction, job_key: int, number: int) -> None:
 
 
 def release_job(transaction: Transaction, job_key: int) -> None:
-    """Let a job's items be claimed again."""
+    """Let a job's items be claimed again; the time that it was held back counts as no waiting."""
     transaction.has_work = True
-    transaction.execute("UPDATE lots SET is_held = 0 WHERE job_key = ?", (job_key,))
+    transaction.execute(
+        "UPDATE lots SET is_held = 0, came_ms = came_ms + ?1 - (SELECT coalesce(paused_ms, ?1) FROM jobs"
+        " WHERE job_key = ?2) WHERE job_key = ?2",
+        (transaction.now_ms, job_key),
+    )
     transaction.execute(
         "UPDATE jobs SET paused_reason = NULL, paused_author = NULL, paused_ms = NULL WHERE job_key = ?", (job_key,)
     )
 
 
 def stop_runs(transaction: Transaction, reason: str, job_key: int | None = None) -> None:
-    """Have the lanes stop their runs at work, those of one job or all."""
+    """Have the lanes stop their runs at work: what one job has in them, or all."""
     if job_key is None:
-        rows = transaction.execute("SELECT run_id, lane FROM runs WHERE finished_ms IS NULL")
+        rows = transaction.execute("SELECT run_id, lane, NULL FROM runs WHERE finished_ms IS NULL")
     else:
         rows = transaction.execute(
-            "SELECT DISTINCT run_id, lane FROM runs JOIN attempts USING (run_id)"
-            " WHERE finished_ms IS NULL AND attempts.job_key = ?",
+            "SELECT DISTINCT run_id, lane, job_id FROM runs JOIN attempts USING (run_id) JOIN jobs USING (job_key)"
+            " WHERE runs.finished_ms IS NULL AND attempts.job_key = ?",
             (job_key,),
         )
-    transaction.stops += [Stop(run_id, lane, reason) for run_id, lane in rows]
+    transaction.stops += [Stop(run_id, lane, reason, job_id) for run_id, lane, job_id in rows]
 
 
 def head_seq(connection: sqlite3.Connection) -> int:

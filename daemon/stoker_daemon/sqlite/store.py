@@ -221,6 +221,12 @@ class Store:
     async def next_due_ms(self) -> int | None:
         return await self._read(reading.read_next_due_ms)
 
+    async def remember(self, key: str, text: str) -> None:
+        await self._write(lambda tx: tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text)))
+
+    async def recall(self, key: str) -> str | None:
+        return await self._read(lambda connection: reading.read_kept_text(connection, key))
+
     # What a new daemon does first
 
     async def finish_sweeps(self) -> int:

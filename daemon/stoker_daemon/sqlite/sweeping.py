@@ -84,7 +84,7 @@ def retry(transaction: Transaction, request: Retry, author: str) -> tuple[Retrie
         "UPDATE jobs SET rev = rev + 1, retried_rev = ?, retried_items = ?, retrying = ? WHERE job_key = ?",
         (request.rev, requeued, ",".join(dict.fromkeys(request.states)), job_key),
     )
-    transaction.execute("UPDATE lots SET is_held = 1 WHERE job_key = ?", (job_key,))
+    transaction.execute("UPDATE lots SET is_held = 1, came_ms = ? WHERE job_key = ?", (transaction.now_ms, job_key))
     more = before.items.total > STEP or sweep(transaction, job_key, 0, author) is not None
     return Retried(job_id=request.job_id, requeued=requeued, rev=before.rev + 1), job_key if more else None
 

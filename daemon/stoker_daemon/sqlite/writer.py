@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from stoker_daemon.jobs.records import Commit, CommittedEvent, Stop
+from stoker_daemon.jobs.records import Arrival, Commit, CommittedEvent, Stop
 from stoker_daemon.ports import Clock
 from stoker_daemon.sqlite.database import explain, refusal
 from stoker_daemon.sqlite.inserting import insert
@@ -48,6 +48,7 @@ class Transaction:
         self.head = head
         self.events: list[CommittedEvent] = []
         self.stops: list[Stop] = []
+        self.arrivals: list[Arrival] = []
         self.has_work = False
         self.has_ended = False
         self.execute = connection.execute
@@ -203,12 +204,18 @@ class Writer:
         self.trouble = ""
         self.head = transaction.head
         return Commit(
-            tuple(transaction.events), tuple(transaction.stops), transaction.has_work, transaction.has_ended, sync_s
+            tuple(transaction.events),
+            tuple(transaction.stops),
+            tuple(transaction.arrivals),
+            has_work=transaction.has_work,
+            has_ended=transaction.has_ended,
+            sync_s=sync_s,
         )
 
     def _attempt(self, alike: list[_Write], transaction: Transaction) -> None:
         """Do writes of the same work so that their failure leaves the others of the group as they are."""
-        head, told, stops = transaction.head, len(transaction.events), len(transaction.stops)
+        head, lists = transaction.head, (transaction.events, transaction.stops, transaction.arrivals)
+        lengths = [len(each) for each in lists]
         transaction.execute("SAVEPOINT one")
         failure: Exception | None = None
         try:
@@ -219,7 +226,8 @@ class Writer:
             failure = error
             transaction.execute("ROLLBACK TO one")
             transaction.head = head
-            del transaction.events[told:], transaction.stops[stops:]
+            for each, length in zip(lists, lengths, strict=True):
+                del each[length:]
         transaction.execute("RELEASE one")
         if failure is None:
             return

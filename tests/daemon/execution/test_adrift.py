@@ -32,8 +32,8 @@ class World:
 
     def next_run(self, *engines: str, unwanted: Collection[str] = ()) -> Run | None:
         """The next run to go on with, of these engines."""
-        order = ClaimOrder("gpu", frozenset(engines), lambda _: None, lambda _: 1, 1.0, 1.0, 1.0)
-        return asyncio.run(self.adrift.next_run(order, unwanted))
+        order = ClaimOrder("gpu", frozenset(engines), lambda _, __, ___: None, 1.0, 1.0, 1.0)
+        return asyncio.run(self.adrift.next_run(order, lambda run: run.run_id in unwanted))
 
     async def _holds(self, run: Interrupted) -> bool:
         if run.engine in self.away:
@@ -71,7 +71,7 @@ def cut_short(run_id: str, engine: str = "a") -> Interrupted:
 def claimed(run_id: str, engine: str = "a") -> Run:
     """A run as it was claimed."""
     signature = Signature(engine=engine, residency="x")
-    return Run(run_id, "gpu", signature, Priority.NORMAL, tuple(members({})), Limits(1, 1.0, 1.0), ())
+    return Run(run_id, "gpu", signature, Priority.NORMAL, tuple(members({})), Limits(1.0, 1.0), ())
 
 
 def test_a_run_that_goes_on() -> None:

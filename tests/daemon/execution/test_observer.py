@@ -15,7 +15,7 @@ from stoker_protocol.jobs import Priority
 def observed(clock: SimpleNamespace, watchers: set[str]) -> Observer:
     """An observer of a run, by this clock; somebody watches while there are watchers."""
     signature = Signature(engine="a", residency="x")
-    run = Run("run", "gpu", signature, Priority.NORMAL, tuple(members({})), Limits(1, 1.0, 1.0), ())
+    run = Run("run", "gpu", signature, Priority.NORMAL, tuple(members({})), Limits(1.0, 1.0), ())
     anything: Any = None
     holdup = Holdup("gpu", lambda: None)
     return Observer(run, anything, cast(Any, print), cast(Any, clock), {}, holdup, lambda: bool(watchers))

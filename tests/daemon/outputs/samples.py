@@ -66,7 +66,7 @@ def a_member(index: int = 0, *, job_id: str = "job-1", position: int = 0, **para
 def a_run(*members: Member) -> Run:
     """A claimed run of these members."""
     jobs = tuple(a_job(job_id) for job_id in {member.job_id for member in members})
-    return Run("run-7", "gpu0", Signature("sprites", "residency"), Priority.NORMAL, members, Limits(3, 60, 60), jobs)
+    return Run("run-7", "gpu0", Signature("sprites", "residency"), Priority.NORMAL, members, Limits(60, 60), jobs)
 
 
 def a_job(job_id: str = "job-1", **facts: Any) -> Job:

@@ -1,11 +1,11 @@
-"""Which head is next: the most urgent, then the loaded model, then the oldest; and how many items share a run."""
+"""Which head is next: the most urgent, then the loaded model, then the oldest; or simply the oldest."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker_daemon.jobs.records import Head, Signature
-from stoker_daemon.scheduling.policy import batch_limit, choose
+from stoker_daemon.scheduling.policy import fifo, strict
 from stoker_protocol.jobs import Priority
 
 
@@ -35,7 +35,7 @@ NORMAL, HIGH, LOW = Priority.NORMAL, Priority.HIGH, Priority.LOW
 def test_choice(heads: list[Head], expected: int | None) -> None:
     """We expect the head of the table whatever the order that they come in."""
     for order in (heads, heads[::-1]):
-        chosen = choose(order, *LOADED)
+        chosen = strict(order, *LOADED)
         assert (chosen and chosen.oldest) == expected
 
 
@@ -50,7 +50,7 @@ heads = st.builds(
 @given(st.lists(heads, min_size=1))
 def test_no_head_is_better_than_the_chosen(given_heads: list[Head]) -> None:
     """We expect nothing more urgent, nothing loaded of its priority if it is not, nothing older of its kind."""
-    chosen = choose(given_heads, *LOADED)
+    chosen = strict(given_heads, *LOADED)
     assert chosen is not None
     is_loaded = chosen.signature.residency == "one"
     for head in given_heads:
@@ -61,9 +61,8 @@ def test_no_head_is_better_than_the_chosen(given_heads: list[Head]) -> None:
                 assert head.oldest >= chosen.oldest
 
 
-@pytest.mark.parametrize(
-    ("engine", "job", "expected"), [(8, 0, 8), (8, 3, 3), (8, 100, 8), (1, 0, 1), (0, 0, 1), (0, 5, 1), (8, 8, 8)]
-)
-def test_batch_limit(engine: int, job: int, expected: int) -> None:
-    """We expect the smaller of both limits, a limit of 0 to leave it to the engine, and one item at least."""
-    assert batch_limit(engine, job) == expected
+def test_fifo_looks_at_nothing_but_the_order() -> None:
+    """We expect the oldest head whatever its priority and model."""
+    heads = [a_head(2, HIGH), a_head(1, LOW, model="two"), a_head(3)]
+    assert fifo(heads, *LOADED) == heads[1]
+    assert fifo([], *LOADED) is None

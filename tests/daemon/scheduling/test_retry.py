@@ -16,13 +16,13 @@ PENDING, FAILED = ItemState.PENDING, ItemState.FAILED
 
 def a_member(attempt: int = 1, crashes: int = 0) -> Member:
     """An item at its n-th attempt, some of which killed their engine."""
-    return Member(5, 1, "job", 0, None, attempt, crashes, 0, {})
+    return Member(5, 1, "job", 0, None, attempt, crashes, 0, {}, max_attempts=3)
 
 
 def judged(kind: FailureKind, attempt: int = 1, crashes: int = 0, *, shared: bool = False) -> Result:
     """What becomes of it with three attempts allowed, in the middle of the spread."""
     member = a_member(attempt, crashes)
-    return judge(member, kind, "why", shared=shared, max_attempts=3, policy=POLICY, dice=0.5)
+    return judge(member, kind, "why", shared=shared, policy=POLICY, dice=0.5)
 
 
 def test_every_kind_has_its_class() -> None:

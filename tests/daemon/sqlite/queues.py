@@ -1,12 +1,12 @@
 """The durable queue without threads or a loop: each write is one transaction, committed before the next begins."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stoker_daemon.jobs.records import Placement, Result, Run, SavedArtifact, Signature
+from stoker_daemon.jobs.records import Choice, Head, Placement, Result, Run, SavedArtifact, Signature
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.scheduling import policy
 from stoker_daemon.sqlite import accepting, claiming
@@ -99,12 +99,19 @@ def a_submit(job_id: str, count: int = 1, *, priority: str = "normal", **options
 
 
 def an_order(*, max_batch: int = 1, loaded: str = "", engines: tuple[str, ...] = ("faults",)) -> ClaimOrder:
-    """What a lane with that model loaded asks for."""
+    """What a lane with that model loaded asks for: any items of the first head, up to so many in a run."""
+
+    def choose(heads: Sequence[Head], _run_id: str, _now_ms: int) -> Choice | None:
+        head = policy.strict(heads, "faults", loaded)
+        if head is None:
+            return None
+        mates = [each for each in heads if each.signature_id == head.signature_id and each is not head]
+        return Choice(tuple((each, max_batch) for each in [head, *mates]))
+
     return ClaimOrder(
         lane="gpu",
         engines=frozenset(engines),
-        choose=lambda heads: policy.choose(heads, "faults", loaded),
-        max_batch=lambda _: max_batch,
+        choose=choose,
         timeout_s=60,
         no_progress_s=30,
         max_delay_s=300,

@@ -1,15 +1,18 @@
 """A claim takes the first items that may share a run, of the head that the policy chose, and commits a run."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.daemon.sqlite.queues import Queue, an_order
+from tests.daemon.sqlite.queues import NO_LIMIT, START_MS, Queue, an_order
 
 from stoker_daemon.jobs.lifecycle import IllegalMove
-from stoker_daemon.jobs.records import Result, Run
-from stoker_daemon.sqlite import claiming, controlling
-from stoker_protocol.jobs import Failure, ItemState, Pause
+from stoker_daemon.jobs.records import Choice, Head, Result, Run
+from stoker_daemon.sqlite import accepting, claiming, controlling
+from stoker_protocol.jobs import Failure, ItemState, OnInterrupt, Pause
+from stoker_protocol.requests import Append, ItemSpec
 
 PENDING = ItemState.PENDING
 FAILURE = Failure("timeout", "late")
@@ -63,7 +66,7 @@ def test_claimed_run_is_whole(queue: Queue) -> None:
         (0, 0, 1, {"prompt": "job 0"}),
         (1, 1, 1, {"prompt": "job 1"}),
     ]
-    assert (run.limits.timeout_s, run.limits.no_progress_s, run.limits.max_attempts) == (7, 30, 5)
+    assert (run.limits.timeout_s, run.limits.no_progress_s, run.members[0].max_attempts) == (7, 30, 5)
     (job,) = run.jobs
     assert (job.items.pending, job.items.running) == (1, 2)
     assert queue.all("SELECT position, idx, outcome FROM attempts ORDER BY position") == [(0, 0, None), (1, 1, None)]
@@ -76,8 +79,8 @@ def test_one_job_after_the_other(queue: Queue) -> None:
     runs = [queue.claim(max_batch=2) for _ in range(4)]
     assert [(run.members[0].job_id, _indexes(run)) for run in runs if run] == [
         ("first", [0, 1]),
-        ("first", [2]),
-        ("second", [0, 1]),
+        ("first", [2, 0]),
+        ("second", [1]),
     ]
 
 
@@ -154,3 +157,84 @@ def test_record_that_makes_no_sense(queue: Queue, broken: str) -> None:
     with pytest.raises(IllegalMove):
         queue.record(run, *results.get(broken, good))
     assert list(queue.connection.iterdump()) == before
+
+
+def _parts(run: Run | None) -> list[tuple[str, int]]:
+    assert run is not None
+    return [(member.job_id, member.index) for member in run.members]
+
+
+def test_a_run_over_several_jobs(queue: Queue) -> None:
+    """We expect items job by job, and the strictest limits of all, while each item keeps its own attempts."""
+    queue.accept("patient", 1, timeout_s=50.0, max_attempts=7)
+    queue.accept("hasty", 1, timeout_s=5.0, no_progress_s=3.0, max_attempts=2, on_interrupt=OnInterrupt.ASK)
+    queue.accept("usual", 1)
+    run = queue.claim(max_batch=8)
+    assert run is not None
+    assert _parts(run) == [("patient", 0), ("hasty", 0), ("usual", 0)]
+    assert [member.position for member in run.members] == [0, 1, 2]
+    assert (run.limits.timeout_s, run.limits.no_progress_s, run.may_wait) == (5, 3, False)
+    assert [member.max_attempts for member in run.members] == [7, 2, 3]
+    assert [job.job_id for job in run.jobs] == ["patient", "hasty", "usual"]
+
+
+def test_no_job_shares_a_run_that_is_larger_than_it_allows(queue: Queue) -> None:
+    """We expect no run with more items than any job in it allows, whoever comes first."""
+    queue.accept("first", 2)
+    queue.accept("small", 3, batch_size=3)
+    queue.accept("single", 2, batch_size=1)
+    queue.accept("last", 1)
+    runs = [_parts(queue.claim(max_batch=8)) for _ in range(5)]
+    assert runs == [
+        [("first", 0), ("first", 1), ("small", 0)],
+        [("small", 1), ("small", 2)],
+        [("single", 0)],
+        [("single", 1)],
+        [("last", 0)],
+    ]
+
+
+def test_one_job_only(queue: Queue) -> None:
+    """We expect no item of another job where the choice says so."""
+    queue.accept("first", 1)
+    queue.accept("second", 1)
+    order = an_order(max_batch=8)
+
+    def choose(heads: Sequence[Head], run_id: str, now_ms: int) -> Choice | None:
+        chosen = order.choose(heads, run_id, now_ms)
+        return chosen and replace(chosen, one_job=True)
+
+    run = queue.write(lambda tx: claiming.claim(tx, replace(order, choose=choose), "run"))
+    assert _parts(run) == [("first", 0)]
+
+
+def test_since_when_a_head_waits(queue: Queue) -> None:
+    """We expect the time of the first job that is left, without its own pauses."""
+    said = "SELECT came_ms FROM heads"
+    queue.accept("first", 1)
+    queue.clock.ms += 1_000
+    queue.accept("second", 2)
+    assert queue.one(said) == START_MS
+    run = queue.claim()
+    assert run is not None
+    assert queue.one(said) == START_MS + 1_000
+    queue.write(lambda tx: controlling.pause_job(tx, "second", Pause("", "", tx.now_ms), interrupt=False))
+    queue.clock.ms += 60_000
+    queue.write(lambda tx: controlling.resume_job(tx, "second", "tests"))
+    assert queue.one(said) == START_MS + 61_000
+    queue.record(run, *_again(run))
+    assert queue.one(said) == START_MS
+
+
+def test_since_when_what_is_appended_waits(queue: Queue) -> None:
+    """We expect an open job to wait for as long as its first item that is left does."""
+    queue.accept("open", 1, more=True)
+    for at in (1, 2):
+        queue.clock.ms += 1_000
+        request = Append(id="1", job_id="open", at=at, items=[ItemSpec()])
+        queue.write(lambda tx, request=request: accepting.append(tx, request, NO_LIMIT))
+    assert [queue.claim() and queue.all("SELECT came_ms FROM heads") for _ in range(3)] == [
+        [(START_MS + 1_000,)],
+        [(START_MS + 2_000,)],
+        [],
+    ]

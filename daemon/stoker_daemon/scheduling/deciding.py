@@ -1,0 +1,206 @@
+"""Who decides for one lane what runs next: by a sort key, or in waves, learning from all that it loads and runs."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Literal, Protocol
+
+from stoker_daemon.jobs.records import Arrival, Choice, Head, Run, Signature
+from stoker_daemon.scheduling import waves
+from stoker_daemon.scheduling.costs import Costs
+from stoker_daemon.scheduling.dials import Dials
+from stoker_daemon.scheduling.estimating import Estimator, Kind
+from stoker_daemon.scheduling.patience import OfferedLoad, patience
+from stoker_daemon.scheduling.residency import Gpu, Key
+from stoker_daemon.scheduling.wording import why_chosen
+
+MAX_DECIDED = 256
+"""Decisions remembered until their runs begin; those of claims that came to nothing would stay for ever."""
+
+Went = Literal["well", "out of memory", "badly"]
+"""How a run ended: with all of its items made, for want of memory, or otherwise."""
+
+
+class Decider(Protocol):
+    """What a lane asks and tells. `choose` is called in the store's thread, the rest on the loop."""
+
+    def choose(self, heads: Sequence[Head], run_id: str, now_ms: int, /) -> Choice | None:
+        """What the run of that id takes, or None: there is nothing."""
+        ...
+
+    def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None:
+        """Items came into the queue; `idle`: the lane had nothing to do."""
+        ...
+
+    def loaded(self, run: Run, seconds: float, now_ms: int, /) -> str:
+        """The model of a run is there, after so many seconds (0: it was, or is loaded within the run); why it is."""
+        ...
+
+    def ended(self, run: Run, seconds: float, went: Went, /) -> str:
+        """A run ended after so many seconds; what people should hear about the size of its like, mostly nothing."""
+        ...
+
+    def lost(self, engine: str, /) -> None:
+        """An engine has died, and what it had loaded with it."""
+        ...
+
+
+class ByKey:
+    """Takes the head that `first` says, given what is loaded, and as many items of its first job as may share a run."""
+
+    def __init__(
+        self, first: Callable[[Sequence[Head], str, str], Head | None], most: Callable[[Signature], int]
+    ) -> None:
+        """`most(signature)` is how many items may share a run."""
+        self._first = first
+        self._most = most
+        self._engine, self._residency = "", ""
+
+    def choose(self, heads: Sequence[Head], _run_id: str, _now_ms: int, /) -> Choice | None:
+        head = self._first(heads, self._engine, self._residency)
+        return head and Choice(((head, max(1, self._most(head.signature))),), one_job=True)
+
+    def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None: ...
+
+    def loaded(self, run: Run, _seconds: float, _now_ms: int, /) -> str:
+        self._engine, self._residency = run.signature.engine, run.signature.residency
+        return ""
+
+    def ended(self, _run: Run, _seconds: float, _went: Went, /) -> str:
+        return ""
+
+    def lost(self, engine: str, /) -> None:
+        if engine == self._engine:
+            self._engine, self._residency = "", ""
+
+
+class InWaves:
+    """The policy of `waves` with all that it remembers; for lanes that hold models on a GPU."""
+
+    def __init__(
+        self, dials: Dials, most: Callable[[Signature], int], now_ms: int, lock: AbstractContextManager[object]
+    ) -> None:
+        """`most(signature)` is how many items may share a run.
+
+        The store's thread and the loop both come here, each for less than a millisecond, and hold the lock meanwhile.
+        """
+        self._dials = dials
+        self._most = most
+        self._gpu = Gpu()
+        self._estimator = Estimator(Costs())
+        self._offered = OfferedLoad(now_ms / 1000)
+        self._decided: dict[str, waves.Decision] = {}
+        self._cold: set[Key] = set()
+        self._unpriced: dict[Key, tuple[int, int, float]] = {}
+        self._said: dict[int, str] = {}
+        self._lock = lock
+
+    def choose(self, heads: Sequence[Head], run_id: str, now_ms: int, /) -> Choice | None:
+        with self._lock:
+            self._know({head.signature_id: head.signature for head in heads})
+            now_s = now_ms / 1000
+            self._estimator.look(now_s, {})
+            self._gpu = replace(
+                self._gpu,
+                patience=patience(self._offered.rho(now_s), self._dials.max_patience),
+                demand=self._offered.shares(),
+            )
+            decision = waves.decide([_seen(head) for head in heads], self._gpu, self._estimator, self._dials, now_s)
+            if decision is None:
+                return None
+            while len(self._decided) >= MAX_DECIDED:
+                del self._decided[next(iter(self._decided))]
+            self._decided[run_id] = decision
+            by_line = {(head.signature_id, head.priority.rank): head for head in heads}
+            return Choice(tuple((by_line[seen.signature, seen.rank], number) for seen, number in decision.takes))
+
+    def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None:
+        with self._lock:
+            self._know({each.signature_id: each.signature for each in arrivals})
+            for each in arrivals:
+                size = self._estimator.batch(each.signature_id, 1_000, self._dials.batch_s)
+                work_s = self._estimator.run_s(each.signature_id, size) * each.items / size
+                self._offered.arrive(now_ms / 1000, _key(each.signature), work_s, idle=idle)
+
+    def loaded(self, run: Run, seconds: float, now_ms: int, /) -> str:
+        key = _key(run.signature)
+        with self._lock:
+            decision = self._decided.get(run.run_id)
+            if seconds or key not in self._gpu.residents:
+                self._cold.add(key)
+            if seconds:
+                self._estimator.loaded(key, seconds)
+            if decision is not None:
+                self._gpu = waves.after(self._gpu, decision, now_ms / 1000, 0.0)
+            elif self._gpu.residents[-1:] != (key,):  # a run of an earlier daemon goes on
+                self._gpu = replace(self._gpu, residents=(key,), worked_s=0.0)
+            if not seconds and key in self._cold:
+                self._unpriced[key] = (0, 0, 0.0)
+            return why_chosen(decision, self._dials) if decision else ""
+
+    def ended(self, run: Run, seconds: float, went: Went, /) -> str:
+        key, items = _key(run.signature), len(run.members)
+        with self._lock:
+            decision = self._decided.pop(run.run_id, None)
+            if self._gpu.residents[-1:] == (key,):
+                self._gpu = replace(self._gpu, worked_s=self._gpu.worked_s + seconds)
+            if decision is None:
+                return ""
+            signature = decision.takes[0][0].signature
+            if went == "out of memory":
+                self._estimator.ran_out(signature, items)
+            elif went == "well":
+                self._learn(key, signature, items, seconds)
+            return self._news(signature)
+
+    def lost(self, engine: str, /) -> None:
+        with self._lock:
+            left = tuple(key for key in self._gpu.residents if key.engine != engine)
+            self._gpu = replace(self._gpu, residents=left, worked_s=0.0)
+
+    def costs(self) -> bytes:
+        """What was learned, to be kept."""
+        with self._lock:
+            return self._estimator.costs.encoded()
+
+    def recall(self, costs: bytes) -> None:
+        """Know what an earlier one has learned. Raises ValueError: it makes no sense."""
+        with self._lock:
+            self._estimator.costs = Costs.decoded(costs)
+
+    def _know(self, signatures: dict[int, Signature]) -> None:
+        """Let the estimator answer for these; what their engines allow may have changed."""
+        for signature_id, signature in signatures.items():
+            family = f"{signature.residency}\n{signature.merge}"
+            self._estimator.kinds[signature_id] = Kind(_key(signature), family, max(1, self._most(signature)))
+
+    def _learn(self, key: Key, signature: int, items: int, seconds: float) -> None:
+        """Take in what a run took. The first after a load is slower, and may have had the load in it."""
+        is_warm = key not in self._cold
+        self._cold.discard(key)
+        if not is_warm and key in self._unpriced:
+            self._unpriced[key] = signature, items, seconds
+        self._estimator.ran(signature, items, seconds, warm=is_warm)
+        first = self._unpriced.get(key)
+        if is_warm and first is not None and self._estimator.is_trusted(signature):
+            del self._unpriced[key]
+            if first[0] == signature:
+                self._estimator.loaded(key, max(0.0, first[2] - self._estimator.run_s(signature, first[1])))
+
+    def _news(self, signature: int) -> str:
+        """What the last run changed about the size of the next, if people have not heard it."""
+        trials = self._estimator.trials.get(signature)
+        said = trials.said if trials else ""
+        is_new = said != self._said.get(signature, "")
+        self._said[signature] = said
+        return said if is_new else ""
+
+
+def _key(signature: Signature) -> Key:
+    return Key(signature.engine, signature.residency)
+
+
+def _seen(head: Head) -> waves.Waiting:
+    """A head as the policy looks at it."""
+    rank = head.priority.rank
+    return waves.Waiting(_key(head.signature), head.signature_id, rank, head.ready, head.came_ms / 1000)

@@ -1,0 +1,144 @@
+"""What a lane is told to run as it tells of loads and runs, and what is remembered of them."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+from tests.conformance.bench import members
+
+from stoker_daemon.jobs.records import Arrival, Head, Limits, Run, Signature
+from stoker_daemon.scheduling import policy
+from stoker_daemon.scheduling.costs import Costs
+from stoker_daemon.scheduling.deciding import ByKey, InWaves
+from stoker_daemon.scheduling.dials import BALANCED
+from stoker_protocol.jobs import Priority
+
+NORMAL, URGENT = Priority.NORMAL, Priority.URGENT
+START_MS = 1_000_000
+
+
+def a_head(model: str, priority: Priority = NORMAL, ready: int = 10, came_ms: int = START_MS) -> Head:
+    """What waits for a model; its signature's number is the model's first letter."""
+    return Head(ord(model[0]), Signature("gpu", model, model), priority, ready, ord(model[0]), came_ms)
+
+
+def a_run(run_id: str, model: str, items: int = 1) -> Run:
+    """A run of so many items, as it was claimed."""
+    member = members({})[0]
+    some = tuple(replace(member, position=position) for position in range(items))
+    return Run(run_id, "gpu", Signature("gpu", model, model), NORMAL, some, Limits(1.0, 1.0), ())
+
+
+def waves(most: int = 8) -> InWaves:
+    """A policy that knows nothing yet."""
+    return InWaves(BALANCED, lambda _: most, START_MS, nullcontext())
+
+
+def perform(decider: InWaves, run_id: str, model: str, *, load_s: float, run_s: float, items: int = 1) -> str:
+    """Carry out what was chosen; why it was."""
+    run = a_run(run_id, model, items)
+    why = decider.loaded(run, load_s, START_MS)
+    decider.ended(run, run_s, "well")
+    return why
+
+
+def test_a_loaded_model_is_used_up() -> None:
+    """We expect what is loaded to go on before what came earlier, until it has worked for long enough."""
+    decider = waves()
+    heads = [a_head("b", came_ms=START_MS - 1000), a_head("a")]
+    first = decider.choose(heads[1:], "1", START_MS)
+    assert first is not None
+    assert first.takes == ((heads[1], 8),)
+    assert perform(decider, "1", "a", load_s=20, run_s=10) == "nothing else waited"
+    second = decider.choose(heads, "2", START_MS)
+    assert second is not None
+    assert second.takes[0][0].signature.residency == "a"
+
+
+def test_an_urgent_item_cuts_in_after_its_cap() -> None:
+    """We expect an urgent item of another model to be taken after a minute, and the load to say why."""
+    decider = waves()
+    heads = [a_head("a", ready=1000), a_head("b", URGENT, ready=1, came_ms=START_MS - 61_000)]
+    decider.choose(heads[:1], "1", START_MS)
+    perform(decider, "1", "a", load_s=20, run_s=1)
+    choice = decider.choose(heads, "2", START_MS)
+    assert choice is not None
+    assert choice.takes == ((heads[1], 1),)
+    why = perform(decider, "2", "b", load_s=20, run_s=1)
+    assert why == "an urgent item had waited 61 s, and cuts in after 60 s"
+
+
+def test_what_a_dead_engine_held_is_not_counted_on() -> None:
+    """We expect the model of an engine that died to have no advantage any more."""
+    decider = waves()
+    decider.choose([a_head("a")], "1", START_MS)
+    perform(decider, "1", "a", load_s=20, run_s=1)
+    decider.lost("gpu")
+    choice = decider.choose([a_head("a"), a_head("b", Priority.HIGH)], "2", START_MS)
+    assert choice is not None
+    assert choice.takes[0][0].signature.residency == "b"
+
+
+def test_loads_within_runs_are_priced() -> None:
+    """We expect a load that an engine does within the first run to be known once its runs are, and only then."""
+    decider = waves()
+    for number, run_s in enumerate([23.0, 3.0, 3.0, 3.0]):
+        decider.choose([a_head("a", ready=1)], str(number), START_MS)
+        perform(decider, str(number), "a", load_s=0, run_s=run_s)
+    other = waves()
+    other.recall(decider.costs())
+    (load,) = Costs.decoded(other.costs()).loads.values()
+    assert load.seconds == pytest.approx(20, abs=1)
+
+
+def test_memory_that_ran_out_is_said_once() -> None:
+    """We expect half of the items in the next run, and one word about it."""
+    decider = waves()
+    heads = [a_head("a", ready=100)]
+    decider.choose(heads, "1", START_MS)
+    assert decider.ended(a_run("1", "a", 8), 1.0, "out of memory") == "a batch of 8 ran out of memory"
+    second = decider.choose(heads, "2", START_MS)
+    assert second is not None
+    assert second.takes[0][1] == 4
+    assert decider.ended(a_run("2", "a", 4), 1.0, "badly") == ""
+
+
+def test_very_short_items_share_large_runs() -> None:
+    """We expect items that take less than a commit to fill what their engine takes at once."""
+    decider = waves(most=64)
+    sizes: list[int] = []
+    for number in range(12):
+        choice = decider.choose([a_head("a", ready=1000)], str(number), START_MS)
+        assert choice is not None
+        sizes.append(choice.takes[0][1])
+        perform(decider, str(number), "a", load_s=0.5 if not number else 0, run_s=0.0002 * sizes[-1], items=sizes[-1])
+    assert (sizes[0], sizes[-1]) == (8, 64)
+
+
+@pytest.mark.parametrize(("idle", "expected"), [(True, "high"), (False, "a")])
+def test_arrivals_make_loads_dear(idle: bool, expected: str) -> None:
+    """We expect work that keeps arriving to count against a switch, but not what ends an idle spell."""
+    decider = waves()
+    decider.choose([a_head("a")], "1", START_MS)
+    perform(decider, "1", "a", load_s=20, run_s=50)
+    decider.arrive([Arrival(ord("a"), Signature("gpu", "a", "a"), 400)], START_MS, idle=idle)
+    choice = decider.choose([a_head("a", ready=20), a_head("high", Priority.HIGH)], "2", START_MS)
+    assert choice is not None
+    assert choice.takes[0][0].signature.residency == expected
+
+
+def test_a_key_takes_one_job() -> None:
+    """We expect a simple order to take items of the head's first job only, as many as the engine allows."""
+    decider = ByKey(policy.strict, lambda _: 4)
+    heads = [a_head("a"), a_head("b", URGENT)]
+    choice = decider.choose(heads, "1", START_MS)
+    assert choice is not None
+    assert (choice.takes, choice.one_job) == (((heads[1], 4),), True)
+    decider.loaded(a_run("1", "b"), 1.0, START_MS)
+    again = decider.choose([a_head("a"), a_head("b")], "2", START_MS)
+    assert again is not None
+    assert again.takes[0][0].signature.residency == "b"
+    decider.lost("gpu")
+    last = decider.choose([a_head("a"), a_head("b")], "3", START_MS)
+    assert last is not None
+    assert last.takes[0][0].signature.residency == "a"
