@@ -1,12 +1,16 @@
 """The examples do what they say."""
 
+import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from tests.fakes.daemon import PATIENCE_S
+from tests.worker.processes import wait_for
 
 from stoker_client import Client
 from stoker_client.private_daemon import PrivateDaemon
@@ -59,14 +63,32 @@ def test_subscriber_without_our_library(stokerd: PrivateDaemon) -> None:
 def test_the_examples_are_short() -> None:
     """We expect that each example fits a page, and that each is tried here."""
     examples = sorted(EXAMPLES.glob("*.py"))
-    assert [path.stem for path in examples if len(path.read_text().splitlines()) > 50] == []
+    assert [path.stem for path in examples if len(path.read_text().splitlines()) > 60] == []
     here = Path(__file__).read_text()
     assert [path.stem for path in examples if f"def test_{path.stem}(" not in here] == []
 
 
-def test_one_needs_no_library_of_ours() -> None:
-    """We expect that the plain subscriber imports nothing of ours."""
-    assert "stoker_" not in (EXAMPLES / "subscriber_without_our_library.py").read_text()
+def test_submit_without_our_library(tmp_path: Path, config_args: list[str]) -> None:
+    """We expect that it submits, follows over a kill of the daemon, and brings the files, each byte as it was made."""
+    with PrivateDaemon(tmp_path / "stokerd", args=config_args) as daemon, Client(daemon.control) as client:
+        client.pause()
+        with _start(daemon, "submit_without_our_library.py", [str(tmp_path / "made"), "a bat", "an owl"]) as script:
+            wait_for(lambda: list(client.jobs()))
+            daemon.restart()
+            client.resume()
+            told = script.communicate(timeout=PATIENCE_S)[0].splitlines()
+        job_id, state = told[-1].split()
+        assert (script.returncode, state, client.job(job_id).items.succeeded) == (0, "succeeded", 2)
+        made = {Path(artifact.path).name: artifact.sha256 for artifact in client.artifacts(job_id)}
+    fetched = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "made").iterdir()}
+    assert fetched == made
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*_without_our_library.py")), ids=lambda path: path.stem)
+def test_some_need_no_library_of_ours(path: Path) -> None:
+    """We expect that the plain ones import nothing of ours."""
+    imported = re.findall(r"^(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
+    assert set(imported) <= {"hashlib", "os", "sys", "pathlib", "msgpack", "zmq"}
 
 
 def _run(daemon: PrivateDaemon, example: str, *args: str) -> str:
