@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from contextlib import suppress
 from enum import Enum
 from functools import cache
@@ -15,6 +15,7 @@ from msgspec.msgpack import Decoder, Encoder
 
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import AnyEvent
+from stoker_protocol.jobs import Parameter
 from stoker_protocol.replies import AnyReply
 from stoker_protocol.requests import AnyRequest, Append, ItemSpec, Submit
 from stoker_protocol.worker import AnyCommand, AnySay
@@ -97,6 +98,7 @@ _flat_map_decoder = Decoder(_FlatMap)
 _given_submit_decoder = Decoder(_as_given(Submit, Raw, frozenset({"v", "id", "dry_run"})))
 _given_item_decoder = Decoder(_as_given(ItemSpec, Any))
 _list_decoder = Decoder(list[Raw])
+_parameters_decoder = Decoder(list[Parameter])
 _encoder = Encoder()
 _canonical_encoder = Encoder(order="sorted")
 _CONTAINERS = frozenset({dict, list})
@@ -194,6 +196,35 @@ def unpack_map(value: Raw | bytes | UnsetType) -> dict[str, Any]:
         msgspec.DecodeError: It is something else.
     """
     return {} if value is UNSET else _decode(_map_decoder, value)
+
+
+def decode_parameters(value: bytes | Raw) -> list[Parameter]:
+    """Parameters that were packed. Raises msgspec.DecodeError."""
+    return _decode(_parameters_decoder, value)
+
+
+def taker(kinds: Mapping[str, Any], required: Set[str]) -> Callable[[Raw], bool]:
+    """A quick test whether a free-form value is a map with all required keys, no others, and values of these kinds.
+
+    The kinds are types as msgspec knows them.
+    """
+    names = {f"p{number}": name for number, name in enumerate(kinds)}
+    fields = [
+        (field, kinds[name]) if name in required else (field, kinds[name] | UnsetType, UNSET)
+        for field, name in names.items()
+    ]
+    fields.sort(key=len)  # those without a default come first
+    kind = msgspec.defstruct("Taken", fields, rename=names, forbid_unknown_fields=True, gc=False)
+    decode = Decoder(kind).decode
+
+    def takes(value: Raw) -> bool:
+        try:
+            decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return True
+
+    return takes
 
 
 def fingerprint(body: bytes) -> bytes:

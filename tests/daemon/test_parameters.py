@@ -1,12 +1,16 @@
 """The check of an item's parameters: what passes, and what a refusal says."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from stoker_daemon.jobs.parameters import accepted, by_name, check_parameters, with_defaults
+from stoker_daemon.jobs.parameters import accepted, by_name, check_parameters, kind_of, with_defaults
+from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import MAX_SEED, Parameter
 
@@ -33,6 +37,58 @@ KNOWN = by_name(
 def test_good_parameters_pass(given: dict[str, Any]) -> None:
     """Values of the right type pass up to and including their limits, and a number may be whole."""
     check_parameters(given, KNOWN, "params")
+
+
+def takes(known: Mapping[str, Parameter], given: Any) -> bool:
+    """What the quick test says of an item's parameters."""
+    kinds = {name: kind_of(parameter) for name, parameter in known.items()}
+    return codec.taker(kinds, {name for name, parameter in known.items() if parameter.required})(codec.pack(given))
+
+
+@pytest.mark.parametrize("missing", ["", "prompt", "seed", "steps", "guidance", "size", "tiled"])
+def test_the_quick_test_takes_what_is_right(missing: str) -> None:
+    """Good parameters are taken at the first look, with and without those that may be missing."""
+    good = {"prompt": "a dragon", "seed": 0, "steps": 1, "guidance": 1, "size": 16, "tiled": True}
+    given = {name: value for name, value in good.items() if name != missing}
+    assert takes(KNOWN, given) == (missing != "prompt")
+    assert not takes(KNOWN, {**good, "hat": 1})
+    assert not takes(KNOWN, ["prompt"])
+
+
+small = st.sampled_from([0, 1, 1.0, 1.5, 2, True, "a", "b"])
+numbers = st.integers(-(2**63), 2**64 - 1) | st.floats()
+values = small | numbers | st.text(max_size=2) | st.none() | st.lists(st.integers(), max_size=1)
+bounds = st.none() | small.filter(lambda bound: not isinstance(bound, str)) | st.integers() | st.floats(allow_nan=False)
+
+
+@example("number", 2**53 + 1, None, None, 2.0**53)
+@example("number", None, 2**53, None, 2**53 + 1)
+@example("integer", 0.5, 1.5, None, 2)
+@example("integer", 2**64, None, None, 2**63)
+@example("number", None, math.inf, None, math.inf)
+@example("integer", None, None, [True, 2], 1)
+@example("string", None, None, [1], 1)
+@example("integer", None, None, [2**63], 2**63)
+@given(
+    st.sampled_from(["integer", "number", "string", "boolean"]),
+    bounds,
+    bounds,
+    st.none() | st.lists(values, max_size=3),
+    values,
+)
+def test_the_quick_test_takes_nothing_else(
+    kind: Any, low: Any, high: Any, choices: list[Any] | None, value: Any
+) -> None:
+    """Whatever is taken at the first look is right at the second too, and what has no type is left to that."""
+    if kind in ("string", "boolean"):
+        low = high = None
+    known = by_name([Parameter("p", kind, minimum=low, maximum=high, choices=choices)])
+    try:
+        is_taken = takes(known, {"p": value})
+    except TypeError:
+        return
+    if is_taken:
+        check_parameters({"p": value}, known, "params")
 
 
 @pytest.mark.parametrize(
@@ -92,8 +148,8 @@ def test_a_strange_parameter_gets_the_list() -> None:
 
 def test_a_refusal_stays_short() -> None:
     """However long a name or a value is, the refusal quotes only its beginning."""
-    for given in ({"x" * 200_000: 1}, {"prompt": "a", "steps": "9" * 200_000}):
-        refused = refusal(given, "params")
+    for long in ({"x" * 200_000: 1}, {"prompt": "a", "steps": "9" * 200_000}):
+        refused = refusal(long, "params")
         assert max(map(len, (refused.message, refused.field, refused.hint))) < 200
 
 

@@ -1,14 +1,15 @@
 """Does a job fit what an engine offers: which of its models is meant, and are the parameters what they take?"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from stoker_daemon.jobs.parameters import by_name, check_parameters, check_values
-from stoker_protocol.codec import did_you_mean, unpack_map
+from stoker_daemon.jobs.parameters import by_name, check_parameters, check_values, kind_of
+from stoker_protocol.codec import decode_parameters, did_you_mean, pack, taker, unpack_map
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.requests import Submit
@@ -53,15 +54,26 @@ async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:
     known = by_name(parameters)
     shared = as_map(request.params, "params")
     check_values(shared, known, "params")
+    is_well = _quick_test(bytes(pack(list(parameters))))
     knows_bare = False
     for index, item in enumerate(request.items):
         if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:
             await asyncio.sleep(0)
-        if item.params is UNSET and knows_bare:
+        if knows_bare if item.params is UNSET else is_well(item.params):
             continue
         field = f"items[{index}].params"
         check_parameters({**shared, **as_map(item.params, field)}, known, field)
         knows_bare = knows_bare or item.params is UNSET
+
+
+@lru_cache(maxsize=64)
+def _quick_test(parameters: bytes) -> Callable[[Raw], bool]:
+    """Whether an item's own parameters are well, whatever the job's are; what it doubts is to be checked at length."""
+    known = decode_parameters(parameters)
+    try:
+        return taker({p.name: kind_of(p) for p in known}, {p.name for p in known if p.required})
+    except TypeError:
+        return lambda _: False
 
 
 def as_map(value: Raw | UnsetType, field: str) -> Mapping[str, Any]:

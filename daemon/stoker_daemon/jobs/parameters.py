@@ -1,8 +1,11 @@
 """Are the parameters of an item what its engine takes, and if not: which field, which value, and what would do?"""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import ErrorCode, Refused
@@ -15,6 +18,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
 }
 
+_LEAST, _MOST = -(2**63), 2**63 - 1
+"""What msgspec can compare integers with."""
+_LARGEST = sys.float_info.max
+"""A bound that infinity and NaN are outside of."""
 
 FEW_CHOICES = 8
 """So many choices are listed whole when a value is none of them."""
@@ -55,6 +62,35 @@ def check_values(given: Mapping[str, Any], known: Mapping[str, Parameter], field
                 field=f"{field}.{name}",
                 hint=_meant(value, parameter) or accepted(parameter),
             )
+
+
+def kind_of(parameter: Parameter) -> Any:
+    """A type for msgspec that has no value in which `check_values` finds a fault; it may lack a few that are right.
+
+    Raises:
+        TypeError: There is none.
+    """
+    if parameter.choices is not None:
+        return _one_of(parameter)
+    if parameter.type not in ("integer", "number"):
+        return _TYPES[parameter.type]
+    low, high = parameter.minimum, parameter.maximum
+    least = _LEAST if low is None else low
+    most = _MOST if high is None else high
+    is_exact = parameter.type == "integer" or (low in (None, float(least)) and high in (None, float(most)))
+    if not is_exact or not -math.inf < least <= _MOST or not _LEAST <= most < math.inf:
+        raise TypeError(f"{parameter.name} has bounds that no type describes")
+    whole = Annotated[int, Meta(ge=max(math.ceil(least), _LEAST), le=min(math.floor(most), _MOST))]
+    if parameter.type == "integer":
+        return whole
+    return whole | Annotated[float, Meta(ge=-_LARGEST if low is None else low, le=_LARGEST if high is None else high)]
+
+
+def _one_of(parameter: Parameter) -> Any:
+    right = [choice for choice in parameter.choices or [] if not _problem(choice, parameter)]
+    if not right or not all(type(c) is str or (type(c) is int and _LEAST <= c <= _MOST) for c in right):
+        raise TypeError(f"{parameter.name} has choices that no type describes")
+    return Literal[*right]
 
 
 def with_defaults(given: Mapping[str, Any], known: Mapping[str, Parameter]) -> dict[str, Any]:
