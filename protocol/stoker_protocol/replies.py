@@ -330,7 +330,9 @@ class Stats(Reply, frozen=True, tag="stats", kw_only=True):
 
     `outcomes` by the state that attempts left their items in (`pending`: to be tried again), `failures` by kind.
     `wait_s`: from an item's coming to its first claim; `run_s`: from the claim of a run to its recorded end.
-    `items_per_s`: outcomes other than `pending`. `busy`: the part of the time, over all lanes, that runs were at work.
+    `rates`: which shares of the outcomes other than `pending` are `succeeded`, `rejected` and `failed`; empty if there
+    are none. `items_per_s`: how many of these there were a second. `busy`: the part of the time, over all lanes, that
+    runs were at work.
     `loads` of models took `load_s` seconds; both are of the whole daemon, and none where one job is asked for.
     Only the newest `bound` attempts are looked at; `is_cut`: there were more, and the time begins with the oldest.
     """
@@ -350,6 +352,7 @@ class Stats(Reply, frozen=True, tag="stats", kw_only=True):
     loads: int | None = None
     load_s: float | None = None
     job_id: str | None = None
+    rates: dict[str, float] = {}
 
 
 class GpuReport(Reply, frozen=True, tag="gpu", kw_only=True):

@@ -21,6 +21,7 @@ def test_stats_count_what_ended(rig: Rig) -> None:
     assert (one.attempts, one.runs, one.outcomes) == (3, 3, {"succeeded": 2, "pending": 1})
     assert both.failures == one.failures == {"server_error": 1}
     assert (both.loads, one.loads, both.is_cut) == (1, None, False)
+    assert both.rates == one.rates == {"succeeded": 1, "rejected": 0, "failed": 0}
     assert one.wait_s is not None
     assert one.run_s is not None
     assert (one.wait_s.count, one.run_s.count) == (2, 3)
@@ -57,7 +58,8 @@ def test_stats_of_nothing(rig: Rig) -> None:
     rig.client.pause()
     job_id = rig.submit("x")
     for stats in (rig.client.stats(), rig.client.stats(job_id), rig.client.stats(job_id, window_s=5)):
-        assert (stats.attempts, stats.outcomes, stats.wait_s, stats.items_per_s) == (0, {}, None, 0)
+        assert (stats.attempts, stats.outcomes, stats.rates, stats.wait_s) == (0, {}, {}, None)
+        assert stats.items_per_s == 0
     with pytest.raises(NotFound):
         rig.client.stats("none")
     rig.client.cancel(job_id)
@@ -83,7 +85,8 @@ def test_stats_and_move_on_the_command_line(rig: Rig) -> None:
     said = run_process("stats", job.job_id, "--json", endpoint=rig.daemon.control).json
     assert (said["outcomes"], said["since"][-1], said["wait_s"]["count"]) == ({"succeeded": 1, "failed": 1}, "Z", 2)
     told = run_process("stats", "--window", "10m", endpoint=rig.daemon.control).out
-    assert "1 succeeded, 1 failed" in told
+    assert "1 succeeded (50.0%), 1 failed (50.0%)" in told
+    assert said["rates"] == {"succeeded": 0.5, "rejected": 0, "failed": 0.5}
     assert "P99" in told
     rig.client.pause()
     waiting = rig.submit("x")

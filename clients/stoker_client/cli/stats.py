@@ -44,7 +44,7 @@ def _text(reply: Stats) -> str:
         lines.append(f"{plural(reply.loads, 'model load')} took {duration(reply.load_s or 0)}")
     if reply.is_cut:
         lines.append(f"Only the newest {reply.bound} attempts are counted.")
-    ended = [_count(state, number) for state, number in reply.outcomes.items()]
+    ended = [_count(state, number, reply.rates) for state, number in reply.outcomes.items()]
     if reply.failures:
         kinds = ", ".join(f"{number} {kind}" for kind, number in reply.failures.items())
         lines.append(f"Attempts that failed, whatever became of their items: {kinds}")
@@ -52,9 +52,10 @@ def _text(reply: Stats) -> str:
     return "\n".join([*lines, "", ", ".join(ended), "", table(["seconds", "p50>", "p90>", "p99>", "count>"], spreads)])
 
 
-def _count(what: str, number: int) -> str:
+def _count(what: str, number: int, rates: dict[str, float]) -> str:
     word = "to be tried again" if what == "pending" else what
-    return f"{number} {paint(coloured(word))}"
+    share = f" ({rates[what]:.1%})" if what in rates and len(rates) > 1 else ""
+    return f"{number} {paint(coloured(word))}{share}"
 
 
 def _spread(name: str, spread: Percentiles | None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from stoker_daemon.sqlite.rows import job_key_of
 from stoker_protocol import codec
 from stoker_protocol.events import ModelLoaded, topic_of_lane
+from stoker_protocol.jobs import ItemState
 from stoker_protocol.replies import Percentiles, Stats
 from stoker_protocol.requests import GetStats
 
@@ -126,7 +127,15 @@ def _summed_up(
         is_cut=is_cut,
         loads=None if loads is None else len(loads),
         load_s=None if loads is None else round(sum(loads), 3),
+        rates=_rates(outcomes),
     )
+
+
+def _rates(outcomes: Counter[str]) -> dict[str, float]:
+    """How large a part of what ended for good succeeded, was rejected, failed."""
+    ended = outcomes.total() - outcomes[ItemState.PENDING]
+    states = (ItemState.SUCCEEDED, ItemState.REJECTED, ItemState.FAILED)
+    return {state.value: round(outcomes[state] / ended, 4) for state in states} if ended else {}
 
 
 def _percentiles(values: list[float]) -> Percentiles | None:

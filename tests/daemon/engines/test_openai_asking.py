@@ -69,6 +69,16 @@ def test_what_is_asked(params: dict[str, Any], recipe: str, kind: str, body: dic
         ({**LINE, "body": []}, "", "body", "messages"),
         ({**LINE, "body": {"prompt": "a"}}, "", "body.messages", "/chat/completions"),
         (LINE, "embedding", "url", "/v1/embeddings"),
+        ({"input": "a", "expect": {"min_length": 1}}, "", "expect", "leave it out"),
+        ({"prompt": "a", "expect": "json"}, "", "expect", "a map"),
+        ({"prompt": "a", "expect": {}}, "", "expect", '{"matches":'),
+        ({"prompt": "a", "expect": {"match": "a"}}, "", "expect.match", "did you mean matches?"),
+        ({"prompt": "a", "expect": {"min_length": -1}}, "", "expect.min_length", "min_length"),
+        ({**LINE, "expect": {"max_length": True}}, "", "expect.max_length", "min_length"),
+        ({"prompt": "a", "expect": {"matches": "(a"}}, "", "expect", "expressions"),
+        ({"prompt": "a", "expect": {"lacks": "(?=a)b"}}, "", "expect", "without look-around"),
+        ({"prompt": "a", "expect": {"schema": {"type": "strin"}}}, "", "expect", "a JSON Schema"),
+        ({"prompt": "a", "expect": {"schema": {"$ref": "http://127.0.0.1:1/a"}}}, "", "expect", "a JSON Schema"),
     ],
 )
 def test_what_is_refused(params: dict[str, Any], recipe: str, field: str, hint: str) -> None:

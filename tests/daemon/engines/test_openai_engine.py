@@ -186,6 +186,29 @@ def test_what_fails_alone(server: OpenAIProcess) -> None:
     tried(scenario)
 
 
+def test_what_is_rejected(server: OpenAIProcess) -> None:
+    """An answer that is not as expected is kept, and its item rejected with the reason; no other item hears of it."""
+
+    async def scenario() -> None:
+        async with engine_at(server) as engine:
+            recorder = await run(
+                engine,
+                {"prompt": "a", "expect": {"min_length": 3}},
+                {"prompt": "a", "expect": {"matches": "dragon"}},
+                {**LINE, "expect": {"max_length": 2}},
+                {"prompt": "!refuse", "expect": {"matches": "dragon"}},
+            )
+            assert sorted(recorder.positions) == [0, 1, 2]
+            assert sorted((position, state) for position, state, _ in recorder.verdicts) == [
+                (1, "rejected"),
+                (2, "rejected"),
+            ]
+            assert failed(recorder) == [(3, "refused")]
+            assert "expect" not in server.state()["requests"][0]
+
+    tried(scenario)
+
+
 def test_a_model_that_is_gone(server: OpenAIProcess) -> None:
     """A model that the server does not know after all fails the item for good, as the server says it."""
 

@@ -30,6 +30,8 @@ class Made:
     media_type: str
     suffix: str
     record: dict[str, Any]
+    complaint: str = ""
+    """Why it is not what was expected."""
 
 
 class Unusable(Exception):
@@ -114,15 +116,16 @@ def made_of(ask: Ask, answer: Answer) -> Made:
     if not choices:
         raise Unusable(FailureKind.SERVER_ERROR, "the answer has no choices")
     texts = [_text_of(ask, choice) for choice in choices]
+    complaint = next((said for text in texts if ask.expects and (said := ask.expects.complaint(text))), "")
     record["finish_reason"] = choices[0].get("finish_reason")
     message = _map(choices[0].get("message") or {})
     if reasoning := message.get("reasoning_content") or message.get("reasoning"):
         record["reasoning"] = reasoning
     if ask.is_line or len(texts) > 1 or message.get("tool_calls") or choices[0].get("logprobs"):
-        return Made(msgspec.json.encode(answer), "application/json", ".json", record)
+        return Made(msgspec.json.encode(answer), "application/json", ".json", record, complaint)
     if ask.wants_json:
-        return Made(texts[0].encode(), "application/json", ".json", record)
-    return Made(texts[0].encode(), "text/plain", ".txt", record)
+        return Made(texts[0].encode(), "application/json", ".json", record, complaint)
+    return Made(texts[0].encode(), "text/plain", ".txt", record, complaint)
 
 
 def vectors_of(answer: Answer) -> list[Any]:

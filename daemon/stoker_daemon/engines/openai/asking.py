@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from stoker_daemon.engines.fitting import as_map
+from stoker_daemon.engines.openai.expecting import Expectation, expectation_of
 from stoker_daemon.jobs.parameters import by_name, check_parameters
 from stoker_protocol.codec import did_you_mean
 from stoker_protocol.errors import ErrorCode, Refused
@@ -46,9 +47,10 @@ _STRUCTURED: dict[str, tuple[type, ...]] = {
     "logprobs": (bool, int),
     "top_logprobs": (int,),
     "extra_body": (dict,),
+    "expect": (dict,),
 }
 """Parameters that no form can show; `extra_body`, a name from OpenAI's client, holds options of the server's own."""
-_OURS = frozenset({"prompt", "system", "messages", "input", "extra_body"})
+_OURS = frozenset({"prompt", "system", "messages", "input", "extra_body", "expect"})
 _LINE = frozenset({"method", "url", "body"})
 _CONTENT = {"chat": "messages", "completion": "prompt", "embedding": "input"}
 _TYPES = {str: "text", list: "a list", dict: "a map", bool: "true or false", int: "an integer"}
@@ -57,11 +59,15 @@ _ITEMS_A_TURN = 256
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request; with `is_line` it came from a batch file, and its answer is kept as the server gave it."""
+    """One request; with `is_line` it came from a batch file, and its answer is kept as the server gave it.
+
+    An answer that is not what it `expects` is kept, too, but its item is rejected.
+    """
 
     kind: str
     body: dict[str, Any]
     is_line: bool = False
+    expects: Expectation | None = None
 
     @property
     def wants_json(self) -> bool:
@@ -113,7 +119,8 @@ def ask_of(params: Mapping[str, Any], recipe: str, field: str = "params") -> Ask
     _check_options(params, field)
     kind = recipe or ("embedding" if "input" in params else "chat")
     options = {name: value for name, value in params.items() if name not in _OURS}
-    return Ask(kind, {**params.get("extra_body", {}), **options, _CONTENT[kind]: _content(kind, params, field)})
+    body = {**params.get("extra_body", {}), **options, _CONTENT[kind]: _content(kind, params, field)}
+    return Ask(kind, body, expects=_expects(kind, params, field))
 
 
 def named_model(params: Mapping[str, Any]) -> str:
@@ -125,7 +132,7 @@ def named_model(params: Mapping[str, Any]) -> str:
 
 def _ask_of_line(params: Mapping[str, Any], recipe: str, field: str) -> Ask:
     """A line as in OpenAI's batch files: `method`, `url`, `body`."""
-    if strange := params.keys() - _LINE:
+    if strange := params.keys() - _LINE - {"expect"}:
         raise _bad(f"{field}.{min(strange)}", "is not known beside body", "put options into the body")
     if params.get("method", "POST") != "POST":
         raise _bad(f"{field}.method", f"{params['method']!r:.80} can't be done", "POST")
@@ -138,7 +145,16 @@ def _ask_of_line(params: Mapping[str, Any], recipe: str, field: str) -> Ask:
         raise _bad(f"{field}.url", f"{params.get('url')!r:.80} is not of recipe {recipe}", f"/v1{PATHS[recipe]}")
     if _CONTENT[kind] not in said:
         raise _bad(f"{field}.body.{_CONTENT[kind]}", "is missing", f"what {PATHS[kind]} takes")
-    return Ask(kind, {name: value for name, value in said.items() if not name.startswith("stream")}, is_line=True)
+    asked = {name: value for name, value in said.items() if not name.startswith("stream")}
+    return Ask(kind, asked, is_line=True, expects=_expects(kind, params, field))
+
+
+def _expects(kind: str, params: Mapping[str, Any], field: str) -> Expectation | None:
+    if "expect" not in params:
+        return None
+    if kind == "embedding":
+        raise _bad(f"{field}.expect", "is not for an embedding", "leave it out")
+    return expectation_of(params["expect"], f"{field}.expect")
 
 
 def _kind_at(url: Any, field: str) -> str:

@@ -29,10 +29,13 @@ from stoker_daemon.ports import RunObserver
 from stoker_daemon.scheduling.concurrency import Ending
 from stoker_daemon.scheduling.throttle import Ticket
 from stoker_protocol.errors import FailureKind, Refused
+from stoker_protocol.jobs import ItemState
 
 OUT_OF_MONEY = "insufficient_quota"
 OUT_OF_MONEY_S = 600.0
 """So long nothing is asked of a server that wants money first; OpenAI says so with a 429."""
+LOOKS, LOOK_AGAIN_S = 5, 0.1
+"""How often it is looked whether a server is there that broke off, and when again."""
 TELL_S = 0.05
 """Between two reports of progress."""
 USUAL_TOKENS = 256
@@ -195,12 +198,17 @@ class Batch:
 
     async def _look_after(self, broken: Broken) -> None:
         """A server that is gone in the middle of a run may have died of it. Raises EngineFailure."""
-        try:
-            await self._bench.server.models()
-        except Unreachable:
-            raise EngineFailure(FailureKind.CRASH, f"the server is gone: {broken}", died=True) from None
-        except (Refusal, Broken, Silent):
-            return
+        for _ in range(LOOKS):
+            try:
+                await self._bench.server.models()
+            except Unreachable:
+                raise EngineFailure(FailureKind.CRASH, f"the server is gone: {broken}", died=True) from None
+            except Broken:  # one that is just ending may still take a connection
+                await asyncio.sleep(LOOK_AGAIN_S)
+            except (Refusal, Silent):
+                return
+            else:
+                return
 
     def _keep(self, member: Member, ask: Ask, answer: Answer, **more: Any) -> None:
         made = made_of(ask, answer)
@@ -209,6 +217,8 @@ class Batch:
         self._observer.on_output(
             Output(member.position, made.data, made.media_type, made.suffix, record, verbatim=True)
         )
+        if made.complaint:
+            self._observer.on_item_ended(member.position, ItemState.REJECTED, made.complaint)
 
     def _fail(self, member: Member, unusable: Unusable) -> None:
         self._parts[member.position] = 1.0
