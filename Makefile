@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 quietly = said=$$($(BIN)/$(1) 2>&1) || { echo "$$said"; exit 1; }
 
-.PHONY: test test-comfyui lint format demo clean install uninstall
+.PHONY: test test-comfyui test-adapters lint format demo clean install uninstall
 
 test: lint  ## All checks, then all tests; those that this machine lacks something for are listed.
 	@$(BIN)/python -m tests -rs
@@ -11,6 +11,9 @@ test: lint  ## All checks, then all tests; those that this machine lacks somethi
 test-comfyui: .venv/.dev  ## What holds of any ComfyUI server, on a real one: STOKER_TEST_COMFYUI=http://host:port make test-comfyui
 	@test -n "$$STOKER_TEST_COMFYUI" || { echo "Name the server: STOKER_TEST_COMFYUI=http://host:port make $@" >&2; exit 2; }
 	@$(BIN)/pytest -rs tests/conformance -k comfyui
+
+test-adapters: .venv/.dev .venv-torch/.made  ## The adapters to model libraries, on tiny models and CPUs, with some 1.4 GB of packages.
+	@STOKER_TEST_TORCH_PYTHON=$(CURDIR)/.venv-torch/bin/python $(BIN)/pytest -rs tests/adapters
 
 lint: .venv/.dev  ## Style, types and who imports whom; silent when all is well.
 	@$(call quietly,ruff check)
@@ -49,11 +52,19 @@ uninstall:  ## Take all that away again, but for the queue, the outputs (/var/li
 	@echo "Removed. /var/lib/stoker and /etc/stoker are as they were."
 
 clean:  ## Forget the environment and all caches.
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .venv-torch .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 
 .venv/.dev .venv/.daemon: .venv/.%: pyproject.toml | $(BIN)/python
 	@echo "Installing stoker[$*] into .venv ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+# `+cpu`: never the build for GPUs, which brings several GB; where pip finds no other, this fails.
+.venv-torch/.made: pyproject.toml
+	@echo "Installing torch and model libraries into .venv-torch ..."
+	@test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
+	@.venv-torch/bin/python -m pip install -qq --disable-pip-version-check torch==2.13.0+cpu \
+	    'diffusers>=0.42' 'transformers>=5' 'sentence-transformers>=6' accelerate Pillow --editable .
 	@touch $@
 
 # A Python without ensurepip (Debian's, lacking python3-venv) lends its own pip.

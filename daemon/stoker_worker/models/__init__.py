@@ -1,1 +1,1 @@
-"""The embedded default models: `sprites`, a procedural pixel-art generator."""
+"""The models that ship with Stoker: `sprites`, which needs nothing, and adapters to libraries that have models."""
