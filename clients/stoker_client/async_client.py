@@ -10,12 +10,15 @@ from typing import Any, TypeVar, Unpack
 import zmq
 import zmq.asyncio
 
+from stoker_client.diagnosing import diagnose
 from stoker_client.errors import InvalidState
+from stoker_client.keys import KeyLike, Target, target
 from stoker_client.operations import uploading, verbs, watching
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import (
     AppendFile,
     BeginFile,
+    Diagnose,
     Effect,
     Emit,
     Exchange,
@@ -37,7 +40,6 @@ from stoker_client.shell import (
     Files,
     Folder,
     Source,
-    endpoint_or_default,
     event_in,
     new_job_id,
     new_session,
@@ -54,15 +56,18 @@ T = TypeVar("T")
 class AsyncClient:
     """Reaches one daemon from one event loop; several calls at once are welcome.
 
-    Without an endpoint the environment's STOKER_ENDPOINT is used, or `tcp://127.0.0.1:5577`. `timeout_s` bounds the
-    wait for an answer. All methods raise `StokerError`s; which ones, the daemon decides (`stoker_client.errors`).
+    Without an endpoint the environment's STOKER_ENDPOINT is used, or `tcp://127.0.0.1:5577`. A daemon elsewhere
+    asks for a `key`, a file or a ClientKey, which names its endpoint too; without one the environment's STOKER_KEY is
+    used, or what `stoker connect` kept. `timeout_s` bounds the wait for an answer. All methods raise `StokerError`s;
+    which ones, the daemon decides (`stoker_client.errors`).
     """
 
-    def __init__(self, endpoint: str | None = None, *, timeout_s: float = 5.0) -> None:
-        self.endpoint = endpoint_or_default(endpoint)
+    def __init__(self, endpoint: str | None = None, *, key: KeyLike | None = None, timeout_s: float = 5.0) -> None:
+        self._target = target(endpoint, key)
+        self.endpoint, self.key = self._target.endpoint, self._target.key
         self._caller = Caller(new_session(), self.endpoint, timeout_s)
         self._context = zmq.asyncio.Context()
-        self._control = _Control(self._context, self.endpoint)
+        self._control = _Control(self._context, self._target)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -265,16 +270,16 @@ class AsyncClient:
 class _Control:
     """The way to the control socket for many requests at once; those after a `drop` take a new connection."""
 
-    def __init__(self, context: zmq.asyncio.Context, endpoint: str) -> None:
+    def __init__(self, context: zmq.asyncio.Context, target: Target) -> None:
         self._context = context
-        self._endpoint = endpoint
+        self.target = target
         self._current: _Connection | None = None
         self._dropped: list[_Connection] = []
 
     async def exchange(self, exchange: Exchange) -> bytes | None:
         """Send a request and wait for its reply."""
         if self._current is None:
-            self._current = _Connection(open_control(self._context, self._endpoint))
+            self._current = _Connection(open_control(self._context, self.target.endpoint, self.target.key))
         try:
             return await self._current.exchange(exchange)
         finally:
@@ -361,6 +366,8 @@ class _Performer:
                 return await self._control.exchange(effect)
             case Reconnect():
                 return self._control.drop()
+            case Diagnose():
+                return await asyncio.to_thread(diagnose, self._control.target.endpoint, self._control.target.key)
             case OpenEvents(endpoint, topics):
                 return self._open_events(endpoint, topics)
             case NextEvent(timeout_s):
@@ -392,7 +399,7 @@ class _Performer:
 
     def _open_events(self, endpoint: str, topics: tuple[str, ...]) -> None:
         self._close_events()
-        self._events = open_events(self._context, endpoint, topics)
+        self._events = open_events(self._context, endpoint, topics, self._control.target.key)
 
     def _close_events(self) -> None:
         if self._events is not None:

@@ -11,14 +11,14 @@ from typing import IO, Any, Protocol, TypeVar
 import zmq
 
 from stoker_client.errors import BadReply, BadRequest, InvalidState
+from stoker_client.keys import DEFAULT_ENDPOINT
 from stoker_client.operations.effects import AppendFile, BeginFile, FileEffect, FinishFile, MeasureFile, ReadFile
 from stoker_protocol import codec
+from stoker_protocol.keys import ClientKey
 from stoker_protocol.session import Session
 
 S = TypeVar("S", bound=zmq.Socket[Any])
 
-DEFAULT_ENDPOINT = "tcp://127.0.0.1:5577"
-ENDPOINT_VARIABLE = "STOKER_ENDPOINT"
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 _COMMON = {zmq.LINGER: 0, zmq.MAXMSGSIZE: codec.MAX_FRAME}
@@ -32,11 +32,6 @@ _EVENTS = {
 }
 
 
-def endpoint_or_default(endpoint: str | None) -> str:
-    """The endpoint that was named, or the environment names, or the usual one."""
-    return endpoint or os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
-
-
 def new_session() -> Session:
     """A session whose request ids nobody else uses."""
     return Session(os.urandom(6).hex())
@@ -48,19 +43,22 @@ def new_job_id() -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(0, 60, 5))
 
 
-def open_control(context: zmq.Context[S], endpoint: str) -> S:
-    """A DEALER for the control socket.
+def open_control(
+    context: zmq.Context[S], endpoint: str, key: ClientKey | None = None, *, is_deferred: bool = False
+) -> S:
+    """A DEALER for the control socket; `is_deferred`: not connected yet.
 
     Raises:
         BadRequest: That is no endpoint.
         InvalidState: The client is closed.
     """
-    return _open(context, zmq.DEALER, endpoint, _COMMON)
+    socket = _make(context, zmq.DEALER, endpoint, _COMMON, key)
+    return socket if is_deferred else _connect(socket, endpoint)
 
 
-def open_events(context: zmq.Context[S], endpoint: str, topics: tuple[str, ...]) -> S:
+def open_events(context: zmq.Context[S], endpoint: str, topics: tuple[str, ...], key: ClientKey | None = None) -> S:
     """A SUB for the events socket, subscribing in the order given."""
-    socket = _open(context, zmq.SUB, endpoint, {**_COMMON, **_EVENTS})
+    socket = _connect(_make(context, zmq.SUB, endpoint, {**_COMMON, **_EVENTS}, key), endpoint)
     for topic in topics:
         socket.subscribe(topic)
     return socket
@@ -187,12 +185,22 @@ class Source:
         return self._file
 
 
-def _open(context: zmq.Context[S], kind: int, endpoint: str, options: Mapping[zmq.SocketOption, int]) -> S:
+def _make(
+    context: zmq.Context[S], kind: int, endpoint: str, options: Mapping[zmq.SocketOption, int], key: ClientKey | None
+) -> S:
     if context.closed:
         raise InvalidState("invalid_state", "the client is closed")
     socket = context.socket(kind)
     for option, value in {**options, zmq.IPV6: int("[" in endpoint)}.items():
         socket.set(option, value)
+    if key is not None:
+        socket.set(zmq.CURVE_SERVERKEY, key.server_key.encode())
+        socket.set(zmq.CURVE_PUBLICKEY, key.public_key.encode())
+        socket.set(zmq.CURVE_SECRETKEY, key.secret_key.encode())
+    return socket
+
+
+def _connect(socket: S, endpoint: str) -> S:
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:

@@ -8,11 +8,14 @@ from typing import Any, TypeVar, Unpack
 
 import zmq
 
+from stoker_client.diagnosing import diagnose
+from stoker_client.keys import KeyLike, Target, target
 from stoker_client.operations import uploading, verbs, watching
 from stoker_client.operations.calling import Caller
 from stoker_client.operations.effects import (
     AppendFile,
     BeginFile,
+    Diagnose,
     Effect,
     Emit,
     Exchange,
@@ -33,7 +36,6 @@ from stoker_client.shell import (
     Files,
     Folder,
     Source,
-    endpoint_or_default,
     event_in,
     new_job_id,
     new_session,
@@ -52,18 +54,26 @@ _SILENCE_S = 1.0
 class Client:
     """Reaches one daemon. Not thread-safe: give each thread its own.
 
-    Without an endpoint the environment's STOKER_ENDPOINT is used, or `tcp://127.0.0.1:5577`. `timeout_s` bounds the
-    wait for an answer. All methods raise `StokerError`s; which ones, the daemon decides (`stoker_client.errors`).
+    Without an endpoint the environment's STOKER_ENDPOINT is used, or `tcp://127.0.0.1:5577`. A daemon elsewhere
+    asks for a `key`, a file or a ClientKey, which names its endpoint too; without one the environment's STOKER_KEY is
+    used, or what `stoker connect` kept. `timeout_s` bounds the wait for an answer. All methods raise `StokerError`s;
+    which ones, the daemon decides (`stoker_client.errors`).
     `on_silence` is called once if the first answer takes longer than a second.
     """
 
     def __init__(
-        self, endpoint: str | None = None, *, timeout_s: float = 5.0, on_silence: Callable[[], None] | None = None
+        self,
+        endpoint: str | None = None,
+        *,
+        key: KeyLike | None = None,
+        timeout_s: float = 5.0,
+        on_silence: Callable[[], None] | None = None,
     ) -> None:
-        self.endpoint = endpoint_or_default(endpoint)
+        self._target = target(endpoint, key)
+        self.endpoint, self.key = self._target.endpoint, self._target.key
         self._caller = Caller(new_session(), self.endpoint, timeout_s)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._control = _Control(self._context, self.endpoint, on_silence)
+        self._control = _Control(self._context, self._target, on_silence)
 
     def __enter__(self) -> "Client":
         return self
@@ -267,10 +277,10 @@ class _Control:
     """The control socket, made when it is first needed and anew after each `drop`."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, on_silence: Callable[[], None] | None
+        self, context: zmq.Context[zmq.Socket[bytes]], target: Target, on_silence: Callable[[], None] | None
     ) -> None:
         self._context = context
-        self._endpoint = endpoint
+        self.target = target
         self._on_silence = on_silence
         self._silence_at_s = float("inf")
         self._socket: zmq.Socket[bytes] | None = None
@@ -278,7 +288,7 @@ class _Control:
     def exchange(self, exchange: Exchange) -> bytes | None:
         """Send a request and wait for its reply; replies to others are doubles and dropped."""
         if self._socket is None:
-            self._socket = open_control(self._context, self._endpoint)
+            self._socket = open_control(self._context, self.target.endpoint, self.target.key)
         self._socket.send_multipart([b"", exchange.message])
         now_s = time.monotonic()
         self._silence_at_s = min(self._silence_at_s, now_s + _SILENCE_S)
@@ -330,6 +340,8 @@ class _Performer:
                 return self._control.exchange(effect)
             case Reconnect():
                 return self._control.drop()
+            case Diagnose():
+                return diagnose(self._control.target.endpoint, self._control.target.key)
             case OpenEvents(endpoint, topics):
                 return self._open_events(endpoint, topics)
             case NextEvent(timeout_s):
@@ -350,7 +362,7 @@ class _Performer:
 
     def _open_events(self, endpoint: str, topics: tuple[str, ...]) -> None:
         self._close_events()
-        self._events = open_events(self._context, endpoint, topics)
+        self._events = open_events(self._context, endpoint, topics, self._control.target.key)
 
     def _close_events(self) -> None:
         if self._events is not None:

@@ -1,6 +1,7 @@
-"""Makes the engines that the configuration names; with `main` the only reader of the configuration."""
+"""Makes what the configuration names: engines, and who is let in; with `main` the only reader of the configuration."""
 
-from collections.abc import Mapping
+import pwd
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from threading import Lock
@@ -32,7 +33,13 @@ from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.deciding import ByKey, Decider, InWaves
 from stoker_daemon.scheduling.dials import PRESETS, Dials
 from stoker_daemon.scheduling.preflight import Thresholds
+from stoker_daemon.zmq import keyring
+from stoker_daemon.zmq.admission import RESERVED, LocalRules
+from stoker_daemon.zmq.doors import Doors
+from stoker_daemon.zmq.security import Locks
+from stoker_daemon.zmq.shares import Share
 from stoker_protocol.errors import Refused
+from stoker_protocol.requests import Role
 from stoker_protocol.worker import Hosted
 
 SERVER_LOOK_S = 60.0
@@ -84,6 +91,33 @@ def _dials(scheduling: SchedulingConfig) -> Dials:
     names = {each.name for each in fields(Dials)}
     turned = {name: value for name, value in structs.asdict(scheduling).items() if name in names and value is not None}
     return replace(PRESETS[scheduling.preset], **turned)
+
+
+def build_doors(config: Config, data_dir: Path, endpoints: Sequence[str], *, insecure: bool) -> Doors:
+    """The way in at these endpoints.
+
+    Raises:
+        KeyringError: The daemon's own keys can't be used.
+        EndpointError: One of them can't be an endpoint, or would let strangers in unasked.
+        ConfigError: A user is named whom this machine doesn't have.
+    """
+    locks = Locks(keyring.read_server(data_dir), config.require_keys, insecure)
+    locks.check(endpoints)
+    rules = _local_rules(config, lets_strangers_in=locks.lets_strangers_in(endpoints))
+    return Doors(data_dir, locks, rules, Share(requests_per_s=config.limits.requests_per_s))
+
+
+def _local_rules(config: Config, *, lets_strangers_in: bool) -> LocalRules:
+    """What those without a key may do."""
+    users: dict[int, tuple[str, Role]] = {}
+    for name, role in config.users.items():
+        try:
+            users[pwd.getpwnam(name).pw_uid] = (name, Role[role.upper()])
+        except KeyError:
+            raise ConfigError(f"users.{name}: this machine has no such user") from None
+        if name in RESERVED:
+            raise ConfigError(f"users.{name}: that name is taken for others: {', '.join(RESERVED)}")
+    return LocalRules(Role[config.local_role.upper()], users, lets_strangers_in)
 
 
 def load_patience_s(engine: EngineConfig) -> float:

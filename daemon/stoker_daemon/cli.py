@@ -36,6 +36,8 @@ Examples:
   stokerd --data-dir /srv/stoker --config /etc/stoker.toml
   stokerd --data-dir /tmp/try --control tcp://127.0.0.1:0 --events tcp://127.0.0.1:0
   stokerd config --template > stokerd.toml
+  stokerd --control tcp://0.0.0.0:5577 --events tcp://0.0.0.0:5578  # after: stokerd keys init
+  stokerd keys add alice --role submit
   stokerd backup queue-today.sqlite3
 
 \b
@@ -106,5 +108,5 @@ def _fail(error: CannotStart) -> NoReturn:
     sys.exit(error.exit_code)
 
 
-for command in (commands.backup, commands.restore, commands.check, commands.nodes):
+for command in (commands.backup, commands.restore, commands.check, commands.keys, commands.nodes):
     stokerd.add_command(command)

@@ -26,7 +26,14 @@ import zmq
 
 from stoker_daemon import handlers
 from stoker_daemon.admin.check import glance
-from stoker_daemon.building import build_decider, build_engines, build_thresholds, is_on_gpu, load_patience_s
+from stoker_daemon.building import (
+    build_decider,
+    build_doors,
+    build_engines,
+    build_thresholds,
+    is_on_gpu,
+    load_patience_s,
+)
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
 from stoker_daemon.config import markdown as config_reference
@@ -52,16 +59,18 @@ from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.sqlite.database import StoreError
 from stoker_daemon.sqlite.store import Store
 from stoker_daemon.systemd import Condition, Notifier, Pulse, status_line
+from stoker_daemon.zmq.doors import Doors
 from stoker_daemon.zmq.endpoints import check_free
 from stoker_daemon.zmq.frontend import Frontend
+from stoker_daemon.zmq.keyring import KeyringError
 from stoker_daemon.zmq.publisher import Publisher
-from stoker_daemon.zmq.security import EndpointError, check_endpoints
+from stoker_daemon.zmq.security import EndpointError
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack
 from stoker_protocol.errors import Refused
 from stoker_protocol.events import DAEMON_TOPIC, DaemonStarted, DaemonStopping
 from stoker_protocol.replies import AnyReply, Finding
-from stoker_protocol.requests import AnyRequest, GetSnapshot, Role
+from stoker_protocol.requests import AnyRequest, GetSnapshot
 
 DEFAULT_CONTROL = "tcp://127.0.0.1:5577"
 DEFAULT_EVENTS = "tcp://127.0.0.1:5578"
@@ -119,13 +128,14 @@ def run(options: Options) -> None:
         CannotStart: 2: the configuration makes no sense; 4: the data directory can't be used; 5: an endpoint can't be.
     """
     try:
-        check_endpoints([*options.control, *options.events], options.insecure)
         config = _read_config(options.config, options.comfyui)
-        check_free([*options.control, *options.events])
+        endpoints = [*options.control, *options.events]
+        doors = build_doors(config, options.data_dir, endpoints, insecure=options.insecure)
+        check_free(endpoints)
         options.data_dir.mkdir(parents=True, exist_ok=True)
         _raise_file_limit()
-        asyncio.run(StokerDaemon(options, config).run())
-    except (ConfigError, LibraryError) as error:
+        asyncio.run(StokerDaemon(options, config, doors).run())
+    except (ConfigError, LibraryError, KeyringError) as error:
         raise CannotStart(2, str(error)) from error
     except (StoreError, OSError, Refused) as error:
         raise CannotStart(4, _complaint(error)) from error
@@ -149,7 +159,7 @@ def _read_config(path: Path | None, comfyui: str | None) -> Config:
 class StokerDaemon:
     """All parts of one daemon, from its start to its end."""
 
-    def __init__(self, options: Options, config: Config) -> None:
+    def __init__(self, options: Options, config: Config, doors: Doors) -> None:
         """Take the data directory and build what needs no loop.
 
         Raises:
@@ -158,6 +168,7 @@ class StokerDaemon:
         """
         self._options = options
         self._config = config
+        self._doors = doors
         self._clock = SystemClock()
         self._boot = secrets.token_hex(4)
         self._library = load_library(
@@ -211,6 +222,7 @@ class StokerDaemon:
         stack.push_async_callback(blobs.close)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         stack.callback(context.destroy, linger=1000)
+        stack.callback(self._doors.open(context).close)
         publisher = Publisher(
             context,
             self._options.events,
@@ -218,6 +230,8 @@ class StokerDaemon:
             instance_id=self._store.instance_id,
             boot=self._boot,
             head=self._store.head(),
+            admission=self._doors.admission,
+            secret_for=self._doors.secret_for,
         )
         stack.callback(publisher.close)
         engines = build_engines(self._config, self._options.data_dir, self._library, blobs)
@@ -256,6 +270,7 @@ class StokerDaemon:
             asyncio.create_task(self._retention(house).serve(), name="retention"),
             asyncio.create_task(housekeeping.serve(), name="housekeeping"),
             asyncio.create_task(house.watch.monitor.serve(), name="monitor"),
+            *(asyncio.create_task(work, name="keys") for work in self._doors.watch(house.publisher.drop)),
         ]
         if self._notifier.is_heard:
             tasks.append(asyncio.create_task(Pulse(self._notifier, partial(self._look, house)).serve(), name="pulse"))
@@ -431,7 +446,14 @@ class StokerDaemon:
         async def answer(request: AnyRequest, body: bytes, caller: Caller) -> AnyReply:
             return await handlers.handle(request, body, caller, services)
 
-        return Frontend(context, self._options.control, answer, local_role=Role[self._config.local_role.upper()])
+        return Frontend(
+            context,
+            self._options.control,
+            answer,
+            admission=self._doors.admission,
+            secret_for=self._doors.secret_for,
+            share=self._doors.share,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from stoker_client.async_client import AsyncClient
+from stoker_client.keys import KeyLike
 from stoker_client.sync_client import Client
 
 Connect = Callable[..., AbstractContextManager[Client]]
@@ -40,10 +41,12 @@ class _Blocking:
 
 
 @contextmanager
-def connect_async(endpoint: str | None = None, *, timeout_s: float = 5.0) -> Generator[Client]:
+def connect_async(
+    endpoint: str | None = None, *, key: KeyLike | None = None, timeout_s: float = 5.0
+) -> Generator[Client]:
     """An AsyncClient that is used like a Client."""
     with asyncio.Runner() as runner:
-        client = AsyncClient(endpoint, timeout_s=timeout_s)
+        client = AsyncClient(endpoint, key=key, timeout_s=timeout_s)
         try:
             yield cast(Client, _Blocking(client, runner))
         finally:

@@ -16,6 +16,7 @@ from tests.worker.processes import BOUND_S, wait_for
 
 from stoker_client import AsyncClient
 from stoker_daemon import main
+from stoker_daemon.building import build_doors
 from stoker_daemon.config import load
 from stoker_daemon.execution import housekeeping, lane, retention
 from stoker_protocol import codec
@@ -54,7 +55,9 @@ async def a_daemon(folder: Path, *, head: str = "", **execution: Any) -> AsyncGe
     file = folder / "stokerd.toml"
     file.write_text(config(head=head, **execution))
     anywhere = ["tcp://127.0.0.1:0"]
-    daemon = main.StokerDaemon(main.Options(folder, anywhere, anywhere, insecure=False), load(file))
+    settings = load(file)
+    doors = build_doors(settings, folder, anywhere, insecure=False)
+    daemon = main.StokerDaemon(main.Options(folder, anywhere, anywhere, insecure=False), settings, doors)
     running = asyncio.create_task(daemon.run())
     endpoints = folder / "endpoints.json"
     try:

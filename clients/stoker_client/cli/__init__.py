@@ -17,7 +17,7 @@ VERBS = {
     "Look": ("status", "watch", "items", "outputs", "stats", "gpu"),
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
-    "The daemon": ("ping", "doctor", "selftest", "shutdown"),
+    "The daemon": ("connect", "ping", "doctor", "selftest", "shutdown"),
     "This shell": ("completion",),
 }
 

@@ -112,7 +112,8 @@ def _ask(
     ctx: click.Context, incomplete: str, question: Callable[[Client], Iterable[tuple[str, str]]]
 ) -> list[CompletionItem]:
     try:
-        with Shared(ctx.params.get("endpoint"), json=False, timeout_s=_PATIENCE_S).client() as client:
+        endpoint, key = ctx.params.get("endpoint"), ctx.params.get("key")
+        with Shared(endpoint, key, json=False, timeout_s=_PATIENCE_S).client() as client:
             return [CompletionItem(word, help=told) for word, told in question(client) if word.startswith(incomplete)]
     except StokerError:
         return []

@@ -56,18 +56,19 @@ def _checks(client: Client) -> Iterator[Check]:
         yield Check("daemon", False, error.message, error.hint)
         return
     yield Check("daemon", True, f"{client.endpoint} answers, round trip {client.ping() * 1000:.1f} ms")
-    yield from _about(welcome)
+    yield from _about(client, welcome)
     yield _events(client, welcome)
     for finding in [*client.health().findings, *client.check()]:
         yield Check(finding.part, finding.ok, finding.detail or "nothing is in its way")
 
 
-def _about(welcome: Welcome) -> Iterator[Check]:
+def _about(client: Client, welcome: Welcome) -> Iterator[Check]:
     mine, theirs = version("stoker"), welcome.daemon.version
     speaks = VERSION in welcome.versions
     advice = "" if speaks else "install the same version of stoker on both sides"
     yield Check("version", speaks, f"client {mine}, daemon {theirs}, protocol {VERSION}", advice)
-    yield Check("you", True, f"{welcome.name}, with the role {welcome.role}")
+    how = f", by the key of {client.key.name}; nobody can listen in" if client.key else ""
+    yield Check("you", True, f"{welcome.name}, with the role {welcome.role}{how}")
     off_s = welcome.server_time_ms / 1000 - time()
     where = (
         "like yours" if abs(off_s) < _CLOCK_OFF_S else f"{duration(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
@@ -85,7 +86,7 @@ def _events(client: Client, welcome: Welcome) -> Check:
         endpoint = events_endpoint(client.endpoint, welcome.events)
     except StokerError as error:
         return Check("events", False, error.message, error.hint)
-    with zmq.Context() as context, open_events(context, endpoint, (DAEMON_TOPIC,)) as socket:
+    with zmq.Context() as context, open_events(context, endpoint, (DAEMON_TOPIC,), client.key) as socket:
         arrived = socket.poll(_TICK_MS)
     if arrived:
         return Check("events", True, f"{endpoint} sends")

@@ -17,6 +17,7 @@ class Shared:
     """What the options that every verb takes were set to."""
 
     endpoint: str | None
+    key: str | None
     json: bool
     timeout_s: float
 
@@ -28,7 +29,7 @@ class Shared:
             if not self.json:
                 click.echo(f"Waiting for {client.endpoint} (is stokerd running there?) ...", err=True)
 
-        client = Client(self.endpoint, timeout_s=self.timeout_s, on_silence=say_so)
+        client = Client(self.endpoint, key=self.key, timeout_s=self.timeout_s, on_silence=say_so)
         return client
 
     def answer(self, shape: Any, text: str) -> None:
@@ -49,7 +50,7 @@ class Verb(click.Command):
         self.params += _shared_options()
 
     def invoke(self, ctx: click.Context) -> Any:
-        taken = {name: ctx.params.pop(name) for name in ("endpoint", "json", "timeout_s")}
+        taken = {name: ctx.params.pop(name) for name in ("endpoint", "key", "json", "timeout_s")}
         ctx.obj = Shared(**taken)
         return super().invoke(ctx)
 
@@ -67,6 +68,13 @@ def _shared_options() -> list[click.Parameter]:
             envvar="STOKER_ENDPOINT",
             show_envvar=True,
             help="The daemon's control socket.  [default: tcp://127.0.0.1:5577]",
+        ),
+        click.Option(
+            ["--key"],
+            metavar="FILE",
+            envvar="STOKER_KEY",
+            show_envvar=True,
+            help="The key file for a daemon on another machine; `stoker connect FILE` keeps it for good.",
         ),
         click.Option(["--json"], is_flag=True, help="Print JSON for scripts."),
         click.Option(

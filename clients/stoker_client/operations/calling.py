@@ -1,16 +1,25 @@
 """One request and its reply: resent on a new connection when nobody answers, which the daemon makes harmless."""
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
-from stoker_client.errors import BadReply, BadRequest, DaemonUnavailable, TooLarge, error_of
-from stoker_client.operations.effects import Exchange, Operation, Reconnect
+from stoker_client.errors import (
+    BadReply,
+    BadRequest,
+    DaemonUnavailable,
+    Forbidden,
+    StokerError,
+    TooLarge,
+    error_of,
+)
+from stoker_client.operations.effects import Diagnose, Exchange, Operation, Reconnect, Trouble
 from stoker_protocol import codec
 from stoker_protocol.replies import ErrorReply, Reply
 from stoker_protocol.requests import AnyRequest
 from stoker_protocol.session import Session
 
+KeyTrouble = Literal[Trouble.KEY_MISSING, Trouble.KEY_UNKNOWN, Trouble.KEY_NOT_WANTED, Trouble.OTHER_DAEMON]
 TRIES = (0.2, 0.3, 0.5)
 """Each try's part of the caller's time: a lost message is noticed early, a busy daemon gets most of it."""
 
@@ -35,14 +44,17 @@ class Caller:
         Raises:
             StokerError: The daemon refused, or the request can't be sent.
             DaemonUnavailable: It did not answer in time.
+            Forbidden: It takes only clients with a key, or not with this one.
             BadReply: It answered with something else.
         """
         message = _message_of(request)
-        for part in TRIES:
+        for number, part in enumerate(TRIES):
             body = yield Exchange(message, request.id, self.timeout_s * part)
             if body is not None:
                 return self._read(request, body, expected)
             yield Reconnect()
+            if number == 0 and (trouble := (yield Diagnose())) is not Trouble.SILENT:
+                raise _about_the_key(self.endpoint, trouble)
         raise DaemonUnavailable(f"no answer from {self.endpoint}", hint=_advice(self.endpoint))
 
     def _read(self, request: AnyRequest, body: bytes, expected: type[R]) -> R:
@@ -56,6 +68,24 @@ class Caller:
             raise error_of(reply)
         what = reply.__struct_config__.tag if reply is not None else "another request's reply"
         raise BadReply(f"{what} came in answer to {request.__struct_config__.tag}")
+
+
+def _about_the_key(endpoint: str, trouble: KeyTrouble) -> StokerError:
+    """What to tell where it is the key that is in the way."""
+    match trouble:
+        case Trouble.KEY_MISSING:
+            hint = "ask who runs it for a key file (`stokerd keys add NAME` makes one), then: stoker connect FILE"
+            return Forbidden("forbidden", f"{endpoint} takes only clients with a key", field="key", hint=hint)
+        case Trouble.KEY_UNKNOWN:
+            hint = "it was revoked, or added at another daemon; `stokerd keys list` on the host shows whom it knows"
+            return Forbidden("forbidden", f"the daemon at {endpoint} does not know this key", field="key", hint=hint)
+        case Trouble.KEY_NOT_WANTED:
+            hint = "do without --key and STOKER_KEY there"
+            return BadRequest("bad_request", f"{endpoint} takes no keys", field="key", hint=hint)
+        case Trouble.OTHER_DAEMON:
+            hint = "its keys were made anew, or something stands between: ask who runs it before you go on"
+            message = f"who answers at {endpoint} is not the daemon that this key is for"
+            return Forbidden("forbidden", message, field="key", hint=hint)
 
 
 def _advice(endpoint: str) -> str:

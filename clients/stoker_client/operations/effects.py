@@ -1,6 +1,7 @@
 """What an operation asks its shell to do; the answer is sent back into the generator."""
 
 from collections.abc import Generator
+from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -16,6 +17,22 @@ class Exchange(NamedTuple):
 
 class Reconnect(NamedTuple):
     """Drop the control socket and connect anew: an old one may hold on to a connection that is dead."""
+
+
+class Trouble(Enum):
+    """What may be in the way to a daemon that does not answer."""
+
+    SILENT = "silent"
+    """Nobody is there, or who is there is busy; not the key."""
+    KEY_MISSING = "key_missing"
+    KEY_UNKNOWN = "key_unknown"
+    KEY_NOT_WANTED = "key_not_wanted"
+    OTHER_DAEMON = "other_daemon"
+    """The key is for a daemon with another key of its own."""
+
+
+class Diagnose(NamedTuple):
+    """Find out why the daemon does not answer: a Trouble."""
 
 
 class OpenEvents(NamedTuple):
@@ -76,6 +93,6 @@ class ReadFile(NamedTuple):
 
 
 FileEffect = BeginFile | AppendFile | FinishFile | MeasureFile | ReadFile
-Effect = Exchange | Reconnect | OpenEvents | NextEvent | Sleep | Now | Emit | FileEffect
+Effect = Exchange | Reconnect | Diagnose | OpenEvents | NextEvent | Sleep | Now | Emit | FileEffect
 Operation = Generator[Effect, Any, T]
 """Yields effects, is sent their answers, and returns a T."""

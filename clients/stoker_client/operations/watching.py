@@ -233,15 +233,14 @@ def wait(caller: Caller, job_id: str, timeout_s: float | None) -> Operation[Job]
 def events_endpoint(control: str, offered: Sequence[str]) -> str:
     """Where the events are for a client that reached the daemon at `control`.
 
-    Over TCP the host that was dialled is kept and only the port taken: the daemon may be behind a tunnel, or bound to a
-    wildcard.
+    Over TCP the host that was dialled is kept and only the port taken, that of the same address if there is one: the
+    daemon may be behind a tunnel, or bound to a wildcard.
     """
     transport = control.partition("://")[0]
-    for endpoint in offered:
-        if endpoint.startswith(f"{transport}://"):
-            if transport != "tcp":
-                return endpoint
-            return f"{control.rpartition(':')[0]}:{endpoint.rpartition(':')[2]}"
+    dialled = control.rpartition(":")[0]
+    reachable = [endpoint for endpoint in offered if endpoint.startswith(f"{transport}://")]
+    for endpoint in sorted(reachable, key=lambda offer: offer.rpartition(":")[0] != dialled):
+        return endpoint if transport != "tcp" else f"{dialled}:{endpoint.rpartition(':')[2]}"
     raise BadReply(f"the daemon offers no events over {transport}, only {', '.join(offered)}")
 
 

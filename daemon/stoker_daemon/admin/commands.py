@@ -1,6 +1,7 @@
-"""The commands of `stokerd` beside the daemon itself: backup, restore, check, nodes."""
+"""The commands of `stokerd` beside the daemon itself: backup, restore, check, keys, nodes."""
 
 import json
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -12,14 +13,20 @@ from typing import ParamSpec
 import click
 import msgspec
 
+from stoker_daemon.admin import keys as ring
 from stoker_daemon.admin import nodes as pack
 from stoker_daemon.admin.check import check as run_check
 from stoker_daemon.admin.restore import restore as run_restore
 from stoker_daemon.sqlite.copying import Counts, copy_database
 from stoker_daemon.sqlite.database import FILE_NAME, StoreError, explain
+from stoker_daemon.zmq.keyring import KeyringError, read_clients, write_private
+from stoker_protocol.keys import to_text
+from stoker_protocol.requests import Role
 
 UNUSABLE = 4
 """Exit code: the directory or the backup can't be used."""
+
+ROLES = [role.name.lower() for role in Role if role > Role.ANY]
 
 P = ParamSpec("P")
 
@@ -43,7 +50,7 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (StoreError, OSError, sqlite3.Error) as error:
+        except (StoreError, KeyringError, OSError, sqlite3.Error) as error:
             click.echo(f"stokerd: {error}", err=True)
             sys.exit(UNUSABLE)
 
@@ -96,6 +103,80 @@ def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
     for finding in [] if as_json else findings:
         click.echo(f"{'ok' if finding.ok else '!!'}  {finding.part:<12}{finding.detail}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@click.group()
+def keys() -> None:
+    """The keys by which clients on other machines are let in. A daemon at work takes changes up within a second."""
+
+
+@keys.command()
+@click.option("--replace", is_flag=True, help="Make a new pair: no key that was given out fits any more.")
+@_data_dir
+@_told
+def init(replace: bool, data_dir: Path) -> None:
+    """Make the daemon's own keys, by which its clients know it; without --replace what is there stays.
+
+    With them it may listen beyond this machine: stokerd --control tcp://0.0.0.0:5577 --events tcp://0.0.0.0:5578
+    """
+    made, is_new = ring.init(data_dir, replace=replace)
+    click.echo(f"The daemon's public key{' (new; restart the daemon)' if is_new else ''}: {made.public}")
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="submit", show_default=True, help="What NAME may do.")
+@click.option(
+    "--endpoint", metavar="URL", help="Where NAME reaches the daemon  [default: this host's name, port 5577]."
+)
+@click.option("--file", "out", type=click.Path(path_type=Path, dir_okay=False), help="Where to  [default: NAME.key].")
+@_data_dir
+@_told
+def add(name: str, role: str, endpoint: str | None, out: Path | None, data_dir: Path) -> None:
+    """Let NAME in: makes a key file to be given to them.
+
+    There: stoker connect NAME.key
+    """
+    out = out or Path(f"{name}.key")
+    if out.exists():
+        raise FileExistsError(f"{out} exists; move it, or name another --file")
+    key = ring.add(data_dir, name, Role[role.upper()], endpoint or f"tcp://{socket.gethostname()}:5577")
+    write_private(out, to_text(key))
+    click.echo(
+        f"{name} may come in, with the role {role}, at {key.endpoint}\n"
+        f"The key is in {out} and nowhere else. Send it by a way that nobody reads along, then remove it here.\n"
+        f"There: stoker connect {out.name}"
+    )
+
+
+@keys.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+@_data_dir
+@_told
+def list_keys(as_json: bool, data_dir: Path) -> None:
+    """Show who is let in."""
+    clients, faults = read_clients(data_dir)
+    rows = sorted((client.name, client.role.name.lower(), client.public) for client in clients.values())
+    if as_json:
+        keys_ = [{"name": name, "role": role, "public_key": public} for name, role, public in rows]
+        click.echo(json.dumps({"keys": keys_, "faults": faults}, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row[0]:<24}{row[1]:<8}{row[2]}")
+    for fault in faults:
+        click.echo(f"!! {fault}", err=True)
+    if not rows:
+        click.echo("Nobody has a key: stokerd keys add NAME")
+
+
+@keys.command()
+@click.argument("name")
+@_data_dir
+@_told
+def revoke(name: str, data_dir: Path) -> None:
+    """Let NAME in no more: within a second its requests are refused and its connections to the events end."""
+    ring.revoke(data_dir, name)
+    click.echo(f"{name} is let in no more.")
 
 
 @click.group()

@@ -14,6 +14,7 @@ from stoker_daemon.config.sections import (
     Config,
     ExecutionConfig,
     GpuConfig,
+    LimitsConfig,
     MetricsConfig,
     PreflightConfig,
     ProfileConfig,
@@ -72,6 +73,7 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     for name, table in _subtables(raw, "profiles"):
         yield f"profiles.{name}.", ProfileConfig, table
     yield "execution.", ExecutionConfig, raw.get("execution", {})
+    yield "limits.", LimitsConfig, raw.get("limits", {})
     yield "scheduling.", SchedulingConfig, raw.get("scheduling", {})
     yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "gpu.", GpuConfig, raw.get("gpu", {})

@@ -134,6 +134,16 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
+class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[limits]`: what one client may take of the daemon."""
+
+    requests_per_s: Annotated[float, Meta(ge=0, le=1_000_000)] = 1000.0
+    """Requests a second that each client with a key may make; 0: any number."""
+
+
+RoleName = Literal["view", "submit", "admin"]
+
+
 def _default_engines() -> dict[str, EngineConfig]:
     return {"sprites": PythonConfig(model="stoker_worker.models.sprites:Sprites")}
 
@@ -141,8 +151,12 @@ def _default_engines() -> dict[str, EngineConfig]:
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
-    local_role: Literal["view", "submit", "admin"] = "admin"
+    local_role: RoleName = "admin"
     """What callers on this machine may do."""
+    require_keys: bool = False
+    """Whether callers on this machine need a key too, except over IPC."""
+    users: dict[str, RoleName] = {}
+    """What users of this machine may do who come over IPC, where the system says who they are; others: `local_role`."""
     engines: Annotated[dict[str, EngineConfig], Meta(min_length=1)] = msgspec.field(default_factory=_default_engines)
     """The engines by name; the first is meant where a job names none."""
     recipes: str | None = None
@@ -150,6 +164,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     profiles: dict[str, ProfileConfig] = {}
     """Profiles beside the built-in ones."""
     execution: ExecutionConfig = ExecutionConfig()
+    limits: LimitsConfig = LimitsConfig()
     scheduling: SchedulingConfig = SchedulingConfig()
     retention: RetentionConfig = RetentionConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -35,6 +35,7 @@ from stoker_daemon.handlers import (
     submit,
 )
 from stoker_daemon.ports import Caller, Services
+from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.replies import AnyReply
 from stoker_protocol.requests import (
     AnyRequest,
@@ -65,6 +66,7 @@ from stoker_protocol.requests import (
     ReadArtifact,
     ResumeWork,
     Retry,
+    Role,
     Seal,
     Shutdown,
     Submit,
@@ -77,6 +79,8 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
     Raises:
         Refused: With nothing changed.
     """
+    if caller.role < Role.ADMIN:
+        await _check_ownership(request, caller, services)
     match request:
         case Submit():
             return await submit.handle(request, body, caller, services)
@@ -102,6 +106,38 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return shutdown.handle(request, services)
         case _:
             return await _look(request, caller, services)
+
+
+async def _check_ownership(request: AnyRequest, caller: Caller, services: Services) -> None:
+    """Let those who are no admins change only jobs of their own, and not the queue of all.
+
+    A job that is not there is left to the handler, and so is the scope of a cancel.
+
+    Raises:
+        Refused: `forbidden`.
+    """
+    match request:
+        case PauseWork(job_id=None) | ResumeWork(job_id=None):
+            raise Refused(ErrorCode.FORBIDDEN, "only an admin may hold back all work or let it go on", field="job_id")
+        case Append() | Seal() | Retry() | Move() | PauseWork() | ResumeWork():
+            job_ids = [request.job_id or ""]
+        case Cancel():
+            job_ids = request.job_ids or []
+        case _:
+            return
+    for job_id in job_ids:
+        owner = await _owner_of(job_id, services)
+        if owner not in (caller.name, None):
+            raise Refused(ErrorCode.FORBIDDEN, f"job {job_id} is {owner}'s, not {caller.name}'s", field="job_id")
+
+
+async def _owner_of(job_id: str, services: Services) -> str | None:
+    try:
+        return (await services.store.job(job_id)).job.client
+    except Refused as refused:
+        if refused.code is not ErrorCode.NOT_FOUND:
+            raise
+        return None
 
 
 _Question = (

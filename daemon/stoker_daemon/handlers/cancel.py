@@ -1,9 +1,9 @@
-"""Cancels jobs: what waits at once, what runs as soon as it lets go."""
+"""Cancels jobs: what waits at once, what runs as soon as it lets go; a scope means all, or the caller's own."""
 
 from stoker_daemon.ports import Caller, Services
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.replies import Cancelled
-from stoker_protocol.requests import Cancel
+from stoker_protocol.requests import Cancel, Role
 
 
 async def handle(request: Cancel, caller: Caller, services: Services) -> Cancelled:
@@ -19,4 +19,5 @@ async def handle(request: Cancel, caller: Caller, services: Services) -> Cancell
             field="job_ids",
             hint="job_ids: [...], or scope: queued or all",
         )
-    return Cancelled(jobs=await services.store.cancel(request, caller.name))
+    owner = None if caller.role >= Role.ADMIN else caller.name
+    return Cancelled(jobs=await services.store.cancel(request, caller.name, owner))

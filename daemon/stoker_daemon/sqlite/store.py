@@ -162,8 +162,8 @@ class Store:
 
     # What people do to it
 
-    async def cancel(self, request: Cancel, author: str) -> list[CancelledJob]:
-        job_keys = await self._read(lambda connection: sweeping.read_jobs_to_cancel(connection, request))
+    async def cancel(self, request: Cancel, author: str, owner: str | None = None) -> list[CancelledJob]:
+        job_keys = await self._read(lambda connection: sweeping.read_jobs_to_cancel(connection, request, owner))
         done: list[CancelledJob] = []
         for start in range(0, len(job_keys), CANCELS_AT_ONCE):
             some = job_keys[start : start + CANCELS_AT_ONCE]

@@ -23,8 +23,8 @@ Unfinished = int | None
 """The row of a job that needs more steps."""
 
 
-def read_jobs_to_cancel(connection: sqlite3.Connection, request: Cancel) -> list[int]:
-    """The rows of the jobs that a cancel names, or that its scope means.
+def read_jobs_to_cancel(connection: sqlite3.Connection, request: Cancel, owner: str | None = None) -> list[int]:
+    """The rows of the jobs that a cancel names, or that its scope means: of all, or of one owner.
 
     Raises:
         Refused: `not_found`: one of those named.
@@ -33,7 +33,10 @@ def read_jobs_to_cancel(connection: sqlite3.Connection, request: Cancel) -> list
         named = [job_key_of(connection.execute, job_id, field="job_ids") for job_id in request.job_ids]
         return list(dict.fromkeys(named))
     wanted = " AND state = 'queued'" if request.scope == "queued" else ""
-    rows = connection.execute(f"SELECT job_key FROM jobs WHERE finished_ms IS NULL{wanted} ORDER BY job_key")
+    rows = connection.execute(
+        f"SELECT job_key FROM jobs WHERE finished_ms IS NULL{wanted} AND client = ifnull(?, client) ORDER BY job_key",
+        (owner,),
+    )
     return [job_key for (job_key,) in rows]
 
 

@@ -3,12 +3,13 @@
 import errno
 import socket
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import zmq
 
 from stoker_daemon.zmq.security import EndpointError
+from stoker_daemon.zmq.zap import DOMAIN
 
 IPC_MODE = 0o660
 LINGER_MS = 1_000
@@ -17,9 +18,10 @@ LINGER_MS = 1_000
 _COMMON: dict[zmq.SocketOption, int | bytes] = {
     zmq.LINGER: LINGER_MS,
     zmq.HANDSHAKE_IVL: 10_000,
-    # With a domain, libzmq refuses ZMTP before 3, which knows neither heartbeat nor handshake and which any bytes that
-    # begin with something else than 0xff pass for.
-    zmq.ZAP_DOMAIN: b"stoker",
+    # Nobody gets in unless somebody says so. And with a domain, libzmq refuses ZMTP before 3, which knows neither
+    # heartbeat nor handshake and which any bytes that begin with something else than 0xff pass for.
+    zmq.ZAP_DOMAIN: DOMAIN,
+    zmq.ZAP_ENFORCE_DOMAIN: 1,
     zmq.TCP_KEEPALIVE: 1,
     # A peer that vanished without a word is forgotten within half a minute, with all that is queued for it.
     zmq.HEARTBEAT_IVL: 10_000,
@@ -32,8 +34,11 @@ def open_bound(
     kind: int,
     endpoints: Iterable[str],
     options: Mapping[zmq.SocketOption, int],
+    secret_for: Callable[[str], bytes | None] = lambda _: None,
 ) -> tuple[zmq.Socket[bytes], list[str]]:
     """A socket with these options, bound, and its endpoints as bound: ports are real.
+
+    Where there is a secret for an endpoint, only clients with a key can speak there, and nobody can listen in (CURVE).
 
     Raises:
         EndpointError: One of them is taken or can't be bound.
@@ -42,7 +47,7 @@ def open_bound(
     try:
         for option, value in {**_COMMON, **options}.items():
             opened.set(option, value)
-        return opened, [_bind(opened, endpoint) for endpoint in endpoints]
+        return opened, [_bind(opened, endpoint, secret_for(endpoint)) for endpoint in endpoints]
     except BaseException:
         opened.close(linger=0)
         raise
@@ -60,7 +65,10 @@ def check_free(endpoints: Iterable[str]) -> None:
                 open_bound(context, zmq.ROUTER, [endpoint], {})[0].close(linger=0)
 
 
-def _bind(opened: zmq.Socket[bytes], endpoint: str) -> str:
+def _bind(opened: zmq.Socket[bytes], endpoint: str, secret: bytes | None) -> str:
+    opened.set(zmq.CURVE_SERVER, int(secret is not None))  # holds for what is bound from here on
+    if secret is not None:
+        opened.set(zmq.CURVE_SECRETKEY, secret)
     path = Path(endpoint.removeprefix("ipc://")) if endpoint.startswith("ipc://") else None
     if path:
         _remove_stale(path)

@@ -9,14 +9,17 @@ import structlog
 import zmq
 
 from stoker_daemon.ports import Caller
+from stoker_daemon.zmq.admission import Admission, has_key
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
 from stoker_daemon.zmq.sending import send
+from stoker_daemon.zmq.shares import FAIR_SHARE, Share, Shares
 from stoker_daemon.zmq.unread import LARGE, MAX_UNREAD, Unread
+from stoker_daemon.zmq.zap import user_id_of
 from stoker_protocol import codec
 from stoker_protocol.errors import CODES, ErrorCode, Refused
 from stoker_protocol.replies import AnyReply, ErrorReply
-from stoker_protocol.requests import AnyRequest, Role
+from stoker_protocol.requests import AnyRequest
 
 Answer = Callable[[AnyRequest, bytes, Caller], Awaitable[AnyReply]]
 """Does what a request (with the body that it came in) asks for its caller. Raises Refused."""
@@ -42,8 +45,9 @@ log = structlog.get_logger()
 class Frontend:
     """A ROUTER, bound when made, reading from `start` to `close`.
 
-    Callers have the name `local` and the role `local_role`. While `max_requests` requests, or `max_bytes` bytes of
-    them, wait for their answers, no more are taken, and ZeroMQ's high-water mark holds back who sends them.
+    Who a message is from, `admission` says of each. One client may have at most its `share` under way, and is refused
+    beyond it. While `max_requests` requests, or `max_bytes` bytes of them, of all clients wait for their answers, no
+    more are taken, and ZeroMQ's high-water mark holds back who sends them.
     """
 
     def __init__(
@@ -52,17 +56,22 @@ class Frontend:
         endpoints: Iterable[str],
         answer: Answer,
         *,
-        local_role: Role,
-        max_requests: int = 1024,
-        max_bytes: int = 64 << 20,
+        admission: Admission,
+        secret_for: Callable[[str], bytes | None] = lambda _: None,
+        share: Share = FAIR_SHARE,
+        max_requests: int = 4096,
+        max_bytes: int = 128 << 20,
     ) -> None:
-        self._socket, self.endpoints = open_bound(context, zmq.ROUTER, endpoints, _OPTIONS)
+        self._socket, self.endpoints = open_bound(context, zmq.ROUTER, endpoints, _OPTIONS, secret_for)
         self._reader = Reader(self._socket, self._take_frame)
+        self._loop = asyncio.get_running_loop()
         self._answer = answer
-        self._caller = Caller("local", local_role)
+        self._admission = admission
+        self._shares = Shares(share)
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._frames: list[bytes] = []
+        self._user_id = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._bytes = 0
         self._unread = Unread()
@@ -87,6 +96,8 @@ class Frontend:
         self._socket.close()
 
     def _take_frame(self, frame: zmq.Frame) -> None:
+        if not self._frames:
+            self._user_id = user_id_of(frame)
         if len(self._frames) < KEPT_FRAMES:
             self._frames.append(frame.bytes)
         if not frame.more:
@@ -96,22 +107,35 @@ class Frontend:
     def _take(self, frames: list[bytes]) -> None:
         body_at = _body_at(frames)
         route, rest = frames[:body_at], frames[body_at:]
-        if body_at == 1 or len(rest) != 1:
-            self._send(route, _refusal(codec.request_id_of(frames[-1]), _no_request()))
+        try:
+            if body_at == 1 or len(rest) != 1:
+                raise _no_request()
+            caller, client = self._admit(route[0], len(rest[0]))
+        except Refused as refused:
+            self._send(route, _refusal(codec.request_id_of(frames[-1]), refused))
             return
-        body = rest[0]
-        self._tasks.add(asyncio.create_task(self._serve(route, body)))
-        self._bytes += len(body)
+        self._tasks.add(asyncio.create_task(self._serve(route, rest[0], caller, client)))
+        self._bytes += len(rest[0])
         if not self._has_room():
             self._reader.stop()
 
-    async def _serve(self, route: list[bytes], body: bytes) -> None:
+    def _admit(self, peer: bytes, size: int) -> tuple[Caller, str]:
+        """Who asks, and for whose share it counts: that of the key, or else of the connection. Raises Refused."""
+        caller = self._admission.caller(self._user_id)
+        if caller is None:
+            raise _let_in_no_more()
+        client = self._user_id if has_key(self._user_id) else peer.hex()
+        self._shares.take(client, size, self._loop.time(), is_paced=has_key(self._user_id))
+        return caller, client
+
+    async def _serve(self, route: list[bytes], body: bytes, caller: Caller, client: str) -> None:
         try:
-            reply = await self._reply_to(body)
+            reply = await self._reply_to(body, caller)
             if len(reply) >= LARGE and not self._unread.has_room(route[0]):
                 reply = _refusal(codec.request_id_of(body), _unread())
             self._send(route, reply)
         finally:
+            self._shares.give_back(client, len(body))
             self._release(len(body))
 
     def _release(self, size: int) -> None:
@@ -123,17 +147,17 @@ class Frontend:
     def _has_room(self) -> bool:
         return len(self._tasks) < self._max_requests and self._bytes < self._max_bytes
 
-    async def _reply_to(self, body: bytes) -> bytes:
+    async def _reply_to(self, body: bytes, caller: Caller) -> bytes:
         try:
             request = await _decode(body)
-            _check_role(request, self._caller)
-            reply = await self._answer(request, body, self._caller)
+            _check_role(request, caller)
+            reply = await self._answer(request, body, caller)
             return codec.encode(msgspec.structs.replace(reply, id=request.id))
         except Refused as refused:
             return _refusal(codec.request_id_of(body), refused)
         except Exception:
             request_id = codec.request_id_of(body)
-            log.exception("A request failed", request_id=request_id, caller=self._caller.name)
+            log.exception("A request failed", request_id=request_id, caller=caller.name)
             return _refusal(request_id, _our_fault())
 
     def _send(self, route: list[bytes], body: bytes) -> None:
@@ -201,6 +225,14 @@ def _no_request() -> Refused:
         ErrorCode.BAD_REQUEST,
         "the frames are no request",
         hint=f"send up to {MAX_ENVELOPE - 1} envelope frames, an empty one, and one body; a REQ socket does",
+    )
+
+
+def _let_in_no_more() -> Refused:
+    return Refused(
+        ErrorCode.FORBIDDEN,
+        "you are let in no more",
+        hint="the key was revoked; whoever runs the daemon may give you another: stokerd keys add",
     )
 
 

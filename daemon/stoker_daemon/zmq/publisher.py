@@ -3,17 +3,19 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 
 import zmq
 
 from stoker_daemon.jobs.records import Commit, CommittedEvent
 from stoker_daemon.ports import Clock
+from stoker_daemon.zmq.admission import Admission
 from stoker_daemon.zmq.conflation import Conflation
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
 from stoker_daemon.zmq.sending import send
 from stoker_daemon.zmq.subscribers import Subscribers
+from stoker_daemon.zmq.zap import user_id_of
 from stoker_protocol import codec
 from stoker_protocol.events import (
     DAEMON_TOPIC,
@@ -48,7 +50,7 @@ _OPTIONS = {
     zmq.SNDHWM: 10_000,
     # Subscriptions wait in a list that libzmq never ends, and goes on filling while there are more to read: with small
     # buffers before it there are not, and who sends too fast is held back.
-    zmq.RCVHWM: 1,
+    zmq.RCVHWM: 2,  # with 1, libzmq 4.3.5 hears nothing of a peer that ZAP was asked about
     zmq.RCVBUF: 64 << 10,
     zmq.MAXMSGSIZE: 512,  # room for what a handshake needs
 }
@@ -73,10 +75,13 @@ class Publisher:
         instance_id: str,
         boot: str,
         head: int,
+        admission: Admission,
+        secret_for: Callable[[str], bytes | None] = lambda _: None,
     ) -> None:
-        self._socket, self.endpoints = open_bound(context, zmq.XPUB, endpoints, _OPTIONS)
+        self._socket, self.endpoints = open_bound(context, zmq.XPUB, endpoints, _OPTIONS, secret_for)
         self._reader = Reader(self._socket, self._take_frame)
         self._subscribers = Subscribers(self.endpoints)
+        self._admission = admission
         self._clock = clock
         self._instance_id = instance_id
         self._boot = boot
@@ -98,6 +103,10 @@ class Publisher:
         if self._timer:
             self._timer.cancel()
         self._socket.close()
+
+    def drop(self, user_ids: Set[str]) -> None:
+        """End the connections of those who are let in no more; all others keep theirs."""
+        self._subscribers.end_all(user_ids)
 
     def committed(self, commit: Commit) -> None:
         """Publish the events of a commit."""
@@ -174,12 +183,20 @@ class Publisher:
         elif kind == _UNSUBSCRIBE:
             self._socket.set(zmq.UNSUBSCRIBE, topic)
             self._unsubscribed(topic)
-        elif self._subscribers.admit(frame) and self._may_subscribe(topic):
+        elif self._may_listen(frame) and self._may_subscribe(topic):
             self._socket.set(zmq.SUBSCRIBE, topic)
             self._subscribed(topic)
 
+    def _may_listen(self, frame: zmq.Frame) -> bool:
+        """Whether who subscribes is let in, and does not do so too often."""
+        user_id = user_id_of(frame)
+        if self._admission.caller(user_id) is None:
+            self._subscribers.end(frame)
+            return False
+        return self._subscribers.admit(frame, user_id)
+
     def _may_subscribe(self, topic: bytes) -> bool:
-        """The one place that says no to a subscription."""
+        """Whether there can be such a topic."""
         if topic.startswith(_SYNC):
             return _NONCE.fullmatch(topic, len(_SYNC)) is not None
         if topic.startswith(_PREVIEWS):

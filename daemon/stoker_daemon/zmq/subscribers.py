@@ -2,8 +2,9 @@
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 import zmq
@@ -16,6 +17,15 @@ MAX_SUBSCRIPTIONS = 10_000
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class _Connection:
+    """One, as long as the inode is the same: whose it is, and how often it has subscribed."""
+
+    inode: int
+    user_id: str
+    count: int = 0
+
+
 class Subscribers:
     """Counts per connection, known by the descriptor that libzmq notes on each message and by the inode behind it.
 
@@ -24,18 +34,19 @@ class Subscribers:
 
     def __init__(self, endpoints: Sequence[str]) -> None:
         self._endpoints = endpoints
-        self._counts: dict[int, tuple[int, int]] = {}
+        self._connections: dict[int, _Connection] = {}
 
-    def admit(self, subscription: zmq.Frame) -> bool:
+    def admit(self, subscription: zmq.Frame, user_id: str) -> bool:
         """Whether it is one that somebody may need; the connection of another one is ended."""
         try:
             descriptor = _descriptor_of(subscription)
             inode = os.fstat(descriptor).st_ino
         except OSError:
             return False  # it is gone already
-        known, count = self._counts.get(descriptor, (inode, 0))
-        count = count + 1 if known == inode else 1
-        self._counts[descriptor] = (inode, count)
+        known = self._connections.get(descriptor)
+        if known is None or known.inode != inode:
+            known = self._connections[descriptor] = _Connection(inode, user_id)
+        known.count = count = known.count + 1
         if count <= MAX_SUBSCRIPTIONS and len(subscription.buffer) <= 1 + MAX_TOPIC:
             return True
         if count == MAX_SUBSCRIPTIONS + 1:
@@ -45,7 +56,21 @@ class Subscribers:
 
     def end(self, message: zmq.Frame) -> None:
         """End the connection that a message came from; what it subscribed to goes with it."""
-        with suppress(OSError), socket.socket(fileno=os.dup(_descriptor_of(message))) as connection:
+        with suppress(OSError):
+            self._end(_descriptor_of(message))
+
+    def end_all(self, user_ids: Set[str]) -> None:
+        """End the connections of these; who never subscribed hears nothing anyway."""
+        for descriptor, known in list(self._connections.items()):
+            if known.user_id in user_ids:
+                with suppress(OSError):
+                    if os.fstat(descriptor).st_ino == known.inode:
+                        self._end(descriptor)
+                del self._connections[descriptor]
+
+    def _end(self, descriptor: int) -> None:
+        """Raises OSError: it is gone already."""
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
             if self._is_ours(connection):
                 connection.shutdown(socket.SHUT_RDWR)
 

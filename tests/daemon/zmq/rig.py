@@ -1,8 +1,8 @@
 """What tests of the sockets share: a frontend or publisher on a free port, and clients in the same event loop."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,11 @@ import msgspec
 import zmq
 import zmq.asyncio
 
+from stoker_daemon.zmq.admission import Admission, LocalRules
 from stoker_daemon.zmq.frontend import Answer, Frontend
 from stoker_daemon.zmq.publisher import Publisher
+from stoker_daemon.zmq.shares import FAIR_SHARE, Share
+from stoker_daemon.zmq.zap import ZapHandler
 from stoker_protocol import codec
 from stoker_protocol.events import AnyEvent
 from stoker_protocol.replies import AnyReply, Pong
@@ -51,15 +54,31 @@ async def serving(
     role: Role = Role.ADMIN,
     max_requests: int = 1024,
     max_bytes: int = 64 << 20,
+    share: Share = FAIR_SHARE,
 ) -> AsyncGenerator[Frontend, None]:
     """A frontend that reads."""
+    admission = Admission(LocalRules(role, {}))
+    with letting_in(admission) as context:
+        frontend = Frontend(
+            context, endpoints, answer, admission=admission, share=share, max_requests=max_requests, max_bytes=max_bytes
+        )
+        frontend.start()
+        try:
+            yield frontend
+        finally:
+            await frontend.close()
+
+
+@contextmanager
+def letting_in(admission: Admission) -> Generator["zmq.Context[zmq.Socket[bytes]]"]:
+    """A context in which somebody answers who may come in."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    frontend = Frontend(context, endpoints, answer, local_role=role, max_requests=max_requests, max_bytes=max_bytes)
-    frontend.start()
+    zap = ZapHandler(context, admission)
+    zap.start()
     try:
-        yield frontend
+        yield context
     finally:
-        await frontend.close()
+        zap.close()
         context.destroy(linger=0)
 
 
@@ -81,14 +100,16 @@ async def publishing(
     clock: FakeClock, endpoints: Iterable[str] = ANY_PORT, boot: str = "boot-1", head: int = 0
 ) -> AsyncGenerator[Publisher, None]:
     """A publisher at work."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    publisher = Publisher(context, endpoints, clock=clock, instance_id="db-1", boot=boot, head=head)
-    publisher.start()
-    try:
-        yield publisher
-    finally:
-        publisher.close()
-        context.destroy(linger=0)
+    admission = Admission(LocalRules(Role.VIEW, {}))
+    with letting_in(admission) as context:
+        publisher = Publisher(
+            context, endpoints, clock=clock, instance_id="db-1", boot=boot, head=head, admission=admission
+        )
+        publisher.start()
+        try:
+            yield publisher
+        finally:
+            publisher.close()
 
 
 @asynccontextmanager

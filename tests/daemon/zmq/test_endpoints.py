@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.security import EndpointError
@@ -18,9 +19,12 @@ Bind = Callable[..., list[str]]
 
 @pytest.fixture
 def context() -> Iterator[Context]:
-    """Where sockets come from; they all end with the test."""
+    """Where sockets come from; they all end with the test. Everybody is let in."""
     made = Context()
+    authenticator = ThreadAuthenticator(made)
+    authenticator.start()
     yield made
+    authenticator.stop()
     made.destroy(linger=0)
 
 

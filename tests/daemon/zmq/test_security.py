@@ -2,7 +2,7 @@
 
 import pytest
 
-from stoker_daemon.zmq.security import EndpointError, check_endpoints
+from stoker_daemon.zmq.security import EndpointError, Locks
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,8 @@ from stoker_daemon.zmq.security import EndpointError, check_endpoints
 )
 def test_loopback_is_fine(endpoint: str) -> None:
     """Endpoints that only this machine can reach are bound without a question."""
-    check_endpoints([endpoint], insecure=False)
+    Locks().check([endpoint])
+    assert Locks().secret_for(endpoint) is None
 
 
 BEYOND = [
@@ -42,10 +43,11 @@ BEYOND = [
 def test_beyond_loopback(endpoint: str) -> None:
     """Anything that others may reach, or nobody knows who, is refused by name, unless `--insecure` is said."""
     with pytest.raises(EndpointError) as refused:
-        check_endpoints(["tcp://127.0.0.1:0", endpoint], insecure=False)
+        Locks().check(["tcp://127.0.0.1:0", endpoint])
     assert str(refused.value).startswith(f"{endpoint}: ")
     assert "--insecure" in str(refused.value)
-    check_endpoints([endpoint], insecure=True)
+    Locks(insecure=True).check([endpoint])
+    assert Locks(insecure=True).lets_strangers_in([endpoint])
 
 
 @pytest.mark.parametrize("insecure", [False, True])
@@ -66,4 +68,4 @@ def test_beyond_loopback(endpoint: str) -> None:
 def test_no_endpoint_at_all(endpoint: str, insecure: bool) -> None:
     """What is no address with a port and no path of a file is refused whatever is said."""
     with pytest.raises(EndpointError, match=r"ADDRESS:PORT|address and port|path of a file"):
-        check_endpoints([endpoint], insecure=insecure)
+        Locks(insecure=insecure).check([endpoint])

@@ -1,0 +1,90 @@
+"""Which daemon is meant, and with which key: what was named, what the environment names, what `stoker connect` kept."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from stoker_client.errors import BadRequest
+from stoker_protocol.keys import ClientKey, from_text, to_text
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5577"
+ENDPOINT_VARIABLE = "STOKER_ENDPOINT"
+KEY_VARIABLE = "STOKER_KEY"
+_FOREIGN = 0o077
+"""Permission bits by which others than the owner could read or write."""
+
+KeyLike = str | os.PathLike[str] | ClientKey
+"""A key, or the file that it is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A daemon's control socket, and the key to it if it asks for one."""
+
+    endpoint: str
+    key: ClientKey | None = None
+
+
+def target(endpoint: str | None = None, key: KeyLike | None = None) -> Target:
+    """The daemon that is meant.
+
+    A key file names its daemon, so either is enough. The kept key is used where neither is said, or when the endpoint
+    is its own.
+
+    Raises:
+        BadRequest: The key file can't be used.
+    """
+    endpoint = endpoint or os.environ.get(ENDPOINT_VARIABLE) or None
+    key = key or os.environ.get(KEY_VARIABLE) or None
+    if key is None and (kept := kept_key_file()).exists():
+        kept_key = read_key(kept)
+        if endpoint in (None, kept_key.endpoint):
+            key = kept_key
+    if key is not None and not isinstance(key, ClientKey):
+        key = read_key(Path(key))
+    return Target(endpoint or (key and key.endpoint) or DEFAULT_ENDPOINT, key)
+
+
+def read_key(path: Path) -> ClientKey:
+    """The key in a file.
+
+    Raises:
+        BadRequest: There is none, or others than its owner can read it.
+    """
+    try:
+        if os.name == "posix" and (mode := path.stat().st_mode) & _FOREIGN:
+            raise _bad_key(f"{path} can be read by others (mode {mode & 0o777:04o})", f"chmod 600 {path}")
+        return from_text(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        what = (error.strerror or str(error)).lower()
+        raise _bad_key(f"{path}: {what}", "name the file that was given to you") from None
+    except ValueError as error:
+        raise _bad_key(f"{path} is no key file: {error}", "`stokerd keys add NAME` makes one on the host") from None
+
+
+def keep(key: ClientKey) -> Path:
+    """Use this key from now on where nothing else is said; where it is kept. Raises OSError."""
+    path = kept_key_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(to_text(key))
+    fresh.replace(path)
+    return path
+
+
+def kept_key_file() -> Path:
+    """Where `stoker connect` keeps a key: in the user's configuration, as each system has it."""
+    if sys.platform == "win32":
+        home = os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming"
+    elif sys.platform == "darwin":
+        home = Path.home() / "Library" / "Application Support"
+    else:
+        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / "stoker" / "daemon.key"
+
+
+def _bad_key(message: str, hint: str) -> BadRequest:
+    return BadRequest("bad_request", message, field="key", hint=hint)

@@ -1,0 +1,62 @@
+"""The text of a key file: what a client has to know to be let in at a daemon that asks for keys."""
+
+import re
+import tomllib
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""What a client may be called."""
+KEY = r"^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$"
+"""32 bytes as Z85 writes them (https://rfc.zeromq.org/spec/32/): no quote and no backslash among them."""
+
+Key = Annotated[str, Meta(pattern=KEY)]
+
+
+class ClientKey(Struct, frozen=True, kw_only=True):
+    """A key to one daemon. Whoever has it is `name` there; it never shows its secret when it is printed."""
+
+    name: str
+    endpoint: str = ""
+    """The control socket that it is for; empty: the client is told elsewhere."""
+    server_key: Key
+    """By this the client knows the daemon."""
+    public_key: Key
+    """By this the daemon knows the client."""
+    secret_key: Key
+
+    def __repr__(self) -> str:
+        return f"ClientKey(name={self.name!r}, endpoint={self.endpoint!r})"
+
+
+def to_text(key: ClientKey) -> str:
+    """The key file, TOML."""
+    lines = [f'{field} = "{value}"' for field, value in msgspec.structs.asdict(key).items()]
+    heading = f"# A key to a Stoker daemon. Whoever has this file is {key.name} there: keep it to yourself."
+    return "\n".join([heading, *lines, ""])
+
+
+def from_text(text: str) -> ClientKey:
+    """Read a key file.
+
+    Raises:
+        ValueError: It is none; the text says which field is wrong, and never what a secret is.
+    """
+    try:
+        fields: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"not TOML: {error}") from None
+    try:
+        return msgspec.convert(fields, ClientKey)
+    except msgspec.ValidationError as error:
+        raise ValueError(_explain(error)) from None
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    what, _, place = str(error).partition(" - at `$.")
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
+        return f"{missing[1]} is missing"
+    field = place.removesuffix("`")
+    return f"{field} is not a key of 40 characters" if field.endswith("_key") else f"{field}: {what.lower()}"
