@@ -146,9 +146,11 @@ class AsyncClient:
         """Give a job another priority, or with `front` the first place in its priority."""
         return await self._run(verbs.move(self._caller, job_id, priority, front=front))
 
-    async def pause(self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False) -> re.Paused:
-        """Hold back a job, or all work; with `interrupt` also what runs now."""
-        return await self._run(verbs.pause(self._caller, job_id, reason, interrupt=interrupt))
+    async def pause(
+        self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False, release_gpu: bool = False
+    ) -> re.Paused:
+        """Hold back a job, or all work; with `interrupt` also what runs now, with `release_gpu` models go, too."""
+        return await self._run(verbs.pause(self._caller, job_id, reason, interrupt=interrupt, release_gpu=release_gpu))
 
     async def resume(self, job_id: str | None = None) -> re.Resumed:
         """Let a job, or all work, go on."""

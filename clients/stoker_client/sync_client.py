@@ -152,9 +152,11 @@ class Client:
         """Give a job another priority, or with `front` the first place in its priority."""
         return self._run(verbs.move(self._caller, job_id, priority, front=front))
 
-    def pause(self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False) -> re.Paused:
-        """Hold back a job, or all work; with `interrupt` also what runs now."""
-        return self._run(verbs.pause(self._caller, job_id, reason, interrupt=interrupt))
+    def pause(
+        self, job_id: str | None = None, *, reason: str = "", interrupt: bool = False, release_gpu: bool = False
+    ) -> re.Paused:
+        """Hold back a job, or all work; with `interrupt` also what runs now, with `release_gpu` models go, too."""
+        return self._run(verbs.pause(self._caller, job_id, reason, interrupt=interrupt, release_gpu=release_gpu))
 
     def resume(self, job_id: str | None = None) -> re.Resumed:
         """Let a job, or all work, go on."""

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,7 @@ from stoker_daemon.execution.lanes import Lanes
 from stoker_daemon.execution.learning import Learning
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
+from stoker_daemon.execution.room import Room
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.supervisor import Patience
 from stoker_daemon.execution.waiting import end_tasks
@@ -396,12 +397,15 @@ class StokerDaemon:
         for name, engine in self._config.engines.items():
             of_lane[engine.lane or name][name] = engines[name]
 
-        def checks(mine: Iterable[str]) -> Callable[[], list[Finding]]:
-            on_gpu = any(is_on_gpu(self._config.engines[name]) for name in mine)
-            return watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
-
         deciders = {name: build_decider(self._config, mine, self._clock.now_ms()) for name, mine in of_lane.items()}
-        lanes = [Lane(name, mine, deciders[name], world, settings, checks(mine)) for name, mine in of_lane.items()]
+
+        def lane(name: str, mine: dict[str, Engine]) -> Lane:
+            decider, on_gpu = deciders[name], any(is_on_gpu(self._config.engines[engine]) for engine in mine)
+            checks = watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
+            room = Room(name, mine if on_gpu else {}, watched, decider.load_s, self._config.gpu.idle_unload_s)
+            return Lane(name, mine, decider, world, settings, checks, room)
+
+        lanes = [lane(name, mine) for name, mine in of_lane.items()]
         learners = {name: decider for name, decider in deciders.items() if isinstance(decider, InWaves)}
         return Lanes(lanes), Learning(self._store, learners)
 

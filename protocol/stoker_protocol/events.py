@@ -122,6 +122,15 @@ class BatchReduced(Event, frozen=True, tag="batch_reduced", kw_only=True):
     reason: str
 
 
+class ModelUnloaded(Event, frozen=True, tag="model_unloaded", kw_only=True):
+    """A lane had an engine give back what a model holds; `reason`: `idle`, `pause`, or for which model it made room."""
+
+    lane: str
+    engine: str
+    model: str
+    reason: str
+
+
 class RunEscalated(Event, frozen=True, tag="run_escalated", kw_only=True):
     """A run did not stop by itself: `rung` is `interrupt`, `terminate` or `kill`."""
 
@@ -221,6 +230,7 @@ LifecycleEvent = (
     | QueueResumed
     | ModelLoaded
     | BatchReduced
+    | ModelUnloaded
     | RunEscalated
     | EngineDown
     | DaemonStarted

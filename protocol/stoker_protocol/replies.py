@@ -164,10 +164,11 @@ class Moved(Reply, frozen=True, tag="moved", kw_only=True):
 
 
 class Paused(Reply, frozen=True, tag="paused", kw_only=True):
-    """Answers `pause`: the pause in force, which may be an earlier one."""
+    """Answers `pause`: the pause in force, which may be an earlier one; `releasing`: the lanes that free the GPU."""
 
     paused: Pause
     job_id: str | None = None
+    releasing: list[str] = []
 
 
 class Resumed(Reply, frozen=True, tag="resumed", kw_only=True):

@@ -200,12 +200,16 @@ class Move(Request, frozen=True, tag="move", kw_only=True):
 
 
 class PauseWork(Request, frozen=True, tag="pause", kw_only=True):
-    """Hold back one job, or without `job_id` all work: after the runs at work, or with `interrupt` by stopping them."""
+    """Hold back one job, or without `job_id` all work: after the runs at work, or with `interrupt` by stopping them.
+
+    `release_gpu`: once nothing runs any more, the lanes of the GPU give back what their models hold; of all work only.
+    """
 
     role = Role.SUBMIT
     job_id: JobId | None = None
     reason: Reason = ""
     interrupt: bool = False
+    release_gpu: bool = False
 
 
 class ResumeWork(Request, frozen=True, tag="resume", kw_only=True):

@@ -15,7 +15,7 @@ _LINKS = {
     "back": "The daemon is back.",
     "gap": "Some events are gone for good; the jobs as they are now:",
 }
-_USUAL = (NoneType, tell.JobSubmitted, tell.RunStarted, tell.ModelLoaded)
+_USUAL = (NoneType, tell.JobSubmitted, tell.RunStarted, tell.ModelLoaded, tell.ModelUnloaded)
 
 
 def sentence(update: Update) -> str:
@@ -101,6 +101,8 @@ def _of_house(event: tell.LifecycleEvent) -> str:
             return f"{clean(lane)} loaded {clean(engine)}/{clean(model)} in {duration(seconds)}{why}"
         case tell.BatchReduced(engine=engine, model=model, reason=reason):
             return f"Fewer items of {clean(engine)}/{clean(model)} share a run: {clean(reason)}"
+        case tell.ModelUnloaded(lane=lane, engine=engine, model=model, reason=reason):
+            return f"{clean(lane)} unloaded {clean(engine)}/{clean(model)}: {clean(reason)}"
         case tell.RunEscalated(run_id=run_id, rung=rung, reason=reason):
             return f"Run {clean(run_id)} does not stop ({clean(reason)}): {clean(rung)}"
         case tell.EngineDown(engine=engine, detail=detail):

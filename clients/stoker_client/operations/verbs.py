@@ -172,9 +172,13 @@ def move(caller: Caller, job_id: str, priority: str | None, *, front: bool) -> O
     return (yield from caller.call(request, re.Moved))
 
 
-def pause(caller: Caller, job_id: str | None, reason: str, *, interrupt: bool) -> Operation[re.Paused]:
+def pause(
+    caller: Caller, job_id: str | None, reason: str, *, interrupt: bool, release_gpu: bool
+) -> Operation[re.Paused]:
     """Hold a job or the queue back."""
-    request = ask.PauseWork(id=caller.next_id(), job_id=job_id, reason=reason, interrupt=interrupt)
+    request = ask.PauseWork(
+        id=caller.next_id(), job_id=job_id, reason=reason, interrupt=interrupt, release_gpu=release_gpu
+    )
     return caller.call(request, re.Paused)
 
 

@@ -96,6 +96,8 @@ class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which GPU it is where there are several: its index as `nvidia-smi` counts, or its UUID; by default the first."""
     sample_s: Annotated[float, Meta(ge=0.2, le=3600)] = 2.0
     """Seconds between two looks at it."""
+    idle_unload_s: Annotated[float, Meta(ge=0, le=30 * 86_400)] = 0.0
+    """Seconds without work after which the lanes of the GPU give back what their models hold; 0: never."""
 
 
 class PreflightConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

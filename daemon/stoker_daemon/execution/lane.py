@@ -13,6 +13,7 @@ from stoker_daemon.execution.adrift import Adrift
 from stoker_daemon.execution.gate import Gate
 from stoker_daemon.execution.holdup import Holdup
 from stoker_daemon.execution.observer import Observer
+from stoker_daemon.execution.room import Left, Room
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
 from stoker_daemon.execution.waiting import wait_at_most
 from stoker_daemon.execution.work import Work
@@ -37,6 +38,7 @@ from stoker_protocol.events import (
     LaneChanged,
     LifecycleEvent,
     ModelLoaded,
+    ModelUnloaded,
     RunEscalated,
     topic_of_lane,
 )
@@ -92,6 +94,7 @@ class Lane:
         world: World,
         settings: LaneSettings,
         checks: Callable[[], list[Finding]],
+        room: Room,
     ) -> None:
         self.name = name
         self._engines = engines
@@ -102,6 +105,10 @@ class Lane:
         self._stopping = asyncio.Event()
         self._holdup = Holdup(name, self._tell_lane)
         self._gate = Gate(name, checks, self._tell_lane)
+        self._room = room
+        room.told = self._tell_lane
+        self._must_release = False
+        self._since_s = world.clock.monotonic_s()
         self._work: Work | None = None
         self._stops: dict[str, list[Stop]] = {}
         self._paces: dict[str, Pace] = {}
@@ -136,7 +143,7 @@ class Lane:
             run_id=work.run.run_id if work else "",
             loads=self._loads,
             last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
-            held_up=self._holdup.reason or self._gate.reason,
+            held_up=self._holdup.reason or self._gate.reason or self._room.reason,
         )
 
     def findings(self) -> list[Finding]:
@@ -146,7 +153,15 @@ class Lane:
             trouble = f"waits for the disk and goes on by itself once that takes what is stored: {self._holdup.reason}"
         elif self._gate.reason:
             trouble = f"begins no run, and goes on by itself once this is well: {self._gate.reason}"
+        elif self._room.reason:
+            trouble = f"waits for room on the GPU, and goes on by itself once there is some: {self._room.reason}"
         return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble)]
+
+    def release_gpu(self) -> bool:
+        """Have models leave the GPU as soon as nothing runs; False: this lane has no business there."""
+        self._must_release = bool(self._room.engines)
+        self._wake.set()
+        return self._must_release
 
     def take_back(self, run: Interrupted) -> bool:
         """Go on with a run that an earlier daemon began here, if its engine may have it still; False: it can't."""
@@ -169,7 +184,7 @@ class Lane:
         """Let the run at work end within its grace, then hand it back to the queue."""
         self._stopping.set()
         self._wake.set()
-        await asyncio.wait({serving}, timeout=0 if self._holdup.reason else grace_s)
+        await asyncio.wait({serving}, timeout=0 if self._holdup.reason or self._room.reason else grace_s)
         if self._work is not None:
             self._stop_run(Stop(self._work.run.run_id, self.name, SHUTDOWN))
         await serving
@@ -184,6 +199,7 @@ class Lane:
                 order = self._order()
                 run = await self._holdup.outlast(lambda: self._world.store.claim(order), self._stopping)
             if run is None and not self._stopping.is_set():
+                await self._release_if_asked()
                 await self._wait_for_work(order)
         except Refused as refused:
             log.warning("no claim possible", lane=self.name, why=refused.message)
@@ -196,7 +212,16 @@ class Lane:
         wait_s = self._absences.left_s(IDLE_LOOK_S, order.engines)
         if due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
-        await wait_at_most(self._wake, wait_s)
+        idle_s = self._world.clock.monotonic_s() - self._since_s
+        rest_s = self._room.rest_left_s(idle_s)
+        await wait_at_most(self._wake, min(wait_s, rest_s))
+        if rest_s <= wait_s and not self._wake.is_set():
+            await self._say_left(await self._room.release(), "idle")
+
+    async def _release_if_asked(self) -> None:
+        if self._must_release:
+            self._must_release = False
+            await self._say_left(await self._room.release(), "pause")
 
     async def _work_off(self, runs: Sequence[Run]) -> Sequence[Run]:
         """Perform what was claimed together, commit what became of it, and return what was claimed with that.
@@ -223,6 +248,7 @@ class Lane:
 
     async def _perform(self, run: Run) -> Work:
         work = self._begin(run)
+        await self._prepare(work)
         work.ending = await work.supervisor.watch(self._load_and_run(work))
         work.seconds = work.observer.seconds()
         work.artifacts = await work.observer.saved()
@@ -250,12 +276,20 @@ class Lane:
             self._stop_run(stop)
         return self._work
 
-    async def _load_and_run(self, work: Work) -> bool:
-        """True: the run came to its end; False: it was to stop."""
-        model = work.run.signature.residency
-        if (self._engine_name, self._model) != (work.engine.name, model):
+    async def _prepare(self, work: Work) -> None:
+        """Have a model that is not the last one make room for itself."""
+        key = work.key
+        if (self._engine_name, self._model) != key:
             self._enter("loading")
             work.observer.tell_progress("loading", 0, 1)
+        left = await self._room.prepare(key, work.observer.given_up)
+        await self._say_left(left, f"room for {key.residency or key.engine}")
+
+    async def _load_and_run(self, work: Work) -> bool:
+        """True: the run came to its end; False: it was to stop."""
+        if work.supervisor.is_stopped:
+            return False
+        model = work.run.signature.residency
         self._engine_name, self._model = "", ""
         seconds = await work.engine.load(model)
         self._engine_name, self._model = work.engine.name, model
@@ -290,12 +324,23 @@ class Lane:
         if failure is not None and (failure.died or failure.unavailable):
             self._engine_name, self._model = "", ""
             self._decider.lost(work.engine.name)
+            self._room.forget()
             if failure.unavailable:
                 self._miss(work.engine.name, failure)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
 
+    async def _say_left(self, left: Sequence[Left], reason: str) -> None:
+        """Models were unloaded."""
+        for engine, model in left:
+            if engine == self._engine_name:
+                self._engine_name, self._model = "", ""
+            self._decider.lost(engine)
+            await self._tell(ModelUnloaded(lane=self.name, engine=engine, model=model, reason=reason))
+
     async def _learn(self, work: Work) -> None:
         """Let what decides know how the run went, and people if it thinks otherwise of the size of the next."""
+        if work.ending == Ending():
+            await self._room.learn(work.key)
         news = self._decider.ended(work.run, work.seconds, work.went)
         if news:
             model = work.run.signature.residency
@@ -398,6 +443,7 @@ class Lane:
     def _enter(self, state: Literal["idle", "loading", "running", "stopped"]) -> None:
         if state != self._state:
             self._state = state
+            self._since_s = self._world.clock.monotonic_s()
             self._tell_lane()
 
     def _tell_lane(self) -> None:

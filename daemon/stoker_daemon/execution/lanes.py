@@ -31,6 +31,9 @@ class Lanes:
     def findings(self) -> list[Finding]:
         return [finding for lane in self._lanes for finding in lane.findings()]
 
+    def release_gpu(self) -> list[str]:
+        return [lane.name for lane in self._lanes if lane.release_gpu()]
+
     def start(self) -> list["asyncio.Task[None]"]:
         """Let the lanes take work; the tasks end only by `stop`, or by a bug."""
         self._tasks = [asyncio.create_task(lane.serve(), name=f"lane {lane.name}") for lane in self._lanes]

@@ -8,6 +8,7 @@ from stoker_daemon.execution.supervisor import Ending, Supervisor
 from stoker_daemon.jobs.records import Member, Result, Run, SavedArtifact, Stop
 from stoker_daemon.ports import Engine
 from stoker_daemon.scheduling.deciding import Went
+from stoker_daemon.scheduling.residency import Key
 from stoker_daemon.scheduling.retry import RetryPolicy, judge
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import Failure, ItemState
@@ -32,6 +33,11 @@ class Work:
     artifacts: dict[int, tuple[SavedArtifact, ...]] = field(default_factory=dict[int, tuple[SavedArtifact, ...]])
     results: list[Result] = field(default_factory=list[Result])
     seconds: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        """What it needs loaded."""
+        return Key(self.run.signature.engine, self.run.signature.residency)
 
     @property
     def is_adrift(self) -> bool:

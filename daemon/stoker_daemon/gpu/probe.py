@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 import psutil
+import structlog
 
 from stoker_daemon.gpu.driver import Driver, Trouble
 from stoker_protocol.gpus import Gpu, Host, Sample
@@ -16,6 +17,8 @@ from stoker_protocol.gpus import Gpu, Host, Sample
 LOOK_S = 5.0
 """A look that takes longer is not waited for any more."""
 CLOSE_S = 2.0
+
+log = structlog.get_logger()
 
 
 class Probe:
@@ -63,6 +66,9 @@ class Probe:
             gpus = self._driver.gpus(host.memory_total, host.memory_available)
         except Trouble as error:
             trouble = str(error)
+        except Exception as error:
+            log.error("the GPUs could not be looked at", exc_info=error)
+            trouble = f"what the driver says can't be read: {type(error).__name__}: {error}"
         return Sample(self._now_ms(), gpus, host, trouble)
 
     def _host(self) -> Host:

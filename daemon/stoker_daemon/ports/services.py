@@ -40,6 +40,10 @@ class LaneStatus(Protocol):
 
     def findings(self) -> list[Finding]: ...
 
+    def release_gpu(self) -> list[str]:
+        """Have models give back their memory once nothing runs; the lanes that do so."""
+        ...
+
 
 class Announce(Protocol):
     """Where ephemeral events go; whoever takes them may conflate them."""

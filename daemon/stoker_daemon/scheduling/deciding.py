@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from stoker_daemon.jobs.records import Arrival, Choice, Head, Run, Signature
 from stoker_daemon.scheduling import waves
-from stoker_daemon.scheduling.costs import Costs
+from stoker_daemon.scheduling.costs import UNKNOWN_LOAD_S, Costs
 from stoker_daemon.scheduling.dials import Dials
 from stoker_daemon.scheduling.estimating import Estimator, Kind
 from stoker_daemon.scheduling.patience import OfferedLoad, patience
@@ -41,7 +41,11 @@ class Decider(Protocol):
         ...
 
     def lost(self, engine: str, /) -> None:
-        """An engine has died, and what it had loaded with it."""
+        """An engine has died or was made to unload, and what it had loaded is gone."""
+        ...
+
+    def load_s(self, key: Key, /) -> float:
+        """What a load of a model is believed to take."""
         ...
 
 
@@ -72,6 +76,9 @@ class ByKey:
     def lost(self, engine: str, /) -> None:
         if engine == self._engine:
             self._engine, self._residency = "", ""
+
+    def load_s(self, _key: Key, /) -> float:
+        return UNKNOWN_LOAD_S
 
 
 class InWaves:
@@ -157,6 +164,10 @@ class InWaves:
         with self._lock:
             left = tuple(key for key in self._gpu.residents if key.engine != engine)
             self._gpu = replace(self._gpu, residents=left, worked_s=0.0)
+
+    def load_s(self, key: Key, /) -> float:
+        with self._lock:
+            return self._estimator.load_s(key)
 
     def costs(self) -> bytes:
         """What was learned, to be kept."""

@@ -1,11 +1,14 @@
 """The account of one GPU's memory, in bytes: who holds what of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stoker_daemon.jobs.records import Resident
+from stoker_daemon.scheduling.residency import Gpu as Loaded
+from stoker_daemon.scheduling.residency import Key, make_room
 from stoker_protocol.gpus import Gpu, GpuProcess, Holding
 
+GIB = 1 << 30
 SMALL = 64 << 20
 """What is not worth a line of its own."""
 OTHERS, UNSEEN = "others", "driver and unseen"
@@ -47,6 +50,47 @@ def holdings(gpu: Gpu, claims: Sequence[Claim]) -> list[Holding]:
             are_others = are_unknown and bool(left)
             found.append(Holding(OTHERS if are_others else UNSEEN, "", rest, is_stranger=are_others))
     return sorted(found, key=lambda holding: -(holding.bytes or 0))
+
+
+def victims(key: Key, size: int, free: int, held: Mapping[Key, int], load_s: Callable[[Key], float]) -> tuple[Key, ...]:
+    """Who of those that are loaded gives way to a model of that size, so that it fits into what is free by then.
+
+    Those go first whose return costs least for each byte; who then turns out not to be needed stays.
+    """
+    room = free + sum(held.values())
+    gpu = Loaded(residents=tuple(held), slots=len(held) + 1, room_gb=room / GIB)
+    leaving = list(make_room(key, gpu, _Sizes({**held, key: size}, load_s), wanted=()))
+    for victim in sorted(leaving, key=load_s, reverse=True):
+        if free + sum(held[each] for each in leaving) - held[victim] >= size:
+            leaving.remove(victim)
+    return tuple(leaving)
+
+
+def called(holding: Holding) -> str:
+    """A holder as a person can find it."""
+    if holding.is_stranger and holding.pid:
+        return f"{holding.holder} (pid {holding.pid})"
+    return f"{holding.holder} with {holding.what}" if holding.what else holding.holder
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """What `make_room` asks of models; their runs do not matter here."""
+
+    bytes: Mapping[Key, int]
+    cost_s: Callable[[Key], float]
+
+    def load_s(self, key: Key, /) -> float:
+        return self.cost_s(key)
+
+    def size_gb(self, key: Key, /) -> float:
+        return self.bytes[key] / GIB
+
+    def run_s(self, _signature: int, _items: int, /) -> float:
+        return 0.0
+
+    def batch(self, _signature: int, ready: int, _at_most_s: float, /) -> int:
+        return ready
 
 
 def _of_engine(claim: Claim, processes: Sequence[GpuProcess]) -> list[Holding]:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stoker_daemon.scheduling.ledger import UNSEEN
+from stoker_daemon.scheduling.ledger import GIB, UNSEEN, called
 from stoker_protocol.gpus import Gpu, Holding, Sample
 from stoker_protocol.replies import Finding
 
-GIB = 1 << 30
 MEMORY_GB, MEMORY_SHARE = 4.0, 1 / 16
 """So much memory must be available, but on a small host no more than this share of it."""
 DISK_GB, SMALL_DISK_GB = 1.0, 20.0
@@ -88,8 +87,7 @@ def _who(holdings: Sequence[Holding]) -> Iterator[str]:
     """Those who are in the way, as a person can find them."""
     for holding in holdings:
         if holding.is_stranger:
-            pid = f" (pid {holding.pid})" if holding.pid else ""
-            yield f"{holding.holder}{pid} holds {_gib(holding.bytes)}" if holding.bytes else f"{holding.holder}{pid}"
+            yield f"{called(holding)} holds {_gib(holding.bytes)}" if holding.bytes else called(holding)
 
 
 def _gib(count: int) -> str:

@@ -30,6 +30,9 @@ class Defects:
     unreadable: str = ""  # a text with this in it can't be encoded
     poison: str = ""  # nothing can be sampled with a text that has this in it
     most_images: int = 0  # a sampler that is to make more runs out of memory; 0: never
+    card: str = ""  # the file of a simulated GPU that it shares with others (see `SharedCard`)
+    model_gb: float = 6.0  # what a checkpoint takes there
+    keeps_memory: bool = False  # models stay there although they are to be unloaded
     max_history: int = 10_000  # the history keeps one entry more
 
     def change(self, values: dict[str, Any]) -> None:

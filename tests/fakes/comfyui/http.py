@@ -17,12 +17,12 @@ from tests.fakes.comfyui.options import Options
 from tests.fakes.comfyui.prompts import Entry, Prompts
 from tests.fakes.comfyui.stream import Stream
 from tests.fakes.comfyui.validation import BAD_PROMPT_ID, NO_PROMPT, Rejected, Validation
+from tests.fakes.comfyui.vram import MEMORY
 from tests.fakes.comfyui.worker import Worker
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MAX_BODY = 100 << 20
-_MEMORY = 16 << 30
 _SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 
 
@@ -211,6 +211,8 @@ class Server:
         body = await request.json()
         if body.get("free_memory"):
             self._worker.free()
+        if body.get("unload_models"):
+            self._worker.unload()
         return web.Response()
 
     async def _get_all_nodes(self, _: web.Request) -> web.Response:
@@ -223,8 +225,8 @@ class Server:
     async def _get_system_stats(self, _: web.Request) -> web.Response:
         system = {
             "os": "posix" if self._options.old else "linux",
-            "ram_total": _MEMORY,
-            "ram_free": _MEMORY // 2,
+            "ram_total": MEMORY,
+            "ram_free": MEMORY // 2,
             "comfyui_version": self._options.version,
             "required_frontend_version": "1.37.11",
             "installed_templates_version": "0.8.31",
@@ -234,16 +236,7 @@ class Server:
             "embedded_python": False,
             "argv": ["main.py", "--cpu"],
         }
-        device = {
-            "name": "cpu",
-            "type": "cpu",
-            "index": None,
-            "vram_total": _MEMORY,
-            "vram_free": _MEMORY // 2,
-            "torch_vram_total": _MEMORY,
-            "torch_vram_free": _MEMORY // 2,
-        }
-        return web.json_response({"system": system, "devices": [device]})
+        return web.json_response({"system": system, "devices": [self._worker.vram.device()]})
 
     async def _get_features(self, _: web.Request) -> web.Response:
         return web.json_response(self._features())

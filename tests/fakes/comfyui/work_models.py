@@ -10,9 +10,11 @@ from typing import Any
 from PIL import Image
 from tests.fakes.comfyui import stoker_nodes
 from tests.fakes.comfyui.files import read_model
+from tests.fakes.comfyui.vram import Vram
 from tests.fakes.comfyui.work import Result, Work
 from tests.fakes.comfyui.work_images import Batch
 from tests.fakes.comfyui.work_tests import OutOfMemoryError
+from tests.fakes.nvml.shared import Full
 
 _DRAWING = re.compile("ancestral|sde|ddpm|lcm|seeds")
 """Samplers that draw noise at each step, for the whole batch."""
@@ -48,6 +50,10 @@ def _load_checkpoint(work: Work, ckpt_name: str) -> Result:
         raise SafetensorError(f"Error while deserializing header: {error}") from error
     if "checkpoint" not in tensors:
         raise RuntimeError(f"ERROR: Could not detect model type of: {path}\n")
+    try:
+        Vram(work.pace).load(ckpt_name)
+    except Full as error:
+        raise OutOfMemoryError(f"Allocation on device failed: {error}") from error
     return Result((f"model {ckpt_name}", f"clip {ckpt_name}", f"vae {ckpt_name}"))
 
 

@@ -17,6 +17,7 @@ from tests.fakes.comfyui.options import Options
 from tests.fakes.comfyui.progress import Progress
 from tests.fakes.comfyui.prompts import Entry, Outcome, Prompts, WorkerDead
 from tests.fakes.comfyui.stream import Stream
+from tests.fakes.comfyui.vram import Vram
 from tests.fakes.comfyui.work import Blocker, Result, Work
 
 _DOES = work_images.DOES | work_models.DOES | work_tests.DOES | stoker_nodes.DOES
@@ -40,7 +41,8 @@ class Worker:
         self.nodes = Nodes(folders, options)
         self.options = options
         self.cache = Cache(options.cache)
-        self._must_free = False
+        self.vram = Vram(defects)
+        self._must_free = self._must_unload = False
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     @property
@@ -55,6 +57,11 @@ class Worker:
         self._must_free = True
         self.prompts.wake()
 
+    def unload(self) -> None:
+        """Give back the memory of the GPU, as soon as no prompt runs."""
+        self._must_unload = True
+        self.prompts.wake()
+
     def _work(self) -> None:
         while True:
             try:
@@ -66,6 +73,9 @@ class Worker:
             if self._must_free:
                 self._must_free = False
                 self.cache.clear()
+            if self._must_unload:
+                self._must_unload = False
+                self.vram.free()
 
     def _run(self, entry: Entry) -> None:
         self.folders.count_execution(entry.prompt_id)

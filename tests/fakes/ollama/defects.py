@@ -10,4 +10,5 @@ class OllamaDefects(Defects):
     """More switches."""
 
     keeps: bool = False  # what is to be unloaded stays
+    card: str = ""  # the file of a simulated GPU that it shares with others (see `SharedCard`)
     drops: bool = False  # downloads end before they are whole

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from aiohttp import web
+from tests.fakes.nvml.shared import Full, SharedCard
 from tests.fakes.ollama.defects import OllamaDefects
 from tests.fakes.openai.http import Body, Fault, Server
 
@@ -63,6 +64,7 @@ class Ollama(Server):
     async def _evict(self, _: web.Request) -> web.Response:
         """As when a model of somebody else needs the room."""
         self._memory.clear()
+        self._let_go()
         return web.json_response({})
 
     # The API
@@ -107,6 +109,7 @@ class Ollama(Server):
         if body.get("keep_alive") == 0:
             if not self._switches.keeps:
                 self._memory.pop(name, None)
+                self._let_go()
             return web.json_response({**head, "done_reason": "unload"})
         if name.startswith("embed"):
             raise NativeFault(400, f'"{body["model"]}" does not support generate')
@@ -160,8 +163,30 @@ class Ollama(Server):
                 self.loads.append(name)
                 while len(self._memory) >= ROOM:
                     self._memory.pop(next(iter(self._memory)))
+                self._take_room(name)
                 self._memory[name] = "5m"
             self._memory[name] = self._memory[name] if keep_alive is None else keep_alive
+
+    def _take_room(self, name: str) -> None:
+        """On a simulated card: what was loaded before goes as far as there is no room beside it."""
+        self._let_go()
+        card = SharedCard(self._switches.card) if self._switches.card else None
+        while card is not None and card.free < self._installed[name] and self._memory:
+            self._memory.pop(next(iter(self._memory)))
+            self._let_go()
+        try:
+            if card is not None:
+                card.put(name, self._installed[name])
+        except Full as full:
+            raise NativeFault(500, f"model requires more system memory: {full}") from None
+
+    def _let_go(self) -> None:
+        """Give back on the card what is not loaded any more."""
+        if not self._switches.card:
+            return
+        card = SharedCard(self._switches.card)
+        for name in [each for each in card.held() if each not in self._memory]:
+            card.take(name)
 
     def offered(self) -> list[str]:
         return list(self._installed)

@@ -7,7 +7,7 @@ from stoker_daemon.engines.comfyui.server import Faulty, Server, Unreachable
 from stoker_daemon.jobs.records import EngineFailure, Resident
 from stoker_protocol.errors import FailureKind
 
-FREE_S, LOOK_S = 20.0, 0.25
+FREE_S, LOOK_S = 10.0, 0.25
 """A server frees its memory between two prompts: so long may that take, and so often is it looked at."""
 RESIDUE_BYTES = 512 << 20
 """What may stay with a server that holds no model."""
@@ -46,15 +46,16 @@ class Memory:
     async def free(self) -> None:
         """Have it give back all that it holds, and see that it does. Raises EngineFailure."""
         try:
+            self.learn(await self._server.stats(), is_at_work=False)
             await self._server.free()
-            self._residency = ""
             async with asyncio.timeout(FREE_S):
-                while self.residents():
+                while (self._bytes or 0) > RESIDUE_BYTES:
                     await asyncio.sleep(LOOK_S)
                     self.learn(await self._server.stats(), is_at_work=False)
+            self._residency = ""
         except TimeoutError:
-            held_gb = (self._bytes or 0) / 1e9
-            message = f"ComfyUI was asked to free its memory and still holds {held_gb:.1f} GB after {FREE_S:g} s"
+            held = f"{(self._bytes or 0) / (1 << 30):.1f} GiB"
+            message = f"ComfyUI was asked to free its memory and still holds {held} after {FREE_S:g} s"
             raise EngineFailure(FailureKind.SERVER_ERROR, message) from None
         except (Unreachable, Faulty) as error:
             raise EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True) from None

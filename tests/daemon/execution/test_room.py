@@ -1,0 +1,221 @@
+"""Room on the GPU: who gives way to whom, and what happens when somebody does not."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+
+import pytest
+from tests.conformance.bench import until, within_bound
+from tests.fakes.card import GB, Card, SimulatedEngine
+
+from stoker_daemon.execution import room as module
+from stoker_daemon.execution.room import Left, Room
+from stoker_daemon.execution.watch import watch
+from stoker_daemon.scheduling.preflight import Thresholds
+from stoker_daemon.scheduling.residency import Key
+from stoker_protocol.events import AnyEvent
+
+XL, FLUX = Key("comfyui", "xl"), Key("comfyui", "flux")
+SMALL, LARGE, EMBED = Key("llm", "small"), Key("llm", "large"), Key("python", "embed")
+LOAD_S = {XL: 20.0, FLUX: 40.0, SMALL: 5.0, LARGE: 30.0, EMBED: 1.0}
+BLENDER = 99
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look often."""
+    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    monkeypatch.setattr(module, "SETTLED_LOOKS", 3)
+    monkeypatch.setattr(module, "AGAIN_LOOKS", 5)
+
+
+class StillClock:
+    """No test here needs time."""
+
+    def now_ms(self) -> int:
+        return 0
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+def _ignore(topic: str, event: AnyEvent) -> None:
+    """Nobody listens."""
+
+
+class Bench:
+    """A card of 24 GB, three engines of one lane, and their room."""
+
+    def __init__(self, *, tells: bool = True) -> None:
+        self.card = Card()
+        self.card.names[BLENDER] = "blender"
+        self.comfyui = SimulatedEngine("comfyui", self.card, 1, {"xl": 10, "flux": 17}, tells=tells)
+        self.llm = SimulatedEngine("llm", self.card, 2, {"small": 5, "large": 14}, tells=tells)
+        self.python = SimulatedEngine("python", self.card, 3, {"embed": 1}, at_once=2, tells=tells)
+        self.engines: Mapping[str, SimulatedEngine] = {
+            each.name: each for each in (self.comfyui, self.llm, self.python)
+        }
+        watched = watch(self.card, self.engines, _ignore, StillClock(), every_s=60, limits=Thresholds())
+        self.told: list[str] = []
+        self.room = Room("gpu", self.engines, watched, LOAD_S.__getitem__)
+        self.room.told = lambda: self.told.append(self.room.reason)
+
+    async def run(self, *keys: Key) -> list[Left]:
+        """What a lane does for a run of each; who left for them."""
+        left: list[Left] = []
+        for key in keys:
+            left += await within_bound(self.room.prepare(key, asyncio.Event()))
+            await self.engines[key.engine].load(key.residency)
+            await self.room.learn(key)
+        return left
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["by their word", "by the driver's"])
+def test_sizes_are_learned(tells: bool) -> None:
+    """We expect all to give way to a model that nobody knows, and only as many as must once it has been seen."""
+
+    async def scenario() -> None:
+        bench = Bench(tells=tells)
+        assert await bench.run(XL, SMALL, EMBED) == [Left("comfyui", "xl"), Left("llm", "small")]
+        assert await bench.run(XL, SMALL) == []
+        assert set(bench.card.held) == {(1, "xl"), (2, "small"), (3, "embed")}
+        assert await bench.run(LARGE) == [Left("comfyui", "xl"), Left("python", "embed")]  # nobody has seen it yet
+        assert await bench.run(XL) == [Left("llm", "large")]
+        assert await bench.run(SMALL, XL, SMALL, XL, EMBED, SMALL) == []
+
+    asyncio.run(scenario())
+
+
+def test_the_cheapest_return_goes_first() -> None:
+    """We expect those to go whose return costs least for each byte, and no more of them than needed."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(LARGE, SMALL, EMBED, FLUX, XL, EMBED, SMALL)
+        bench.card.swaps.clear()
+        assert await bench.run(FLUX) == []  # its own engine makes way by itself
+        assert await bench.run(LARGE) == [Left("comfyui", "flux")]
+        assert bench.card.swaps == ["unload xl", "load flux", "unload flux", "unload small", "load large"]
+
+    asyncio.run(scenario())
+
+
+def test_a_stranger_delays_with_a_reason() -> None:
+    """We expect a model to wait for a card that a stranger fills, to say who that is, and to load when he has gone."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(LARGE, XL, EMBED)
+        bench.comfyui.evict()
+        bench.card.put(BLENDER, "scene", 20 * GB)
+        running = asyncio.create_task(bench.run(LARGE))
+        await until(lambda: bench.room.reason)
+        assert bench.room.reason == "large needs 10.5 GiB more on the GPU; blender (pid 99) holds 20.0 GiB"
+        assert not running.done()
+        bench.card.take(BLENDER, "scene")
+        await within_bound(running)
+        assert (bench.room.reason, len(bench.told)) == ("", 2)
+        assert (2, "large") in bench.card.held
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_keeps_its_memory() -> None:
+    """We expect a model to wait while ComfyUI does not free what it holds, its words as the reason, and new tries."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(LARGE, FLUX)
+        bench.comfyui.keeps = True
+        running = asyncio.create_task(bench.run(LARGE))
+        await until(lambda: "comfyui was asked to free its memory and does not" in bench.room.reason)
+        assert "comfyui with flux holds 17.0 GiB" in bench.room.reason
+        bench.comfyui.keeps = False
+        assert await within_bound(running) == [Left("comfyui", "flux")]
+        assert bench.room.reason == ""
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_evicts_by_itself() -> None:
+    """We expect nothing to wait for what an engine has thrown out of its own accord, and no load beside it to fail."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(XL, LARGE)
+        bench.llm.evict()
+        assert await bench.run(XL) == []
+        bench.room.forget()
+        assert await bench.run(XL, LARGE) == [Left("comfyui", "xl")]
+
+    asyncio.run(scenario())
+
+
+def test_given_up() -> None:
+    """We expect a run that nobody wants any more not to wait for room, and the next one to be prepared for anew."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(LARGE, EMBED)
+        bench.llm.evict()
+        bench.card.put(BLENDER, "scene", 20 * GB)
+        given_up = asyncio.Event()
+        preparing = asyncio.create_task(bench.room.prepare(LARGE, given_up))
+        await until(lambda: bench.room.reason)
+        given_up.set()
+        await within_bound(preparing)
+        assert (bench.room.reason, bench.room._ready) == ("", None)
+
+    asyncio.run(scenario())
+
+
+def test_what_no_card_has_is_not_waited_for() -> None:
+    """We expect a model that is larger than the card to be tried all the same: its engine may know what to do."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        bench.room._sizes[LARGE] = 30 * GB
+        assert await bench.run(XL) == []
+        assert await bench.run(LARGE) == [Left("comfyui", "xl")]
+
+    asyncio.run(scenario())
+
+
+def test_release() -> None:
+    """We expect all that the lane holds to be given back, and what is in use by others to stay."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(XL, EMBED, XL)
+        bench.card.put(BLENDER, "scene", GB)
+        assert await bench.room.release() == [Left("comfyui", "xl"), Left("python", "embed")]
+        assert set(bench.card.held) == {(BLENDER, "scene")}
+        assert await bench.room.release() == []
+        assert await bench.run(XL) == []
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_ever_exceeds_the_card(seed: int) -> None:
+    """We expect hundreds of runs of three engines in any order, with strangers now and then, never to overfill it."""
+
+    async def scenario() -> None:
+        dice = random.Random(seed)
+        bench = Bench(tells=bool(seed % 2))
+        await bench.run(*LOAD_S)
+        for _ in range(200):
+            if dice.random() < 0.2:
+                dice.choice([bench.llm, bench.python]).evict()
+            if dice.random() < 0.1:
+                bench.card.take(BLENDER, "scene")
+                bench.card.put(BLENDER, "scene", min(dice.randrange(16) * GB, bench.card.free))
+            running = asyncio.create_task(bench.run(dice.choice(list(LOAD_S))))
+            await until(lambda running=running: running.done() or bench.room.reason)
+            if not running.done():
+                bench.card.take(BLENDER, "scene")
+            await running
+        assert bench.card.peak <= bench.card.total
+        assert len([swap for swap in bench.card.swaps if swap.startswith("load")]) < 200
+
+    asyncio.run(scenario())
