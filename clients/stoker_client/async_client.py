@@ -216,6 +216,18 @@ class AsyncClient:
         """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
         return await self._run(verbs.gpu(self._caller))
 
+    async def plan(self) -> re.Plan:
+        """The runs to come, in waves: consecutive runs on one model, with what they gain and why they come."""
+        return await self._run(verbs.plan(self._caller))
+
+    async def why(self, job_id: str) -> re.Why:
+        """Why a job does not run yet, and when it does at the latest."""
+        return await self._run(verbs.why(self._caller, job_id))
+
+    async def execute_plan(self, token: str) -> re.PlanBegun:
+        """Carry out a plan exactly as it was shown. Raises StalePlan: what it was made of has changed."""
+        return await self._run(verbs.execute_plan(self._caller, token))
+
     async def describe(self) -> re.Description:
         """JSON Schema of all that can be said."""
         return await self._run(verbs.describe(self._caller))

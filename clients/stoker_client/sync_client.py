@@ -222,6 +222,18 @@ class Client:
         """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
         return self._run(verbs.gpu(self._caller))
 
+    def plan(self) -> re.Plan:
+        """The runs to come, in waves: consecutive runs on one model, with what they gain and why they come."""
+        return self._run(verbs.plan(self._caller))
+
+    def why(self, job_id: str) -> re.Why:
+        """Why a job does not run yet, and when it does at the latest."""
+        return self._run(verbs.why(self._caller, job_id))
+
+    def execute_plan(self, token: str) -> re.PlanBegun:
+        """Carry out a plan exactly as it was shown. Raises StalePlan: what it was made of has changed."""
+        return self._run(verbs.execute_plan(self._caller, token))
+
     def describe(self) -> re.Description:
         """JSON Schema of all that can be said."""
         return self._run(verbs.describe(self._caller))

@@ -33,6 +33,7 @@ from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.deciding import ByKey, Decider, InWaves
 from stoker_daemon.scheduling.dials import PRESETS, Dials
 from stoker_daemon.scheduling.preflight import Thresholds
+from stoker_daemon.scheduling.residency import Key
 from stoker_daemon.zmq import keyring
 from stoker_daemon.zmq.admission import RESERVED, LocalRules
 from stoker_daemon.zmq.doors import Doors
@@ -83,7 +84,12 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
         return ByKey(policy.strict, most)
     if config.scheduling.policy == "fifo":
         return ByKey(policy.fifo, most)
-    return InWaves(_dials(config.scheduling), most, now_ms, Lock())
+
+    def loaded() -> list[Key]:
+        residents = ((name, each.residency) for name, engine in engines.items() for each in engine.residents())
+        return [Key(name, residency) for name, residency in residents if residency]
+
+    return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock())
 
 
 def _dials(scheduling: SchedulingConfig) -> Dials:

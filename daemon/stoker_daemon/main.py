@@ -43,6 +43,7 @@ from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.lanes import Lanes
 from stoker_daemon.execution.learning import Learning
+from stoker_daemon.execution.planning import Planner
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.room import Room
@@ -430,6 +431,7 @@ class StokerDaemon:
             engines=engines,
             default_engine=next(iter(engines)),
             lanes=lanes,
+            planning=Planner(self._store, lanes.all, engines, self._clock),
             gpu=watched.monitor,
             holdings=watched.occupancy.holdings,
             preflight=watched.preflight.on_gpu,

@@ -10,6 +10,7 @@ from stoker_protocol.jobs import (
     Artifact,
     Daemon,
     Engine,
+    Eta,
     Item,
     Job,
     JobState,
@@ -21,6 +22,7 @@ from stoker_protocol.jobs import (
     Queue,
     Recipe,
 )
+from stoker_protocol.plans import Delay, PlannedJob, Wave
 
 
 class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
@@ -371,6 +373,45 @@ class GpuReport(Reply, frozen=True, tag="gpu", kw_only=True):
     checks: list[Finding]
 
 
+class Plan(Reply, frozen=True, tag="plan", kw_only=True):
+    """Answers `plan`: the waves to come, and when each waiting job begins and is done; seconds count from `at_ms`.
+
+    `fifo_s`: what the same work takes in its order of arrival; `single_s`: in these waves, but one item at a time.
+    `is_whole`: nothing waits beyond it. `execute_plan` takes the `token` as long as nothing of this has changed.
+    """
+
+    token: str
+    at_ms: int
+    waves: list[Wave]
+    jobs: list[PlannedJob]
+    done_s: Eta
+    fifo_s: float
+    single_s: float
+    is_whole: bool
+    is_paused: bool
+
+
+class Why(Reply, frozen=True, tag="why", kw_only=True):
+    """Answers `why`: one sentence, its reason as a word, when the job should start, in seconds from `at_ms`.
+
+    `latest_ms`: it starts by then, unless urgent work comes or somebody holds it back.
+    """
+
+    job_id: str
+    at_ms: int
+    delay: Delay
+    text: str
+    start_s: Eta | None = None
+    latest_ms: int | None = None
+
+
+class PlanBegun(Reply, frozen=True, tag="plan_begun", kw_only=True):
+    """Answers `execute_plan`: so many runs over so many items go on as planned."""
+
+    runs: int
+    items: int
+
+
 class Description(Reply, frozen=True, tag="description", kw_only=True):
     """Answers `describe`: JSON Schemas by name in `requests`, `replies` and `events`, sharing `definitions`."""
 
@@ -416,6 +457,9 @@ AnyReply = (
     | BlobStored
     | Stats
     | GpuReport
+    | Plan
+    | Why
+    | PlanBegun
     | Description
     | ShuttingDown
 )

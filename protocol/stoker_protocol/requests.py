@@ -322,6 +322,23 @@ class GetGpu(Request, frozen=True, tag="gpu", kw_only=True):
     """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
 
 
+class GetPlan(Request, frozen=True, tag="plan", kw_only=True):
+    """Which runs are to come, in which order and why, if nothing more is submitted?"""
+
+
+class AskWhy(Request, frozen=True, tag="why", kw_only=True):
+    """Why does this job not run yet, and when does it at the latest?"""
+
+    job_id: JobId
+
+
+class ExecutePlan(Request, frozen=True, tag="execute_plan", kw_only=True):
+    """Carry out the plan that had this token exactly as it was, and let the queue go on if it is paused."""
+
+    role = Role.ADMIN
+    token: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
 class Describe(Request, frozen=True, tag="describe", kw_only=True):
     """JSON Schema of every request, reply and event."""
 
@@ -364,6 +381,9 @@ AnyRequest = (
     | PutBlob
     | GetStats
     | GetGpu
+    | GetPlan
+    | AskWhy
+    | ExecutePlan
     | Describe
     | Shutdown
 )

@@ -9,7 +9,7 @@ from tests.clients.both import Connect, both
 from tests.fakes.daemon import PATIENCE_S, FakeDaemon
 from tests.fakes.world import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
 
-from stoker_client.errors import BadRequest, Conflict, InvalidState, NotFound
+from stoker_client.errors import BadRequest, Conflict, InvalidState, NotFound, StalePlan
 from stoker_client.private_daemon import PrivateDaemon
 from stoker_client.shell import new_job_id
 from stoker_client.sync_client import Client
@@ -350,3 +350,13 @@ def test_gpu(bench: Bench) -> None:
     report = bench.client.gpu()
     assert report.sample is not None
     assert report.sample.host.memory_total > 0
+
+
+@both
+def test_looking_ahead(bench: Bench) -> None:
+    """We expect a plan with a token, a reason for each job, and a refusal of a plan that is none."""
+    job_id = bench.client.submit(["a"], params={"prompt": "a"}).job_id
+    assert bench.client.why(job_id).job_id == job_id
+    assert bench.client.plan().token
+    with pytest.raises(StalePlan):
+        bench.client.execute_plan("no such plan")

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any, Literal
 
 from msgspec import UNSET, Raw, structs
+from tests.fakes.ahead import look_ahead
 from tests.fakes.gpus import REPORT
 
 from stoker_protocol import codec
@@ -239,6 +240,8 @@ class World:
                 return _stats(job_id)
             case ask.GetGpu():
                 return self.gpu
+            case ask.GetPlan() | ask.AskWhy() | ask.ExecutePlan():
+                return look_ahead(request, self.jobs)
             case ask.Describe():
                 return describe()
             case ask.Shutdown():

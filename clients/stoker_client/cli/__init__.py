@@ -14,7 +14,7 @@ from stoker_client.cli.render import wants_colour
 
 VERBS = {
     "Make": ("generate", "submit", "rerun", "upload", "fetch", "demo"),
-    "Look": ("status", "watch", "items", "outputs", "stats", "gpu"),
+    "Look": ("status", "why", "plan", "watch", "items", "outputs", "stats", "gpu"),
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("connect", "ping", "doctor", "selftest", "shutdown"),

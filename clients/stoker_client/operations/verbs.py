@@ -295,6 +295,21 @@ def gpu(caller: Caller) -> Operation[re.GpuReport]:
     return caller.call(ask.GetGpu(id=caller.next_id()), re.GpuReport)
 
 
+def plan(caller: Caller) -> Operation[re.Plan]:
+    """The runs to come."""
+    return caller.call(ask.GetPlan(id=caller.next_id()), re.Plan)
+
+
+def why(caller: Caller, job_id: str) -> Operation[re.Why]:
+    """Why a job does not run yet."""
+    return caller.call(ask.AskWhy(id=caller.next_id(), job_id=job_id), re.Why)
+
+
+def execute_plan(caller: Caller, token: str) -> Operation[re.PlanBegun]:
+    """Carry out a plan as it was shown."""
+    return caller.call(ask.ExecutePlan(id=caller.next_id(), token=token), re.PlanBegun)
+
+
 def describe(caller: Caller) -> Operation[re.Description]:
     """The wire as JSON Schema."""
     return caller.call(ask.Describe(id=caller.next_id()), re.Description)

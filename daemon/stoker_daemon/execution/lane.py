@@ -97,6 +97,8 @@ class Lane:
         room: Room,
     ) -> None:
         self.name = name
+        self.engines = frozenset(engines)
+        self.decider = decider
         self._engines = engines
         self._decider = decider
         self._world = world
@@ -145,6 +147,17 @@ class Lane:
             last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
             held_up=self._holdup.reason or self._gate.reason or self._room.reason,
         )
+
+    def busy_s(self) -> float:
+        """Seconds until the run at work should be over."""
+        work = self._work
+        if work is None:
+            return 0.0
+        return max(0.0, self._decider.expected_s(work.run.run_id) - work.observer.age_s())
+
+    def away_s(self, engine: str) -> float | None:
+        """Seconds until an engine that can't be reached is tried again; None: it is not away."""
+        return None if engine in self._absences.spare([engine]) else self._absences.left_s(IDLE_LOOK_S, [engine])
 
     def findings(self) -> list[Finding]:
         """Whether the lane is able to work."""

@@ -13,7 +13,7 @@ class Lanes:
     """Implements `ports.LaneStatus` and owns the lanes' tasks."""
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
-        self._lanes = lanes
+        self.all = self._lanes = lanes
         self._tasks: list[asyncio.Task[None]] = []
 
     def committed(self, commit: Commit) -> None:

@@ -39,7 +39,7 @@ class Observer:
         self.running_since_s: float | None = None
         self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the model is there and the run itself begins."""
-        self.last_progress_s = clock.monotonic_s()
+        self.last_progress_s = self._since_s = clock.monotonic_s()
         self._run = run
         self._artifacts = artifacts
         self._announce = announce
@@ -167,6 +167,10 @@ class Observer:
             )
             event = JobProgress(at_ms=self._clock.now_ms(), job_id=job.job_id, progress=progress)
             self._announce(topic_of_job(job.job_id) + "job_progress", event)
+
+    def age_s(self) -> float:
+        """How long ago the run was taken up, its load with it."""
+        return self._clock.monotonic_s() - self._since_s
 
     def seconds(self) -> float:
         """How long the run has been at work, without the load."""

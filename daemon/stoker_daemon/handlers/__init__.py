@@ -11,6 +11,7 @@ from stoker_daemon.handlers import (
     describe,
     engines,
     events_since,
+    execute_plan,
     gpu,
     health,
     hello,
@@ -22,6 +23,7 @@ from stoker_daemon.handlers import (
     outputs,
     pause,
     ping,
+    plan,
     profiles,
     put_blob,
     read_artifact,
@@ -33,6 +35,7 @@ from stoker_daemon.handlers import (
     snapshot,
     stats,
     submit,
+    why,
 )
 from stoker_daemon.ports import Caller, Services
 from stoker_protocol.errors import ErrorCode, Refused
@@ -40,13 +43,16 @@ from stoker_protocol.replies import AnyReply
 from stoker_protocol.requests import (
     AnyRequest,
     Append,
+    AskWhy,
     Cancel,
     Check,
     CleanOutputs,
     Describe,
     EventsSince,
+    ExecutePlan,
     GetGpu,
     GetJob,
+    GetPlan,
     GetSnapshot,
     GetStats,
     Health,
@@ -102,6 +108,8 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await clean_outputs.handle(request, services)
         case PutBlob():
             return await put_blob.handle(request, services)
+        case ExecutePlan():
+            return await execute_plan.handle(request, caller, services)
         case Shutdown():
             return shutdown.handle(request, services)
         case _:
@@ -159,6 +167,8 @@ _Question = (
     | ListProfiles
     | GetStats
     | GetGpu
+    | GetPlan
+    | AskWhy
     | Describe
 )
 
@@ -202,6 +212,10 @@ async def _look(request: _Question, caller: Caller, services: Services) -> AnyRe
             return await stats.handle(request, services)
         case GetGpu():
             return gpu.handle(services)
+        case GetPlan():
+            return await plan.handle(services)
+        case AskWhy():
+            return await why.handle(request, services)
         case Describe():
             return describe.handle()
         case _:

@@ -50,14 +50,45 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """So many items of one job for a run; of those after the item `after`, in the job's order."""
+
+    job_id: str
+    items: int
+    after: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What the policy wants to run: so many items at most of each head, in this order, all of one signature.
 
-    `one_job`: only items of the job that is first share the run.
+    `one_job`: only items of the job that is first share the run. `parts`: exactly these, as far as they are ready.
     """
 
     takes: tuple[tuple[Head, int], ...]
     one_job: bool = False
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLot:
+    """What one job has ready, how many of its items may share a run (0: it does not say), and since when it waits."""
+
+    job_id: str
+    signature_id: int
+    signature: Signature
+    priority: Priority
+    items: int
+    batch_size: int
+    came_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLots:
+    """The lots of the queue, each signature's and priority's in order; `is_whole`: there are no more."""
+
+    lots: tuple[WaitingLot, ...]
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)

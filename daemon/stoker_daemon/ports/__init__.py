@@ -3,6 +3,7 @@
 from stoker_daemon.ports.engines import Engine, RunObserver
 from stoker_daemon.ports.gpus import GpuProbe, GpuStatus
 from stoker_daemon.ports.outputs import Artifacts, Blobs, Cleaning
+from stoker_daemon.ports.planning import Planning
 from stoker_daemon.ports.services import Announce, Asked, Caller, Clock, LaneStatus, Services
 from stoker_daemon.ports.store import Choose, ClaimOrder, JobStore, StoredSnapshot
 
@@ -21,6 +22,7 @@ __all__ = [
     "GpuStatus",
     "JobStore",
     "LaneStatus",
+    "Planning",
     "RunObserver",
     "Services",
     "StoredSnapshot",

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from stoker_daemon.ports.engines import Engine
 from stoker_daemon.ports.gpus import GpuStatus
 from stoker_daemon.ports.outputs import Artifacts, Blobs, Cleaning
+from stoker_daemon.ports.planning import Planning
 from stoker_daemon.ports.store import JobStore
 from stoker_protocol import jobs as words
 from stoker_protocol.events import AnyEvent
@@ -67,6 +68,7 @@ class Services:
     engines: Mapping[str, Engine]
     default_engine: str
     lanes: LaneStatus
+    planning: Planning
     gpu: GpuStatus
     holdings: Callable[[], list[Holding]]
     preflight: Callable[[], list[Finding]]

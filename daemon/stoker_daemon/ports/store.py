@@ -18,6 +18,7 @@ from stoker_daemon.jobs.records import (
     Recorded,
     Result,
     Run,
+    WaitingLots,
 )
 from stoker_protocol import jobs as words
 from stoker_protocol.events import LifecycleEvent
@@ -149,6 +150,18 @@ class JobStore(Protocol):
 
     async def ready_items(self) -> dict[words.Priority, int]:
         """How many items of each priority could run now."""
+        ...
+
+    async def waiting(self) -> WaitingLots:
+        """What is ready, as far as anybody looks ahead."""
+        ...
+
+    async def queue(self) -> words.Queue:
+        """All that waits and runs, and whether it is held back."""
+        ...
+
+    async def back_off_ends_ms(self, job_id: str) -> int | None:
+        """When the first item of a job that failed may be tried again; None: none of them waits for that."""
         ...
 
     async def next_due_ms(self) -> int | None:

@@ -10,8 +10,11 @@ from stoker_daemon.scheduling import waves
 from stoker_daemon.scheduling.costs import UNKNOWN_LOAD_S, Costs
 from stoker_daemon.scheduling.dials import Dials
 from stoker_daemon.scheduling.estimating import Estimator, Kind
+from stoker_daemon.scheduling.forecasting import Outlook
 from stoker_daemon.scheduling.patience import OfferedLoad, patience
+from stoker_daemon.scheduling.plan import PlannedRun
 from stoker_daemon.scheduling.residency import Gpu, Key
+from stoker_daemon.scheduling.script import Script, as_decision
 from stoker_daemon.scheduling.wording import why_chosen
 
 MAX_DECIDED = 256
@@ -30,6 +33,10 @@ class Decider(Protocol):
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None:
         """Items came into the queue; `idle`: the lane had nothing to do."""
+        ...
+
+    def expected_s(self, run_id: str, /) -> float:
+        """How long a run that was chosen should take, with its load; 0: nobody knows."""
         ...
 
     def loaded(self, run: Run, seconds: float, now_ms: int, /) -> str:
@@ -66,6 +73,9 @@ class ByKey:
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None: ...
 
+    def expected_s(self, _run_id: str, /) -> float:
+        return 0.0
+
     def loaded(self, run: Run, _seconds: float, _now_ms: int, /) -> str:
         self._engine, self._residency = run.signature.engine, run.signature.residency
         return ""
@@ -85,15 +95,22 @@ class InWaves:
     """The policy of `waves` with all that it remembers; for lanes that hold models on a GPU."""
 
     def __init__(
-        self, dials: Dials, most: Callable[[Signature], int], now_ms: int, lock: AbstractContextManager[object]
+        self,
+        dials: Dials,
+        most: Callable[[Signature], int],
+        loaded: Callable[[], Sequence[Key]],
+        now_ms: int,
+        lock: AbstractContextManager[object],
     ) -> None:
-        """`most(signature)` is how many items may share a run.
+        """`most(signature)` is how many items may share a run, `loaded()` what its engines hold, as far as they know.
 
         The store's thread and the loop both come here, each for less than a millisecond, and hold the lock meanwhile.
         """
-        self._dials = dials
+        self.dials = dials
         self._most = most
+        self._loaded = loaded
         self._gpu = Gpu()
+        self._script = Script()
         self._estimator = Estimator(Costs())
         self._offered = OfferedLoad(now_ms / 1000)
         self._decided: dict[str, waves.Decision] = {}
@@ -104,28 +121,44 @@ class InWaves:
 
     def choose(self, heads: Sequence[Head], run_id: str, now_ms: int, /) -> Choice | None:
         with self._lock:
-            self._know({head.signature_id: head.signature for head in heads})
-            now_s = now_ms / 1000
-            self._estimator.look(now_s, {})
-            self._gpu = replace(
-                self._gpu,
-                patience=patience(self._offered.rho(now_s), self._dials.max_patience),
-                demand=self._offered.shares(),
-            )
-            decision = waves.decide([_seen(head) for head in heads], self._gpu, self._estimator, self._dials, now_s)
+            self._look({head.signature_id: head.signature for head in heads}, now_ms)
+            seen = [_seen(head) for head in heads]
+            decision = waves.decide(seen, self._gpu, self._estimator, self.dials, now_ms / 1000)
             if decision is None:
                 return None
+            by_line = {(head.signature_id, head.priority.rank): head for head in heads}
+            choice = Choice(tuple((by_line[each.signature, each.rank], number) for each, number in decision.takes))
+            if self._script and decision.reason.rule is not waves.Rule.URGENT:
+                planned = self._script.next_run(by_line)
+                if planned is not None:
+                    decision = as_decision(*planned, decision, self._gpu, self._estimator)
+                    _, choice = planned
             while len(self._decided) >= MAX_DECIDED:
                 del self._decided[next(iter(self._decided))]
             self._decided[run_id] = decision
-            by_line = {(head.signature_id, head.priority.rank): head for head in heads}
-            return Choice(tuple((by_line[seen.signature, seen.rank], number) for seen, number in decision.takes))
+            return choice
+
+    def follow(self, planned: Sequence[PlannedRun]) -> None:
+        """Choose exactly these runs first, as far as their items are there; something urgent may still cut in."""
+        with self._lock:
+            self._script = Script(planned)
+
+    def outlook(self, signatures: dict[int, Signature], now_ms: int) -> Outlook:
+        """What it knows now, about these signatures too."""
+        with self._lock:
+            self._look(signatures, now_ms)
+            return Outlook(self._gpu, self._estimator.copy(), self.dials)
+
+    def expected_s(self, run_id: str, /) -> float:
+        with self._lock:
+            decision = self._decided.get(run_id)
+            return decision.load_s + decision.run_s if decision else 0.0
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None:
         with self._lock:
             self._know({each.signature_id: each.signature for each in arrivals})
             for each in arrivals:
-                size = self._estimator.batch(each.signature_id, 1_000, self._dials.batch_s)
+                size = self._estimator.batch(each.signature_id, 1_000, self.dials.batch_s)
                 work_s = self._estimator.run_s(each.signature_id, size) * each.items / size
                 self._offered.arrive(now_ms / 1000, _key(each.signature), work_s, idle=idle)
 
@@ -143,12 +176,13 @@ class InWaves:
                 self._gpu = replace(self._gpu, residents=(key,), worked_s=0.0)
             if not seconds and key in self._cold:
                 self._unpriced[key] = (0, 0, 0.0)
-            return why_chosen(decision, self._dials) if decision else ""
+            return why_chosen(decision.reason, self.dials) if decision else ""
 
     def ended(self, run: Run, seconds: float, went: Went, /) -> str:
         key, items = _key(run.signature), len(run.members)
         with self._lock:
             decision = self._decided.pop(run.run_id, None)
+            self._script.began(run)
             if self._gpu.residents[-1:] == (key,):
                 self._gpu = replace(self._gpu, worked_s=self._gpu.worked_s + seconds)
             if decision is None:
@@ -178,6 +212,23 @@ class InWaves:
         """Know what an earlier one has learned. Raises ValueError: it makes no sense."""
         with self._lock:
             self._estimator.costs = Costs.decoded(costs)
+
+    def _look(self, signatures: dict[int, Signature], now_ms: int) -> None:
+        """Take in what is there now: what may come, what is loaded, and how much work arrives."""
+        self._know(signatures)
+        now_s = now_ms / 1000
+        self._estimator.look(now_s, {})
+        there = set(self._loaded())
+        known = tuple(key for key in self._gpu.residents if key in there)
+        residents = (*sorted(there.difference(known)), *known)
+        self._gpu = replace(
+            self._gpu,
+            residents=residents,
+            slots=max(self._gpu.slots, len(residents)),  # so many did fit
+            worked_s=self._gpu.worked_s if residents[-1:] == self._gpu.residents[-1:] else 0.0,
+            patience=patience(self._offered.rho(now_s), self.dials.max_patience),
+            demand=self._offered.shares(),
+        )
 
     def _know(self, signatures: dict[int, Signature]) -> None:
         """Let the estimator answer for these; what their engines allow may have changed."""

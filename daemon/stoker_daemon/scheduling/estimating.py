@@ -1,6 +1,7 @@
 """What the policy asks of costs, answered from what was learned, and learning from what runs."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from stoker_daemon.scheduling.batch_size import Memory, Trials, best_size, first_trials
@@ -45,6 +46,19 @@ class Estimator:
     _loads_s: dict[Key, float] = field(default_factory=dict[Key, float])
     _lines: dict[int, Line] = field(default_factory=dict[int, Line])
     _sizes: dict[tuple[int, int, float], int] = field(default_factory=dict[tuple[int, int, float], int])
+
+    def copy(self) -> "Estimator":
+        """The same, which learns nothing that this one does."""
+        return Estimator(
+            deepcopy(self.costs),
+            dict(self.kinds),
+            dict(self.tables),
+            dict(self.modes),
+            dict(self.sizes_gb),
+            dict(self.trials),
+            self._free_gb,
+            self._now_s,
+        )
 
     def look(self, now_s: float, free_gb: Mapping[str, float]) -> None:
         """Take in what is free for each engine's runs once its model is loaded; without an entry nobody knows."""

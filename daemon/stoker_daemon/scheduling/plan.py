@@ -17,11 +17,12 @@ NINETIETH = 1.2816
 
 
 class Lot(NamedTuple):
-    """Items of one job that came together."""
+    """Items of one job that came together; `most`: how many share a run that they are in, 0 as many as there may be."""
 
     job_id: str
     items: int
     came_s: float
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +112,14 @@ def plan(
         variance += (spread * decision.load_s) ** 2
         start_s = at_s - now_s + decision.load_s
         shares = _take(heads, decision)
-        run = PlannedRun(
-            decision.key,
-            decision.takes[0][0].signature,
-            shares,
-            start_s,
-            start_s + NINETIETH * math.sqrt(variance),
-            decision.run_s,
-            decision.reason,
-        )
+        signature = decision.takes[0][0].signature
+        run_s = estimates.run_s(signature, sum(share.items for share in shares))
+        late_s = start_s + NINETIETH * math.sqrt(variance)
+        run = PlannedRun(decision.key, signature, shares, start_s, late_s, run_s, decision.reason)
         _append(waves, decision, run)
-        gpu = after(gpu, decision, at_s, decision.run_s)
-        at_s += decision.load_s + decision.run_s
-        variance += (spread * decision.run_s) ** 2
+        gpu = after(gpu, decision, at_s, run_s)
+        at_s += decision.load_s + run_s
+        variance += (spread * run_s) ** 2
     done_s = at_s - now_s
     return Plan(tuple(waves), done_s, done_s + NINETIETH * math.sqrt(variance), not any(head.ready for head in heads))
 
@@ -150,6 +146,13 @@ def fifo_s(queue: Iterable[Queued], gpu: Gpu, estimates: Estimates, dials: Dials
     return seconds
 
 
+def single_s(made: Plan, estimates: Estimates) -> float:
+    """Seconds that the same waves take with one item in each run."""
+    runs = [run for wave in made.waves for run in wave.runs]
+    loads_s = sum(wave.load_s for wave in made.waves)
+    return loads_s + sum(run.items * estimates.run_s(run.signature, 1) for run in runs)
+
+
 class _Head:
     """What is left of a head."""
 
@@ -166,25 +169,35 @@ class _Head:
         """Whether this is the head that the policy chose."""
         return (self._queued.signature, self._queued.rank) == (head.signature, head.rank)
 
-    def take(self, items: int) -> list[Share]:
-        """The first so many items."""
-        self.ready -= items
+    def take(self, items: int, taken: int, most: int) -> tuple[list[Share], int]:
+        """The first so many items, as far as all may share a run of at most so many; and how many these allow."""
         shares: list[Share] = []
         while items:
-            lot = self._lots.popleft()
-            number = min(items, lot.items)
+            lot = self._lots[0]
+            limit = min(most, lot.most or most)
+            number = min(items, lot.items, limit - taken)
+            if number <= 0:
+                return shares, 0
+            most, items, taken = limit, items - number, taken + number
+            self.ready -= number
             shares.append(Share(lot.job_id, self._queued.rank, number))
-            items -= number
             if number < lot.items:
-                self._lots.appendleft(lot._replace(items=lot.items - number))
-        return shares
+                self._lots[0] = lot._replace(items=lot.items - number)
+            else:
+                self._lots.popleft()
+        return shares, most
 
 
 def _take(heads: Sequence[_Head], decision: Decision) -> tuple[Share, ...]:
+    """What a claim would take: no job has more items in a run than it allows, whosever they are."""
     shares: list[Share] = []
-    for taken, items in decision.takes:
-        head = next(head for head in heads if head.is_seen_as(taken))
-        shares += head.take(items)
+    most = decision.items
+    for head_taken, items in decision.takes:
+        head = next(head for head in heads if head.is_seen_as(head_taken))
+        more, most = head.take(items, sum(share.items for share in shares), most)
+        shares += more
+        if not most:
+            break
     return tuple(shares)
 
 

@@ -36,9 +36,12 @@ def claim(transaction: Transaction, order: ClaimOrder, run_id: str, *, after: Ru
     """
     end_back_off(transaction, order.max_delay_s)
     choice = _choose(transaction, order, run_id)
-    if choice is None:
+    parts = _take(transaction, choice) if choice else []
+    while choice and choice.parts and not parts:  # of what was planned nothing is left
+        choice = _choose(transaction, order, run_id)
+        parts = _take(transaction, choice) if choice else []
+    if choice is None or not parts:
         return None
-    parts = _take(transaction, choice)
     head, _ = choice.takes[0]
     run = _make_run(order, run_id, head, parts)
     if after and not (run.may_wait and run.signature == after.signature):
@@ -113,14 +116,14 @@ def _take(transaction: Transaction, choice: Choice) -> list[_Part]:
     parts: list[_Part] = []
     taken, most = 0, sum(number for _, number in choice.takes)
     for head, number in choice.takes:
-        for job in _jobs(transaction, head, 1 if choice.one_job else number):
+        for job, items_at_most, start in _jobs(transaction, head, number, choice):
             limit = min(most, job.batch_size or most)
-            wanted = min(number, limit - taken)
+            wanted = min(number, items_at_most, limit - taken)
             if wanted <= 0:
                 return parts
-            rows = _ready_items(transaction, job.job_key, wanted)
+            rows = _ready_items(transaction, job.job_key, wanted, start)
             items = list(takewhile(_may_share, rows))
-            if not items and not parts:
+            if rows and not items and not parts:
                 return [_Part(job, rows[:1])]
             if items:
                 parts.append(_Part(job, items))
@@ -132,22 +135,29 @@ def _take(transaction: Transaction, choice: Choice) -> list[_Part]:
     return parts
 
 
-def _jobs(transaction: Transaction, head: Head, most: int) -> Iterator[_JobRow]:
-    """The first jobs of a head that have ready items."""
-    rows = transaction.execute(
+def _jobs(transaction: Transaction, head: Head, most: int, choice: Choice) -> Iterator[tuple[_JobRow, int, int]]:
+    """The first jobs of a head that have ready items, or those that were chosen: how many of which items at most."""
+    query = (
         f"SELECT {_JOB} FROM lots JOIN jobs USING (job_key) LEFT JOIN templates USING (template_key)"
-        " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0 ORDER BY place LIMIT ?",
-        (head.signature_id, head.priority.rank, most),
+        " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0"
     )
-    return map(_JobRow._make, rows)
+    if choice.parts:
+        for part in choice.parts:
+            terms = (head.signature_id, head.priority.rank, part.job_id)
+            for row in transaction.execute(f"{query} AND job_id = ?", terms).fetchall():
+                yield _JobRow._make(row), part.items, part.after + 1
+        return
+    terms = (head.signature_id, head.priority.rank, 1 if choice.one_job else most)
+    for row in transaction.execute(f"{query} ORDER BY place LIMIT ?", terms):
+        yield _JobRow._make(row), most, 0
 
 
-def _ready_items(transaction: Transaction, job_key: int, most: int) -> list[Any]:
+def _ready_items(transaction: Transaction, job_key: int, most: int, start: int) -> list[Any]:
     return transaction.execute(
         # Left to itself SQLite takes the primary key, and walks over all items of the job that are done.
         "SELECT idx, params, attempts, crashes, alone, custom_id FROM items INDEXED BY items_ready"
-        " WHERE job_key = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
-        (job_key, most),
+        " WHERE job_key = ? AND idx >= ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
+        (job_key, start, most),
     ).fetchall()
 
 

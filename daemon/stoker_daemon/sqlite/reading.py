@@ -115,7 +115,7 @@ def read_snapshot(connection: sqlite3.Connection, request: GetSnapshot) -> Store
         (row_of(request.cursor, default=0), *job_ids, request.limit),
     )
     page, cursor = _page(rows, request.limit, size_at=-2)
-    return StoredSnapshot(head_seq(connection), _queue(connection), [to_job(row[:-1]) for row in page], cursor)
+    return StoredSnapshot(head_seq(connection), read_queue(connection), [to_job(row[:-1]) for row in page], cursor)
 
 
 def read_events(connection: sqlite3.Connection, request: EventsSince, instance_id: str) -> EventsPage:
@@ -186,7 +186,8 @@ def _events_query(request: EventsSince) -> tuple[str, tuple[Any, ...]]:
     return f"SELECT topic, body, seq FROM events WHERE {where} ORDER BY seq LIMIT ?", (*terms, request.limit)
 
 
-def _queue(connection: sqlite3.Connection) -> Queue:
+def read_queue(connection: sqlite3.Connection) -> Queue:
+    """All that waits and runs, and whether it is held back."""
     pending, running, jobs = connection.execute("SELECT pending, running, active_jobs FROM totals").fetchone()
     paused = to_pause(connection.execute("SELECT reason, author, at_ms FROM queue_pause").fetchone())
     return Queue(pending, running, jobs, paused)

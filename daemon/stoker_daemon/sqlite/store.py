@@ -24,10 +24,12 @@ from stoker_daemon.jobs.records import (
     Recorded,
     Result,
     Run,
+    WaitingLots,
 )
 from stoker_daemon.ports import ClaimOrder, Clock, StoredSnapshot
 from stoker_daemon.sqlite import (
     accepting,
+    ahead,
     claiming,
     controlling,
     forgetting,
@@ -45,7 +47,7 @@ from stoker_daemon.sqlite.writer import PROBE_S, Transaction, Writer
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import LifecycleEvent
-from stoker_protocol.jobs import Artifact, Job, Pause, Priority
+from stoker_protocol.jobs import Artifact, Job, Pause, Priority, Queue
 from stoker_protocol.replies import (
     Appended,
     ArtifactsPage,
@@ -217,6 +219,15 @@ class Store:
 
     async def ready_items(self) -> dict[Priority, int]:
         return await self._read(reading.read_ready)
+
+    async def waiting(self) -> WaitingLots:
+        return await self._read(ahead.read_waiting)
+
+    async def queue(self) -> Queue:
+        return await self._read(reading.read_queue)
+
+    async def back_off_ends_ms(self, job_id: str) -> int | None:
+        return await self._read(lambda connection: ahead.read_back_off_end(connection, job_id))
 
     async def next_due_ms(self) -> int | None:
         return await self._read(reading.read_next_due_ms)

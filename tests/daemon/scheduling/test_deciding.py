@@ -1,5 +1,6 @@
 """What a lane is told to run as it tells of loads and runs, and what is remembered of them."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -11,10 +12,12 @@ from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.costs import Costs
 from stoker_daemon.scheduling.deciding import ByKey, InWaves
 from stoker_daemon.scheduling.dials import BALANCED
+from stoker_daemon.scheduling.residency import Key
 from stoker_protocol.jobs import Priority
 
 NORMAL, URGENT = Priority.NORMAL, Priority.URGENT
 START_MS = 1_000_000
+LOADED = [Key("gpu", "a"), Key("gpu", "b")]
 
 
 def a_head(model: str, priority: Priority = NORMAL, ready: int = 10, came_ms: int = START_MS) -> Head:
@@ -29,9 +32,9 @@ def a_run(run_id: str, model: str, items: int = 1) -> Run:
     return Run(run_id, "gpu", Signature("gpu", model, model), NORMAL, some, Limits(1.0, 1.0), ())
 
 
-def waves(most: int = 8) -> InWaves:
-    """A policy that knows nothing yet."""
-    return InWaves(BALANCED, lambda _: most, START_MS, nullcontext())
+def waves(most: int = 8, loaded: Sequence[Key] = LOADED) -> InWaves:
+    """A policy that knows nothing yet, over engines that say that they hold these models."""
+    return InWaves(BALANCED, lambda _: most, lambda: loaded, START_MS, nullcontext())
 
 
 def perform(decider: InWaves, run_id: str, model: str, *, load_s: float, run_s: float, items: int = 1) -> str:
@@ -49,7 +52,7 @@ def test_a_loaded_model_is_used_up() -> None:
     first = decider.choose(heads[1:], "1", START_MS)
     assert first is not None
     assert first.takes == ((heads[1], 8),)
-    assert perform(decider, "1", "a", load_s=20, run_s=10) == "nothing else waited"
+    assert perform(decider, "1", "a", load_s=20, run_s=10) == "nothing else waits"
     second = decider.choose(heads, "2", START_MS)
     assert second is not None
     assert second.takes[0][0].signature.residency == "a"
@@ -65,7 +68,7 @@ def test_an_urgent_item_cuts_in_after_its_cap() -> None:
     assert choice is not None
     assert choice.takes == ((heads[1], 1),)
     why = perform(decider, "2", "b", load_s=20, run_s=1)
-    assert why == "an urgent item had waited 61 s, and cuts in after 60 s"
+    assert why == "an urgent item has waited 61 s, and cuts in after 60 s"
 
 
 def test_what_a_dead_engine_held_is_not_counted_on() -> None:
@@ -81,10 +84,12 @@ def test_what_a_dead_engine_held_is_not_counted_on() -> None:
 
 def test_loads_within_runs_are_priced() -> None:
     """We expect a load that an engine does within the first run to be known once its runs are, and only then."""
-    decider = waves()
+    held: list[Key] = []
+    decider = waves(loaded=held)
     for number, run_s in enumerate([23.0, 3.0, 3.0, 3.0]):
         decider.choose([a_head("a", ready=1)], str(number), START_MS)
         perform(decider, str(number), "a", load_s=0, run_s=run_s)
+        held[:] = [Key("gpu", "a")]
     other = waves()
     other.recall(decider.costs())
     (load,) = Costs.decoded(other.costs()).loads.values()

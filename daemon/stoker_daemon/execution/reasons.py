@@ -1,0 +1,108 @@
+"""Why a job does not run yet, in one sentence with the reason, and when it does at the latest."""
+
+from dataclasses import dataclass
+
+from stoker_daemon.jobs.records import WaitingLot
+from stoker_daemon.scheduling.dials import Dials
+from stoker_daemon.scheduling.forecasting import Forecast, due_in_s
+from stoker_daemon.scheduling.wording import duration, why_chosen
+from stoker_protocol import jobs as words
+from stoker_protocol.jobs import Eta, Job
+from stoker_protocol.plans import Delay
+from stoker_protocol.replies import Why
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a job may have to wait for.
+
+    `away_s`: seconds until its engine, which can't be reached, is tried again. `back_off_ms`: when the first of its
+    items that failed may be tried again. `lot` is what it has ready, `forecast` what is to come on its lane.
+    """
+
+    job: Job
+    queue: words.Queue
+    lane: words.Lane | None
+    engine: words.Engine | None
+    away_s: float | None
+    back_off_ms: int | None
+    lot: WaitingLot | None
+    forecast: Forecast | None
+    dials: Dials | None
+
+
+def why(situation: Situation, now_ms: int) -> Why:
+    """The first reason that holds: what a person can do something about comes before the order of work."""
+    delay, text = _held(situation) or _unready(situation, now_ms) or (None, "")
+    if delay is not None:
+        return Why(job_id=situation.job.job_id, at_ms=now_ms, delay=delay, text=text)
+    return _in_order(situation, now_ms)
+
+
+def _held(situation: Situation) -> tuple[Delay, str] | None:
+    """What somebody did, or has to mend."""
+    job, queue, lane, engine = situation.job, situation.queue, situation.lane, situation.engine
+    if job.state.is_final:
+        return Delay.OVER, f"It is over: {job.state}."
+    if job.items.running:
+        return Delay.RUNNING, f"{job.items.running} of its items are at work, {job.items.pending} wait."
+    if queue.paused is not None:
+        return Delay.QUEUE_PAUSED, f"All work is held back by {_by(queue.paused)}; `stoker resume` lets it go on."
+    if job.paused is not None:
+        return Delay.JOB_PAUSED, f"It is held back by {_by(job.paused)}; `stoker resume {job.job_id}` lets it go on."
+    if lane is None or engine is None:
+        return Delay.NO_ENGINE, f"There is no engine {job.engine!r} any more; it waits until one is configured."
+    if lane.held_up:
+        return Delay.DISK, f"Lane {lane.name} waits for the disk to take what it has made: {lane.held_up}."
+    if situation.away_s is not None:
+        again = duration(situation.away_s)
+        return Delay.ENGINE_DOWN, f"Engine {engine.name} can't be reached ({engine.detail}); tried again in {again}."
+    return None
+
+
+def _by(pause: words.Pause) -> str:
+    return f"{pause.author} ({pause.reason})" if pause.reason else pause.author
+
+
+def _unready(situation: Situation, now_ms: int) -> tuple[Delay, str] | None:
+    """Whether none of its items can be claimed now."""
+    job = situation.job
+    if situation.lot is not None:
+        return None
+    if situation.back_off_ms is not None:
+        in_s = max(0.0, (situation.back_off_ms - now_ms) / 1000)
+        return Delay.BACK_OFF, f"Its items failed before; the first of them is tried again in {duration(in_s)}."
+    if job.is_open and not job.items.pending:
+        return Delay.OPEN, "All items that it has so far are done; it is open for more."
+    return Delay.LATER, "More jobs wait before it than were looked at."
+
+
+def _in_order(situation: Situation, now_ms: int) -> Why:
+    """Where the order of work has it."""
+    job_id, lot, forecast, dials = situation.job.job_id, situation.lot, situation.forecast, situation.dials
+    assert lot is not None  # see _unready
+    if forecast is None or dials is None:
+        text = "Its lane takes what is most urgent, then what came first."
+        return Why(job_id=job_id, at_ms=now_ms, delay=Delay.BEHIND, text=text)
+    runs = [run for wave in forecast.plan.waves for run in wave.runs]
+    place = next((n for n, run in enumerate(runs) if any(share.job_id == job_id for share in run.shares)), None)
+    due_s = due_in_s(lot, dials, now_ms)
+    if place is None:
+        text = f"More than {len(runs)} runs come before it; it goes before all that is worth more in {duration(due_s)}."
+        return Why(job_id=job_id, at_ms=now_ms, delay=Delay.LATER, text=text)
+    run = runs[place]
+    start = Eta(forecast.busy_s + run.p50_s, forecast.busy_s + run.p90_s)
+    # From its due date on a visit, a run and a load may come before it, besides earlier due dates and urgent items.
+    late_s = max(start.p90, due_s + dials.batch_s + (1 + dials.residency) * forecast.longest_load_s)
+    delay = Delay.CAPPED if due_s < 0 else Delay.BEHIND if place else Delay.NEXT
+    where = "It is next" if not place else f"It is behind {place} {'runs' if place > 1 else 'run'}"
+    if due_s < 0:
+        where += f", and past the {duration(dials.caps_s[lot.priority.rank])} that it may wait"
+    return Why(
+        job_id=job_id,
+        at_ms=now_ms,
+        delay=delay,
+        text=f"{where}: {why_chosen(run.reason, dials)}.",
+        start_s=start,
+        latest_ms=now_ms + round(1000 * late_s),
+    )

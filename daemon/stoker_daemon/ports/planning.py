@@ -1,0 +1,21 @@
+"""Who looks ahead."""
+
+from typing import Protocol
+
+from stoker_protocol.replies import Plan, PlanBegun, Why
+
+
+class Planning(Protocol):
+    """What is to come, as far as the policy and what it has learned can tell."""
+
+    async def plan(self) -> Plan:
+        """The waves to come, if nothing more is submitted."""
+        ...
+
+    async def why(self, job_id: str) -> Why:
+        """Why a job does not run yet. Raises Refused: `not_found`."""
+        ...
+
+    async def execute(self, token: str, author: str) -> PlanBegun:
+        """Let a plan be carried out as it was told. Raises Refused: `stale_plan`."""
+        ...
