@@ -23,6 +23,7 @@ class Recorder:
     def __init__(self, *, wants_previews: bool = False) -> None:
         self.wants_previews = wants_previews
         self.is_recorded = False
+        self.unwanted: set[int] = set()
         self.progress: list[tuple[str, int, int]] = []
         self.fractions: list[float | None] = []
         self.waits = 0

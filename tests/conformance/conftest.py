@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.comfyui.harness import ComfyProcess
 
 REAL_URL = os.environ.get("STOKER_TEST_COMFYUI")
-ONLY_REAL = ["test_comfyui_nodes.py"]
+ONLY_REAL = ["test_comfyui_nodes.py", "test_comfyui_shared_prompts.py"]
 """What no fake can show, since it is about the code of ComfyUI itself, which can't be installed where CI runs."""
 collect_ignore = [] if REAL_URL else ONLY_REAL
 

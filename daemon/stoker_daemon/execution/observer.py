@@ -34,6 +34,7 @@ class Observer:
         self.failures: dict[int, Failure] = {}
         self.verdicts: dict[int, tuple[Verdict, Failure]] = {}
         self.unsaved: set[int] = set()
+        self.unwanted: set[int] = set()
         self.given_up = asyncio.Event()
         self.is_recorded = False
         self.running_since_s: float | None = None

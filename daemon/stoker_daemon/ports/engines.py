@@ -1,6 +1,6 @@
 """What the core needs of an adapter to what runs models, and the other way round."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from stoker_daemon.jobs.records import Interrupted, Member, Output, Placement, Resident, Signature, Verdict
@@ -20,6 +20,11 @@ class RunObserver(Protocol):
     @property
     def wants_previews(self) -> bool:
         """Whether somebody looks at them now."""
+        ...
+
+    @property
+    def unwanted(self) -> Collection[int]:
+        """The positions of members that were cancelled while others go on: what is made for them is thrown away."""
         ...
 
     def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:

@@ -257,7 +257,14 @@ def test_a_server_with_ids_of_its_own() -> None:
         http = Server(f"http://127.0.0.1:{runner.addresses[0][1]}")
         stream = Stream(http.url, lambda _: None, lambda: None)
         prompts = Prompts(http, stream, NodeTimes(), asyncio.get_running_loop().time)
-        prompt = prompts.new("ours", {}, on_advance=lambda _: None, on_preview=lambda _: None, on_waiting=lambda: None)
+        prompt = prompts.new(
+            "ours",
+            {},
+            on_advance=lambda _: None,
+            on_preview=lambda _: None,
+            on_waiting=lambda: None,
+            is_wanted=lambda: True,
+        )
         try:
             with pytest.raises(Faulty, match=r"0\.3\.45 or newer"):
                 await within_bound(prompts.send(prompt, {}, previews=False))

@@ -66,7 +66,6 @@ class Batch:
         self._fractions: dict[int, float] = {}
         self._refused: set[str] = set()
         self._adopted: set[str] = set()
-        self._unwanted: set[int] = set()
         self._stopping = False
         self.has_shared = False
         """Whether a prompt was of several members."""
@@ -83,7 +82,7 @@ class Batch:
                 if prompt is None:
                     self._room.release()
                 else:
-                    self._endings.append(asyncio.create_task(self._finish(part, prompt)))
+                    self._endings.append(asyncio.create_task(self._finish(*self._prompts[part.name])))
             await asyncio.gather(*self._endings)
         finally:
             await end_tasks(self._endings)
@@ -94,13 +93,13 @@ class Batch:
     async def stop(self) -> None:
         """End the run, as far as the server does what it is told; the prompts are asked again until they are gone."""
         self._stopping = True
-        await self._give_up([prompt for _, prompt in self._prompts.values()])
-
-    async def leave_out(self, positions: Collection[int]) -> None:
-        """Nobody wants what these members make: a prompt goes on only for others that share it."""
-        self._unwanted.update(positions)
-        unwanted = [prompt for part, prompt in self._prompts.values() if self._unwanted.issuperset(part.positions)]
-        await self._give_up(unwanted)
+        prompts = [prompt for _, prompt in self._prompts.values()]
+        for prompt in prompts:
+            prompt.is_unwanted = True
+            prompt.news.set()
+        left = [prompt.prompt_id for prompt in prompts if not prompt.has_ended]
+        for waiting_first in reversed(left):
+            await self._bench.prompts.stop(waiting_first)
 
     # The prompts, one after another
 
@@ -129,7 +128,7 @@ class Batch:
         try:
             is_there = await self._is_there(part)
             if not is_there:
-                part = part.without(self._unwanted)
+                part = part.without(self._observer.unwanted)
             part = part.without(await self._place_inputs(part))
         except Unreachable as away:
             raise _away(away, adrift=others) from None
@@ -236,7 +235,7 @@ class Batch:
         for one in part.ready:
             mine = found.get(one.member.position, Entry())
             is_whole = how == "success" or (part.is_shared and one.ends <= mine.outputs.keys())
-            if one.member.position in self._unwanted:
+            if one.member.position in self._observer.unwanted:
                 continue
             if is_whole and (made := places_of(mine)):
                 await self._store(part, one, prompt, made)
@@ -312,6 +311,7 @@ class Batch:
             on_advance=lambda advance: self._advance(part, advance),
             on_preview=lambda previewed: self._preview(part, previewed),
             on_waiting=self._observer.on_waiting,
+            is_wanted=lambda: not set(part.positions) <= set(self._observer.unwanted),
         )
         self._prompts[part.name] = part, prompt
         self.has_shared |= part.is_shared
@@ -325,23 +325,15 @@ class Batch:
     def _preview(self, part: Part, previewed: Previewed) -> None:
         """Pass a preview on, which the server makes of the first image of a batch only."""
         first = part.ready[0].member.position
-        if self._observer.wants_previews and first not in self._unwanted:
+        if self._observer.wants_previews and first not in self._observer.unwanted:
             now = self._prompts[part.name][1].progress.now()
             self._observer.on_preview(first, now.step, now.steps, previewed.image, previewed.media_type)
 
     def _fail(self, members: Iterable[Ready], kind: FailureKind, message: str) -> None:
         self.last_error = message
         for one in members:
-            if one.member.position not in self._unwanted:
+            if one.member.position not in self._observer.unwanted:
                 self._observer.on_item_failed(one.member.position, kind, message)
-
-    async def _give_up(self, prompts: Sequence[Prompt]) -> None:
-        for prompt in prompts:
-            prompt.is_unwanted = True
-            prompt.news.set()
-        left = [prompt.prompt_id for prompt in prompts if not prompt.has_ended]
-        for waiting_first in reversed(left):
-            await self._bench.prompts.stop(waiting_first)
 
 
 def _away(error: Exception, *, adrift: bool) -> EngineFailure:

@@ -55,7 +55,10 @@ class Whereabouts(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Prompt:
-    """One prompt; `on_advance` and `on_preview` are told how it goes on, `on_waiting` that its time has yet to come."""
+    """One prompt; `on_advance` and `on_preview` are told how it goes on, `on_waiting` that its time has yet to come.
+
+    One that is not `is_wanted` any more is stopped, and so is one that `is_unwanted` by who follows it.
+    """
 
     prompt_id: str
     graph: Graph
@@ -63,6 +66,7 @@ class Prompt:
     on_advance: Callable[[Advance], None]
     on_preview: Callable[[Previewed], None]
     on_waiting: Callable[[], None]
+    is_wanted: Callable[[], bool]
     news: asyncio.Event = field(default_factory=asyncio.Event)
     client_id: str = ""
     is_behind: bool = False
@@ -95,10 +99,11 @@ class Prompts:
         on_advance: Callable[[Advance], None],
         on_preview: Callable[[Previewed], None],
         on_waiting: Callable[[], None],
+        is_wanted: Callable[[], bool],
     ) -> Prompt:
         """A prompt that is to be sent, or found again; `forget` it at its end."""
         progress = PromptProgress(graph, self._times)
-        prompt = Prompt(prompt_id, graph, progress, on_advance, on_preview, on_waiting)
+        prompt = Prompt(prompt_id, graph, progress, on_advance, on_preview, on_waiting, is_wanted)
         self._prompts[prompt_id] = prompt
         return prompt
 
@@ -176,6 +181,7 @@ class Prompts:
         idle_since_s: float | None = None
         while True:
             await self._news(prompt)
+            prompt.is_unwanted = prompt.is_unwanted or not prompt.is_wanted()
             if prompt.has_ended and (entry := await self._entry(prompt)) is not None:
                 return entry
             where = await self._outlast(lambda: self._where(prompt))
