@@ -27,6 +27,7 @@ class Recorder:
         self.progress: list[tuple[str, int, int]] = []
         self.fractions: list[float | None] = []
         self.waits = 0
+        self.overflows = 0
         self.previews: list[tuple[int, int, int, bytes]] = []
         self.outputs: list[Output] = []
         self.done: list[int] = []
@@ -46,6 +47,9 @@ class Recorder:
 
     def on_waiting(self) -> None:
         self.waits += 1
+
+    def on_out_of_memory(self) -> None:
+        self.overflows += 1
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         assert media_type.startswith("image/")

@@ -9,7 +9,6 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from tests.fakes.comfyui.harness import ComfyProcess
-from tests.fault.audit import audit_settled
 from tests.system.daemons import Rig, a_rig, config
 from tests.worker.processes import BOUND_S, wait_for
 
@@ -77,13 +76,12 @@ class FakeStudio(Studio):
 
 @contextmanager
 def a_studio(folder: Path, head: str = "", **options: Any) -> Generator[FakeStudio]:
-    """A studio whose server has the node pack; all that was accepted is settled at its end."""
+    """A studio whose server has the node pack."""
     with ComfyProcess(folder / "server", **{"stoker_nodes": "yes", **options}) as server:
         engine = f'[engines.comfyui]\nkind = "comfyui"\nurl = "{server.url}"\n{head}'
         with a_rig(folder, config(engines=engine, stop_grace_s=5)) as rig:
             wait_for(lambda: server.state()["connections"])
             yield FakeStudio(rig, server)
-        audit_settled(rig.data_dir)
 
 
 def knights(count: int, **more: Any) -> list[dict[str, Any]]:

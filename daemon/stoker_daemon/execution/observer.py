@@ -35,6 +35,7 @@ class Observer:
         self.verdicts: dict[int, tuple[Verdict, Failure]] = {}
         self.unsaved: set[int] = set()
         self.unwanted: set[int] = set()
+        self.ran_out = False
         self.given_up = asyncio.Event()
         self.is_recorded = False
         self.running_since_s: float | None = None
@@ -90,6 +91,10 @@ class Observer:
         self._touch()
         if self.running_since_s is not None:
             self.running_since_s += self.last_progress_s - before_s
+
+    def on_out_of_memory(self) -> None:
+        self._touch()
+        self.ran_out = True
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         self._touch()

@@ -49,7 +49,8 @@ class Work:
         """How it went, once it has been judged."""
         failure = self.ending.failure
         kinds = {own.kind for own in self.observer.failures.values()}
-        if (failure is not None and failure.kind is FailureKind.OOM) or FailureKind.OOM in kinds:
+        is_oom = failure is not None and failure.kind is FailureKind.OOM
+        if is_oom or self.observer.ran_out or FailureKind.OOM in kinds:
             return "out of memory"
         is_whole = self.ending == Ending() and all(result.state in GOOD for result in self.results)
         return "well" if is_whole else "badly"
@@ -67,6 +68,7 @@ class Work:
         elif stop.reason == "cancel":
             mine = {member.position for member in members if member.job_id == stop.job_id}
             self.discarded |= mine - self.observer.complete
+            self.observer.unwanted |= self.discarded
 
     def judge(self, policy: RetryPolicy, dice: Callable[[], float]) -> None:
         """Say what becomes of each member."""

@@ -259,6 +259,7 @@ class Batch:
         how, message = explain_end(entry.status)
         if how == "oom":
             self._bench.sharing.ran_out(part.ready[0].key, len(part.ready))
+            self._observer.on_out_of_memory()
         kind = FailureKind.OOM if how == "oom" else FailureKind.SERVER_ERROR
         self._try_smaller(part, left, kind, message, blamed_by_end(entry.status))
 
