@@ -10,18 +10,20 @@ import structlog
 from msgspec import structs
 
 from stoker_daemon.config import (
+    AgentConfig,
     ComfyConfig,
     CommandConfig,
     Config,
     ConfigError,
     EngineConfig,
+    MCPConfig,
     OllamaConfig,
     OpenAIConfig,
     PythonConfig,
     SchedulingConfig,
 )
 from stoker_daemon.engines.comfyui import ComfyEngine
-from stoker_daemon.engines.command import CommandEngine
+from stoker_daemon.engines.command import CommandEngine, environment
 from stoker_daemon.engines.leftover import end_leftover
 from stoker_daemon.engines.ollama import OllamaEngine
 from stoker_daemon.engines.openai import OpenAIEngine
@@ -46,6 +48,9 @@ from stoker_protocol.worker import Hosted
 SERVER_LOOK_S = 60.0
 """How long an engine may look whether its server is there."""
 
+PlainConfig = PythonConfig | ComfyConfig | OpenAIConfig | OllamaConfig | CommandConfig | MCPConfig
+"""Of engines that need no other engine."""
+
 log = structlog.get_logger()
 
 
@@ -60,7 +65,14 @@ def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs
     for pid_file in workers.glob("*.pid"):
         if pid := end_leftover(pid_file):
             log.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
-    return {name: _build(name, engine, data_dir, library, blobs) for name, engine in config.engines.items()}
+    agents = {name: each for name, each in config.engines.items() if isinstance(each, AgentConfig)}
+    built = {
+        name: _build(name, engine, data_dir, library, blobs)
+        for name, engine in config.engines.items()
+        if not isinstance(engine, AgentConfig)
+    }
+    built |= {name: _build_agent(name, agent, config, built) for name, agent in agents.items()}
+    return {name: built[name] for name in config.engines}
 
 
 def build_thresholds(config: Config) -> Thresholds:
@@ -128,14 +140,14 @@ def _local_rules(config: Config, *, lets_strangers_in: bool) -> LocalRules:
 
 def load_patience_s(engine: EngineConfig) -> float:
     """Seconds that an engine may need until a model is there; servers load within their runs."""
-    if isinstance(engine, OpenAIConfig | CommandConfig):
+    if isinstance(engine, OpenAIConfig | CommandConfig | AgentConfig):
         return SERVER_LOOK_S
     if isinstance(engine, OllamaConfig):
         return SERVER_LOOK_S + engine.load_timeout_s + (engine.pull_timeout_s if engine.pull else 0.0)
     return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
 
 
-def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, blobs: Blobs) -> Engine:
+def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blobs: Blobs) -> Engine:
     match engine:
         case PythonConfig():
             return PythonEngine(
@@ -180,6 +192,8 @@ def _build(name: str, engine: EngineConfig, data_dir: Path, library: Library, bl
                 max_parallel=engine.max_parallel,
                 max_output_bytes=engine.max_output_mb << 20,
             )
+        case MCPConfig():
+            return _build_mcp(name, engine, data_dir)
 
 
 def _classes(engine: PythonConfig) -> list[Hosted]:
@@ -214,6 +228,46 @@ def _build_ollama(name: str, engine: OllamaConfig) -> OllamaEngine:
         pulls=engine.pull,
         pull_timeout_s=engine.pull_timeout_s,
         silence_s=engine.silence_s,
+    )
+
+
+def _build_mcp(name: str, engine: MCPConfig, data_dir: Path) -> Engine:
+    try:
+        from stoker_daemon.engines.mcp import MCPEngine, Program, ToolServer  # whoever has none of it need not load it
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"engines.{name}: {error}; pip install 'stoker[mcp]'") from None
+
+    program = Program(engine.argv, environment(engine.env), engine.cwd, engine.start_timeout_s)
+    return MCPEngine(
+        name,
+        lane=engine.lane or name,
+        server=ToolServer(name, program, data_dir / "workers" / f"{name}.pid"),
+        allowed=engine.tools,
+        max_parallel=engine.max_parallel,
+        max_output_bytes=engine.max_output_mb << 20,
+    )
+
+
+def _build_agent(name: str, agent: AgentConfig, config: Config, built: Mapping[str, Engine]) -> Engine:
+    try:
+        from stoker_daemon.engines.agent import AgentEngine, Validation
+        from stoker_daemon.engines.mcp import MCPEngine
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"engines.{name}: {error}; pip install 'stoker[mcp]'") from None
+
+    chat = built[agent.chat]
+    assert isinstance(chat, OpenAIEngine)  # the configuration was checked
+    commands, _, word = agent.validate_by.partition(".")
+    validator = built.get(commands)
+    return AgentEngine(
+        name,
+        lane=agent.lane or config.engines[agent.chat].lane or agent.chat,
+        chat=chat,
+        tools=[tool for each in agent.tools if isinstance(tool := built[each], MCPEngine)],
+        validation=Validation(validator, word) if isinstance(validator, CommandEngine) else Validation(),
+        system=agent.system,
+        max_loops=agent.max_loops,
+        max_parallel=agent.max_parallel,
     )
 
 

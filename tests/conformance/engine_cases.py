@@ -1,5 +1,6 @@
 """The engines that the conformance suite tries, each with the parameters that make it do what the suite asks for."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from tests.conformance import comfyui_case, ollama_case, openai_case
 from tests.fakes.openai.words import MODELS
 
 from stoker_daemon.engines.command import CommandEngine
+from stoker_daemon.engines.mcp import MCPEngine, Program, ToolServer
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.ports import Engine
 from stoker_daemon.recipes.command import Command, CommandParameter
@@ -72,6 +74,14 @@ def _command(folder: Path) -> Engine:
     return CommandEngine("tools", lane="tools", commands={"say": say, "shout": say}, data_dir=folder, max_parallel=3)
 
 
+def _mcp(folder: Path) -> Engine:
+    program = Program((sys.executable, str(REPOSITORY / "tests/models/tools.py"), str(folder)), {}, None, 30.0)
+    server = ToolServer("tools", program, folder / "tools.pid")
+    return MCPEngine(
+        "tools", lane="tools", server=server, allowed=("say", "shout"), max_parallel=3, max_output_bytes=1 << 20
+    )
+
+
 CASES = {
     "python": EngineCase(
         make=_python,
@@ -101,6 +111,19 @@ CASES = {
         good={"prompt": "good"},
         failing={"prompt": "failing", "do": "fail"},
         held=lambda _: {"prompt": "held", "do": "hold"},
+        bad={"prompt": "bad", "steps": 0},
+        bad_name="steps",
+        owns_process=False,
+        loads_when_told=False,
+        dies_by_force=False,
+        chosen_by="recipe",
+    ),
+    "mcp": EngineCase(
+        make=_mcp,
+        models=("say", "shout"),
+        good={"prompt": "good"},
+        failing={"prompt": "failing"},
+        held=lambda _: {"prompt": "held"},
         bad={"prompt": "bad", "steps": 0},
         bad_name="steps",
         owns_process=False,

@@ -1,9 +1,11 @@
 """What the configuration file may say, with every default, read from TOML and checked before anything starts."""
 
 from stoker_daemon.config.engines import (
+    AgentConfig,
     ComfyConfig,
     CommandConfig,
     EngineConfig,
+    MCPConfig,
     ModelConfig,
     OllamaConfig,
     OpenAIConfig,
@@ -24,6 +26,7 @@ from stoker_daemon.config.sections import (
 from stoker_daemon.config.values import ConfigError
 
 __all__ = [
+    "AgentConfig",
     "ComfyConfig",
     "CommandConfig",
     "Config",
@@ -31,6 +34,7 @@ __all__ = [
     "EngineConfig",
     "ExecutionConfig",
     "GpuConfig",
+    "MCPConfig",
     "MetricsConfig",
     "ModelConfig",
     "OllamaConfig",

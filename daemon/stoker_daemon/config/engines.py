@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Mapping
+from types import UnionType
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -179,7 +181,57 @@ class CommandConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             check_name("lane", self.lane)
 
 
-EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig | OllamaConfig | CommandConfig
+class MCPConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="mcp"):
+    """`[engines.NAME]`, `kind = "mcp"`: tools of an MCP server that is started here. A relative `cwd` as above."""
+
+    argv: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """The program that is the server, and its arguments: `["uvx", "mcp-server-git"]`."""
+    tools: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """The tools that may be called; `["*"]`: all that it has."""
+    env: tuple[str, ...] = ("PATH", "HOME", "LANG")
+    """Variables that it gets: those of the daemon by their names, and `NAME=value`."""
+    cwd: str | None = None
+    """Where it runs; by default where the daemon does."""
+    lane: str = ""
+    """The lane that runs it; by default one of its own, named as the engine is. `gpu` if the tools use the GPU."""
+    max_parallel: Annotated[int, Meta(ge=1, le=256)] = 4
+    """Calls at a time."""
+    max_output_mb: Annotated[int, Meta(ge=1, le=1024)] = 16
+    """Megabytes that the answer to one call may have."""
+    start_timeout_s: Seconds = 60.0
+    """Seconds until a started server must have said what it offers."""
+
+    def __post_init__(self) -> None:
+        if self.lane:
+            check_name("lane", self.lane)
+
+
+class AgentConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="agent"):
+    """`[engines.NAME]`, `kind = "agent"`: a language model that calls tools until its task is done."""
+
+    chat: str
+    """The engine of kind `openai` or `ollama` whose models it is, by its name."""
+    tools: tuple[str, ...] = ()
+    """The engines of kind `mcp` whose tools it may call, by their names."""
+    validate_by: str = ""
+    """What says whether a task is done: `engine.word` of an engine of kind `command`; by default the model itself."""
+    system: str = ""
+    """What the model is told before each task."""
+    max_loops: Annotated[int, Meta(ge=1, le=1000)] = 10
+    """How often the model is asked in one task at most; a job may say less."""
+    max_parallel: Annotated[int, Meta(ge=1, le=256)] = 4
+    """Tasks at a time."""
+    lane: str = ""
+    """The lane that runs it; by default that of its chat engine."""
+
+    def __post_init__(self) -> None:
+        if self.validate_by.count(".") > 1 or (self.validate_by and "." not in self.validate_by):
+            raise ValueError(f"validate_by = {self.validate_by!r} is not of the form engine.word")
+        if self.lane:
+            check_name("lane", self.lane)
+
+
+EngineConfig = PythonConfig | ComfyConfig | OpenAIConfig | OllamaConfig | CommandConfig | MCPConfig | AgentConfig
 
 
 KINDS: dict[Any, type[Struct]] = {
@@ -188,4 +240,21 @@ KINDS: dict[Any, type[Struct]] = {
     "openai": OpenAIConfig,
     "ollama": OllamaConfig,
     "command": CommandConfig,
+    "mcp": MCPConfig,
+    "agent": AgentConfig,
 }
+
+
+def check_agent(name: str, agent: AgentConfig, engines: Mapping[str, EngineConfig]) -> None:
+    """Are the engines that an agent uses there? Raises ValueError."""
+    commands, _, word = agent.validate_by.partition(".")
+    wanted: list[tuple[str, str, type[Struct] | UnionType]] = [("chat", agent.chat, OpenAIConfig | OllamaConfig)]
+    wanted += [("tools", each, MCPConfig) for each in agent.tools]
+    wanted += [("validate_by", commands, CommandConfig)] if commands else []
+    for key, used, kind in wanted:
+        if not isinstance(engines.get(used), kind):
+            known = [each for each, engine in engines.items() if isinstance(engine, kind)]
+            raise ValueError(f"engines.{name}.{key}: {used!r} is no engine for that; such engines: {known}")
+    validator = engines.get(commands)
+    if isinstance(validator, CommandConfig) and word not in validator.commands:
+        raise ValueError(f"engines.{name}.validate_by: {commands} has no command {word!r}: {list(validator.commands)}")

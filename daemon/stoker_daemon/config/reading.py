@@ -115,7 +115,7 @@ def _subtables(raw: Any, key: str) -> list[tuple[str, Any]]:
 
 def _with_paths_from(folder: Path, raw: dict[str, Any]) -> dict[str, Any]:
     for engine in raw.get("engines", {}).values():
-        for key in ("python", "output_dir", "api_key_file"):
+        for key in ("python", "output_dir", "api_key_file", "cwd"):
             if key in engine:
                 engine[key] = str(folder / engine[key])
         if engine["kind"] == "python":

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from stoker_daemon.config.engines import ComfyConfig, EngineConfig, PythonConfig
+from stoker_daemon.config.engines import AgentConfig, ComfyConfig, EngineConfig, PythonConfig, check_agent
 from stoker_daemon.config.values import ConfigError, Days, Seconds, check_name
 
 MAX_PORT = 65_535
@@ -174,6 +174,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     preflight: PreflightConfig = PreflightConfig()
 
     def __post_init__(self) -> None:
+        for name, engine in self.engines.items():
+            if isinstance(engine, AgentConfig):
+                check_agent(name, engine, self.engines)
         for key, names in (("engines", self.engines), ("profiles", self.profiles)):
             for name in names:
                 check_name(key, name)

@@ -45,14 +45,16 @@ def refuse_recipes(request: Submit, engine: str) -> None:
             raise Refused(ErrorCode.BAD_REQUEST, f"engine {engine} takes no {field}", field=field, hint=hint)
 
 
-async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:
+async def check_items(parameters: Sequence[Parameter], request: Submit, aside: frozenset[str] = frozenset()) -> None:
     """Check the parameters of all items as they will be: the job's, with the item's own laid over them.
+
+    Those named `aside` are somebody else's to check.
 
     Raises:
         Refused: `bad_request`, naming the first offending field.
     """
     known = by_name(parameters)
-    shared = as_map(request.params, "params")
+    shared = _without(aside, as_map(request.params, "params"))
     check_values(shared, known, "params")
     is_well = _quick_test(bytes(pack(list(parameters))))
     knows_bare = False
@@ -62,7 +64,7 @@ async def check_items(parameters: Sequence[Parameter], request: Submit) -> None:
         if knows_bare if item.params is UNSET else is_well(item.params):
             continue
         field = f"items[{index}].params"
-        check_parameters({**shared, **as_map(item.params, field)}, known, field)
+        check_parameters({**shared, **_without(aside, as_map(item.params, field))}, known, field)
         knows_bare = knows_bare or item.params is UNSET
 
 
@@ -74,6 +76,10 @@ def _quick_test(parameters: bytes) -> Callable[[Raw], bool]:
         return taker({p.name: kind_of(p) for p in known}, {p.name for p in known if p.required})
     except TypeError:
         return lambda _: False
+
+
+def _without(aside: frozenset[str], params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in params.items() if name not in aside} if aside else params
 
 
 def as_map(value: Raw | UnsetType, field: str) -> Mapping[str, Any]:

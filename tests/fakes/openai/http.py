@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from tests.fakes.openai.defects import Defects
-from tests.fakes.openai.words import CONTEXT, MODELS, answer_to, order_in, vector_of
+from tests.fakes.openai.words import CONTEXT, MODELS, ROUNDS, answer_to, next_call, order_in, vector_of
 
 Body = dict[str, Any]
 
@@ -256,12 +256,22 @@ class Answer:
         role = {"role": "assistant", "content": ""}
         if self._order == "refuse":
             return [{"delta": role}, {"delta": {"refusal": "I can't "}}, {"delta": {"refusal": "help with that."}}]
-        if self._body.get("tools"):
-            name = self._body["tools"][0]["function"]["name"]
+        if called := self._called():
+            name, arguments = called
             call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}
-            parts = [{"index": 0, "function": {"arguments": part}} for part in ('{"q":', ' "x"}')]
+            middle = len(arguments) // 2
+            pieces = (arguments[:middle], arguments[middle:])
+            parts = [{"index": 0, "function": {"arguments": part}} for part in pieces]
             return [{"delta": {**role, "tool_calls": [call]}}, *({"delta": {"tool_calls": [part]}} for part in parts)]
         return [{"delta": role}, *({"delta": {"content": token}} for token in tokens)]
+
+    def _called(self) -> tuple[str, str] | None:
+        """The tool that is called, and its arguments as JSON: what a script wants, else the first that there is."""
+        if not self._body.get("tools"):
+            return None
+        if any(str(message.get("content")).startswith(ROUNDS) for message in self._body["messages"]):
+            return next_call(self._body["messages"])
+        return self._body["tools"][0]["function"]["name"], '{"q": "x"}'
 
     def _message(self, text: str) -> Body:
         if self._order == "refuse":
@@ -272,7 +282,7 @@ class Answer:
         """The tokens, and why there are no more."""
         tokens = answer_to(self._text, self._body, choice)
         most = self._body.get("max_completion_tokens", self._body.get("max_tokens", len(tokens)))
-        finish = "length" if most < len(tokens) else "tool_calls" if self._body.get("tools") else "stop"
+        finish = "length" if most < len(tokens) else "tool_calls" if self._called() else "stop"
         return tokens[:most], "content_filter" if self._order == "filter" else finish
 
     def _usage(self) -> Body:

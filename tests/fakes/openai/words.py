@@ -33,3 +33,21 @@ def vector_of(text: str, dimensions: int) -> list[float]:
     """Numbers that follow from a text."""
     digest = hashlib.sha256(text.encode()).digest()
     return [round(digest[n % 32] / 255, 4) for n in range(dimensions)]
+
+
+ROUNDS = "!rounds "
+"""A prompt that begins like this is a script: for each message of the user a list of calls, `[[name, arguments], ...]`,
+which the model makes one after the other before it answers."""
+
+
+def next_call(messages: list[dict[str, Any]]) -> tuple[str, str] | None:
+    """The tool that the script of a conversation wants called now, and the arguments as JSON; None: it answers."""
+    first = next(message["content"] for message in messages if message["role"] == "user")
+    rounds: list[list[tuple[str, Any]]] = json.loads(first.removeprefix(ROUNDS))
+    roles = [message["role"] for message in messages]
+    made = roles[::-1][: roles[::-1].index("user")].count("tool")
+    round_ = roles.count("user") - 1
+    if round_ >= len(rounds) or made >= len(rounds[round_]):
+        return None
+    name, arguments = rounds[round_][made]
+    return name, arguments if isinstance(arguments, str) else json.dumps(arguments or {})

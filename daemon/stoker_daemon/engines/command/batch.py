@@ -115,7 +115,7 @@ class Batch:
         process = await Process.start(
             argv,
             command.cwd or str(scratch),
-            _environment(command.env),
+            environment(command.env),
             self._bench.next_pid_file(),
             self._bench.max_output_bytes,
         )
@@ -167,7 +167,7 @@ class Batch:
                 self._observer.on_output(Output(position, data, "text/plain", ".txt", facts, True, True))
 
 
-def _environment(names: Sequence[str]) -> dict[str, str]:
+def environment(names: Sequence[str]) -> dict[str, str]:
     """Only what the configuration lets through."""
     given = dict(name.split("=", 1) for name in names if "=" in name)
     return {**{name: os.environ[name] for name in names if name in os.environ}, **given}

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from msgspec import UNSET
 
 from stoker_daemon.engines.command.batch import Batch, Bench
 from stoker_daemon.engines.command.outputs import remove
 from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map, check_items
+from stoker_daemon.jobs.parameters import by_name, check_values
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
 from stoker_daemon.recipes.command import Command
@@ -102,6 +105,20 @@ class CommandEngine:
                 await asyncio.sleep(0)
             field = f"items[{index}].params"
             command.check(as_map(item.params, field), field)
+
+    def check_params(self, word: str, given: Mapping[str, Any], field: str) -> None:
+        """Do these fit the command of that word, as far as they are given? Raises Refused: `bad_request`."""
+        command = self._command(word)
+        check_values(given, by_name(command.described()), field)
+        command.check(given, field)
+
+    async def try_out(self, word: str, member: Member, observer: RunObserver) -> None:
+        """Run a command for another engine, beside what the lane runs here; who cancels this ends it."""
+        batch = Batch(self._bench, [replace(member, template=word.encode())], observer)
+        try:
+            await batch.run()
+        finally:
+            batch.kill()
 
     def max_batch(self, _signature: Signature, /) -> int:
         return self._max_parallel

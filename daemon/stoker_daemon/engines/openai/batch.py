@@ -125,7 +125,7 @@ class Batch:
         """Get an answer for each of a group, which is tried one by one if it can't be had together."""
         try:
             if len(group) == 1:
-                self._keep(*group[0], await self._answer(*group[0]))
+                self._keep(*group[0], await self.answer(*group[0]))
             else:
                 await self._serve_texts(group)
         except Unusable as unusable:
@@ -139,14 +139,14 @@ class Batch:
         """Get the vectors of several texts with one request."""
         first, ask = group[0]
         together = Ask(ask.kind, {**ask.body, "input": [ask.body["input"] for _, ask in group]})
-        answer = await self._answer(first, together)
+        answer = await self.answer(first, together)
         vectors = vectors_of(answer)
         if len(vectors) != len(group):
             raise Unusable(FailureKind.SERVER_ERROR, f"{len(vectors)} vectors for {len(group)} texts")
         for (member, ask), vector in zip(group, vectors, strict=True):
             self._keep(member, ask, {**answer, "data": [{"embedding": vector}]}, texts=len(group))
 
-    async def _answer(self, member: Member, ask: Ask) -> Answer:
+    async def answer(self, member: Member, ask: Ask) -> Answer:
         """The server's answer, as soon as it takes the request. Raises Unusable, EngineFailure."""
         gate = self._bench.gate
         while True:

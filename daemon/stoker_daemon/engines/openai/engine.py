@@ -165,8 +165,7 @@ class OpenAIEngine:
         """The protocol has no word for it."""
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
-        bench = Bench(self._server, self._gate, self._resident, self._streams, self._now_s)
-        batch = Batch(bench, members, observer)
+        batch = Batch(self._bench(), members, observer)
         self._batch = (run_id, batch)
         self._given_up = asyncio.get_running_loop().create_future()
         work = asyncio.create_task(batch.run())
@@ -182,6 +181,13 @@ class OpenAIEngine:
         finally:
             await end_tasks([work])
             self._batch = self._given_up = None
+
+    def asking(self, members: Sequence[Member], observer: RunObserver) -> Batch:
+        """What asks the server for another engine's members, within the same limits as all requests."""
+        return Batch(self._bench(), members, observer)
+
+    def _bench(self) -> Bench:
+        return Bench(self._server, self._gate, self._resident, self._streams, self._now_s)
 
     async def holds(self, _run: Interrupted, /) -> bool:
         return False
