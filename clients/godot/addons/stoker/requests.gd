@@ -5,7 +5,7 @@ extends Reference
 const Msgpack = preload("msgpack.gd")
 const Zmtp = preload("zmtp.gd")
 
-const ANSWER_MS = 8000
+const ANSWER_MS = 5000
 const MOST_WAITING = 500
 
 var _connection := Zmtp.new()
