@@ -74,10 +74,10 @@ func _run(orders_path: String) -> void:
 		_commands = []
 		var is_ending := _is_ending
 		_mutex.unlock()
-		if is_ending:
-			break
 		for command in commands:
 			_obey(session, command[0], command[1])
+		if is_ending:
+			break  # an order that was given last is on disk
 		if not session.poll():
 			OS.delay_msec(IDLE_MS)
 		if OS.get_ticks_msec() - counted_ms > COUNTS_MS:
