@@ -9,6 +9,7 @@ import msgspec
 import zmq
 
 from stoker_client.conformance.checking import NotSo, expect
+from stoker_client.keys import target
 from stoker_client.operations.watching import events_endpoint
 from stoker_client.shell import open_control, open_events
 from stoker_protocol import codec
@@ -28,7 +29,8 @@ class Wire:
         self.endpoint = endpoint
         self.patience_s = patience_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._control = open_control(self._context, endpoint)
+        self._key = target(endpoint).key  # the one that the environment names, or that was kept for this endpoint
+        self._control = open_control(self._context, endpoint, self._key)
         self._streams: list[Stream] = []
         self._count = 0
         self._nonce = os.urandom(4).hex()
@@ -89,7 +91,7 @@ class Wire:
     def subscribe(self, *topics: str) -> "Stream":
         """The events of these topics from now on: their subscriptions are in force."""
         offered = self.ask("hello", Welcome).events
-        socket = open_events(self._context, events_endpoint(self.endpoint, offered), (*topics, SYNC))
+        socket = open_events(self._context, events_endpoint(self.endpoint, offered), (*topics, SYNC), self._key)
         stream = Stream(socket, self.patience_s)
         self._streams.append(stream)
         topic, _ = stream.next()
