@@ -21,14 +21,16 @@ def test_a_batch_of_different_prompts_and_seeds(studio: Studio) -> None:
         {"prompt": "a red dragon", "seed": 1},
         {"prompt": "a blue owl", "seed": 2, "negative": "red"},
         {"prompt": "a red dragon", "seed": 3},
+        {"prompt": "the sea", "seed": 3},
     ]
     together = [picture(output) for output in studio.run(PICTURES, *items).outputs]
     alone = [picture(studio.run(PICTURES, item).outputs[0]) for item in items]
-    assert [each.size for each in together] == [(64, 64)] * 3
+    assert [each.size for each in together] == [(64, 64)] * 4
     for one, other in zip(together, alone, strict=True):
         assert farthest(one, other) <= ROUNDING
     assert farthest(together[0], together[1]) > 20
     assert farthest(together[0], together[2]) > 20
+    assert farthest(together[2], together[3]) > ROUNDING
 
 
 def test_sizes_and_steps_may_differ_within_a_batch(studio: Studio) -> None:

@@ -50,13 +50,15 @@ class EngineCase:
         return {self.chosen_by: name}
 
 
-def _python(folder: Path) -> Engine:
+def _python(folder: Path, *names: str) -> Engine:
+    """One class with its models, or the class once for each name, all of which stay loaded."""
     return PythonEngine(
         "faults",
-        classes=[Hosted("tests.models.faults:Faults")],
+        classes=[Hosted("tests.models.faults:Faults", name=name) for name in names or ("",)],
         lane="gpu",
         pid_file=folder / "faults.pid",
         python_path=[str(REPOSITORY)],
+        cache_mb=1000 if names else 0,
     )
 
 
@@ -86,6 +88,16 @@ CASES = {
     "python": EngineCase(
         make=_python,
         models=("one", "two"),
+        good={"prompt": "good"},
+        failing={"prompt": "failing", "do": "fail"},
+        held=lambda folder: {"prompt": "held", "gate": str(folder / "gate")},
+        bad={"prompt": "bad", "steps": 0},
+        bad_name="steps",
+        tells_residents=True,
+    ),
+    "python, several": EngineCase(
+        make=lambda folder: _python(folder, "red", "green"),
+        models=("red", "green"),
         good={"prompt": "good"},
         failing={"prompt": "failing", "do": "fail"},
         held=lambda folder: {"prompt": "held", "gate": str(folder / "gate")},

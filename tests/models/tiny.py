@@ -1,10 +1,8 @@
 """Writes tiny models with random weights: `tiny.py FOLDER`, by a Python that has torch."""
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 WORDS = ("a", "red", "green", "blue", "dragon", "owl", "cat", "castle", "the", "small", "large", "of", "sky", "sea")
 WIDTH = 32
@@ -49,7 +47,7 @@ def diffusion(folder: Path) -> None:
         unet=unet,
         vae=vae,
         text_encoder=encoder,
-        tokenizer=_clip_tokenizer(folder, transformers),
+        tokenizer=transformers.CLIPTokenizer(vocab=_clip_words(), merges=[], model_max_length=77),
         scheduler=diffusers.DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
@@ -61,12 +59,13 @@ def embeddings(folder: Path) -> None:
     """A sentence transformer: a BERT of two layers whose outputs are averaged."""
     transformers, sentences = import_module("transformers"), import_module("sentence_transformers")
     bert = folder / "bert"
-    bert.mkdir(parents=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghijklmnopqrstuvwxyz0123456789?!"]
-    (bert / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n")
-    transformers.BertTokenizerFast(vocab_file=str(bert / "vocab.txt")).save_pretrained(bert)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789?!"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = list(dict.fromkeys(words))
+    numbers = {word: number for number, word in enumerate(vocabulary)}
+    transformers.BertTokenizer(vocab=numbers).save_pretrained(bert)
     config = transformers.BertConfig(
-        vocab_size=len(dict.fromkeys(vocabulary)),
+        vocab_size=len(vocabulary),
         hidden_size=WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -74,9 +73,9 @@ def embeddings(folder: Path) -> None:
         max_position_embeddings=64,
     )
     transformers.BertModel(config).save_pretrained(bert)
-    words = sentences.base.modules.Transformer(str(bert), max_seq_length=64)
-    pooling = sentences.sentence_transformer.modules.Pooling(words.get_embedding_dimension())
-    made = sentences.SentenceTransformer(modules=[words, pooling], device="cpu", prompts={"query": "the query "})
+    encoder = sentences.base.modules.Transformer(str(bert), max_seq_length=64)
+    pooling = sentences.sentence_transformer.modules.Pooling(encoder.get_embedding_dimension())
+    made = sentences.SentenceTransformer(modules=[encoder, pooling], device="cpu", prompts={"query": "the query "})
     made.save(str(folder / "model"))
 
 
@@ -84,14 +83,6 @@ def _clip_words() -> dict[str, int]:
     letters = "abcdefghijklmnopqrstuvwxyz"
     tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
     return {token: number for number, token in enumerate(tokens)}
-
-
-def _clip_tokenizer(folder: Path, transformers: Any) -> Any:
-    made = folder / "words"
-    made.mkdir(parents=True)
-    (made / "vocab.json").write_text(json.dumps(_clip_words()))
-    (made / "merges.txt").write_text("#version: 0.2\n")
-    return transformers.CLIPTokenizer(str(made / "vocab.json"), str(made / "merges.txt"), model_max_length=77)
 
 
 if __name__ == "__main__":

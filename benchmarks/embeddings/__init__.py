@@ -1,0 +1,1 @@
+"""Texts to vectors, a batch at a time beside one by one."""
