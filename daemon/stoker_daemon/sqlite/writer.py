@@ -31,6 +31,10 @@ PROBE_S = 1.0
 CHECKPOINT_S = 5.0
 """How often a busy writer copies its log into the database: SQLite does so too, but keeps silent when it can't."""
 
+_PART = (("SAVEPOINT one",), ("ROLLBACK TO one",), ("RELEASE one",))
+_WHOLE = ((), ("ROLLBACK", "BEGIN IMMEDIATE"), ())
+"""How a part of a transaction, or all of it, begins, is undone, and ends."""
+
 _OF_THE_FILE = (sqlite3.OperationalError, sqlite3.DatabaseError)
 """Exactly these classes speak of the disk or the file, and concern the whole group; subclasses, of one write."""
 
@@ -190,8 +194,9 @@ class Writer:
             if self.trouble:
                 # Only a transaction that changes something proves that the disk takes it.
                 self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('trouble_ms', ?)", (transaction.now_ms,))
-            for _, alike in groupby(group, attrgetter("work")):
-                self._attempt(list(alike), transaction)
+            calls = [list(alike) for _, alike in groupby(group, attrgetter("work"))]
+            for alike in calls:
+                self._attempt(alike, transaction, is_all=len(calls) == 1 and not self.trouble)
             if transaction.has_work and self._connection.execute("SELECT 1 FROM queue_pause").fetchone():
                 transaction.has_work = False  # nobody need look: the end of the pause will say so again
             transaction.note_head()
@@ -212,11 +217,16 @@ class Writer:
             sync_s=sync_s,
         )
 
-    def _attempt(self, alike: list[_Write], transaction: Transaction) -> None:
-        """Do writes of the same work so that their failure leaves the others of the group as they are."""
+    def _attempt(self, alike: list[_Write], transaction: Transaction, *, is_all: bool = False) -> None:
+        """Do writes of the same work so that their failure leaves the others of the group as they are.
+
+        Those that are all that the transaction has are undone with it, which saves a savepoint.
+        """
+        begin, undo, end = _WHOLE if is_all else _PART
         head, lists = transaction.head, (transaction.events, transaction.stops, transaction.arrivals)
         lengths = [len(each) for each in lists]
-        transaction.execute("SAVEPOINT one")
+        for statement in begin:
+            transaction.execute(statement)
         failure: Exception | None = None
         try:
             alike[0].result = alike[0].work(transaction, [write.order for write in alike])
@@ -224,11 +234,13 @@ class Writer:
             if type(error) in _OF_THE_FILE:
                 raise
             failure = error
-            transaction.execute("ROLLBACK TO one")
+            for statement in undo:
+                transaction.execute(statement)
             transaction.head = head
             for each, length in zip(lists, lengths, strict=True):
                 del each[length:]
-        transaction.execute("RELEASE one")
+        for statement in end:
+            transaction.execute(statement)
         if failure is None:
             return
         if len(alike) == 1:
