@@ -87,18 +87,19 @@ S = TypeVar("S", bound=Struct)
 
 REQUEST_TYPES: dict[str, type[AnyRequest]] = {str(t.__struct_config__.tag): t for t in get_args(AnyRequest)}
 _id_decoder = Decoder(_Id)
-_reply_decoder = Decoder(AnyReply)
-_event_decoder = Decoder(AnyEvent)
-_command_decoder = Decoder(AnyCommand)
-_say_decoder = Decoder(AnySay)
 _any_decoder: Decoder[Any] = Decoder(Any)
 _map_decoder = Decoder(dict[str, Any])
-_flat_decoder = Decoder(_FlatJob)
-_flat_map_decoder = Decoder(_FlatMap)
-_given_submit_decoder = Decoder(_as_given(Submit, Raw, frozenset({"v", "id", "dry_run"})))
-_given_item_decoder = Decoder(_as_given(ItemSpec, Any))
 _list_decoder = Decoder(list[Raw])
-_parameters_decoder = Decoder(list[Parameter])
+# These are made when they are first needed: a one-shot client needs only one of them.
+_reply_decoder = cache(lambda: Decoder(AnyReply))
+_event_decoder = cache(lambda: Decoder(AnyEvent))
+_command_decoder = cache(lambda: Decoder(AnyCommand))
+_say_decoder = cache(lambda: Decoder(AnySay))
+_parameters_decoder = cache(lambda: Decoder(list[Parameter]))
+_flat_decoder = cache(lambda: Decoder(_FlatJob))
+_flat_map_decoder = cache(lambda: Decoder(_FlatMap))
+_given_submit_decoder = cache(lambda: Decoder(_as_given(Submit, Raw, frozenset({"v", "id", "dry_run"}))))
+_given_item_decoder = cache(lambda: Decoder(_as_given(ItemSpec, Any)))
 _encoder = Encoder()
 _canonical_encoder = Encoder(order="sorted")
 _CONTAINERS = frozenset({dict, list})
@@ -157,7 +158,7 @@ def decode_reply(body: bytes) -> AnyReply:
     Raises:
         msgspec.DecodeError: It is none of the replies of this version.
     """
-    return _decode(_reply_decoder, body)
+    return _decode(_reply_decoder(), body)
 
 
 def decode_event(body: bytes | Raw) -> AnyEvent:
@@ -166,17 +167,17 @@ def decode_event(body: bytes | Raw) -> AnyEvent:
     Raises:
         msgspec.DecodeError: It is none of the events of this version.
     """
-    return _decode(_event_decoder, body)
+    return _decode(_event_decoder(), body)
 
 
 def decode_command(body: bytes) -> AnyCommand:
     """Decode what the daemon tells a worker. Raises msgspec.DecodeError."""
-    return _decode(_command_decoder, body)
+    return _decode(_command_decoder(), body)
 
 
 def decode_say(body: bytes) -> AnySay:
     """Decode what a worker tells the daemon. Raises msgspec.DecodeError."""
-    return _decode(_say_decoder, body)
+    return _decode(_say_decoder(), body)
 
 
 def pack(value: Any) -> Raw:
@@ -200,7 +201,7 @@ def unpack_map(value: Raw | bytes | UnsetType) -> dict[str, Any]:
 
 def decode_parameters(value: bytes | Raw) -> list[Parameter]:
     """Parameters that were packed. Raises msgspec.DecodeError."""
-    return _decode(_parameters_decoder, value)
+    return _decode(_parameters_decoder(), value)
 
 
 def taker(kinds: Mapping[str, Any], required: Set[str]) -> Callable[[Raw], bool]:
@@ -233,12 +234,13 @@ def fingerprint(body: bytes) -> bytes:
     The body is one that `decode_request` took. What is not known here is left out, as are `id` and `dry_run`.
     """
     digest = hashlib.sha256()
-    for name, value in _given(_given_submit_decoder.decode(body)):
+    for name, value in _given(_given_submit_decoder().decode(body)):
         digest.update(_encoder.encode(name))
         if name == "items":
             # One by one, so that no more than one item's free-form values are built up at a time.
+            decode = _given_item_decoder().decode
             for item in _list_decoder.decode(value):
-                digest.update(_canonical_encoder.encode(list(_given(_given_item_decoder.decode(item)))))
+                digest.update(_canonical_encoder.encode(list(_given(decode(item)))))
         else:
             digest.update(_canonical_encoder.encode(unpack(value)))
     return digest.digest()
@@ -385,7 +387,7 @@ def _is_flat(body: bytes, request: Submit | Append) -> bool:
     if len(body) > MAX_METADATA or (isinstance(request, Submit) and request.workflow is not UNSET):
         return False
     try:
-        _decode(_flat_decoder, body)
+        _decode(_flat_decoder(), body)
     except msgspec.DecodeError:
         return False
     return True
@@ -425,7 +427,7 @@ def _check_free_form(field: str, value: Raw, max_bytes: int) -> int:
     if size > max_bytes:
         raise Refused(ErrorCode.TOO_LARGE, f"{field} has {size} bytes", field=field, hint=f"at most {max_bytes} bytes")
     with suppress(msgspec.DecodeError):
-        _decode(_flat_map_decoder, value)
+        _decode(_flat_map_decoder(), value)
         return 1  # nearly all are like that
     try:
         level: list[_Container] = [_decode(_map_decoder, value)]

@@ -3,7 +3,6 @@
 import gc
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -11,6 +10,7 @@ import click
 
 from stoker_client.cli.failure import FAILURES, tell_failure
 from stoker_client.cli.render import wants_colour
+from stoker_protocol.codec import nearest
 
 VERBS = {
     "Make": ("generate", "submit", "rerun", "upload", "fetch", "demo"),
@@ -83,7 +83,7 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None:
-            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            near = nearest(args[0], self.list_commands(ctx))
             ctx.fail(f"There is no command {args[0]!r}." + (f" Did you mean {near[0]}?" if near else ""))
         return super().resolve_command(ctx, args)
 
