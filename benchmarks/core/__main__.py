@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from benchmarks.core.bounding import bounding
 from benchmarks.core.figures import Figure, Part, Setting
 from benchmarks.core.footprint import footprint
 from benchmarks.core.picking import picking
@@ -23,6 +24,7 @@ PARTS: dict[str, Part] = {
     "footprint": footprint,
     "starting": starting,
     "pinging": pinging,
+    "bounding": bounding,
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.core.load import ask
+from benchmarks.core.steps import Step
 from stoker_client import Client
 from stoker_client.private_daemon import PrivateDaemon
 from stoker_protocol import codec
@@ -23,6 +24,12 @@ CONFIG = """
 model = "benchmarks.core.noop:Noop"
 python_path = ["{root}"]
 """
+
+
+def submit_request(number: int, items: int) -> bytes:
+    """A job as clients of Stoker send it."""
+    specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
+    return codec.encode(Submit(id=str(number), job_id=f"bench-{number}", items=specs, batch_size=1))
 
 
 class Contender(ABC):
@@ -41,6 +48,10 @@ class Contender(ABC):
     @abstractmethod
     def submit_request(self, items: int) -> bytes: ...
 
+
+class Worker(Contender):
+    """One that also works its queue off, once it is told to begin."""
+
     @abstractmethod
     def begin_work(self) -> None: ...
 
@@ -48,13 +59,14 @@ class Contender(ABC):
     def left(self) -> int: ...
 
 
-class Limit(Contender):
-    """The bare limit (`limit.py`)."""
+class _Program(Contender):
+    """A module of this package that is given its arguments and a directory, and prints its endpoint."""
 
-    name = "limit"
+    module: str
+    arguments: tuple[str, ...] = ()
 
     def start(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "benchmarks.core.limit", str(folder)]
+        command = [sys.executable, "-m", f"benchmarks.core.{self.module}", *self.arguments, str(folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self._process.stdout is not None
         self.endpoint, self.pid = self._process.stdout.readline().strip(), self._process.pid
@@ -62,6 +74,26 @@ class Limit(Contender):
     def stop(self) -> None:
         os.killpg(self.pid, signal.SIGKILL)  # its worker too
         self._process.wait(30)
+
+
+class Stepped(_Program):
+    """The limit and some of what the daemon does besides (`steps.py`)."""
+
+    module = "steps"
+
+    def __init__(self, step: Step) -> None:
+        self.name, self.arguments = step.name.lower(), (step.name,)
+        self._numbers = count()
+
+    def submit_request(self, items: int) -> bytes:
+        return submit_request(next(self._numbers), items)
+
+
+class Limit(_Program, Worker):
+    """The bare limit (`limit.py`)."""
+
+    name = "limit"
+    module = "limit"
 
     def submit_request(self, items: int) -> bytes:
         return msgspec.msgpack.encode({"op": "submit", "n": items, "p": PAYLOAD.encode()})
@@ -76,7 +108,7 @@ class Limit(Contender):
         return ask(self.endpoint, msgspec.msgpack.encode(request))
 
 
-class Stoker(Contender):
+class Stoker(Worker):
     """The real daemon with its defaults and a model that does nothing; its queue is held until work begins."""
 
     name = "stoker"
@@ -97,9 +129,7 @@ class Stoker(Contender):
         self._daemon.stop()
 
     def submit_request(self, items: int) -> bytes:
-        number = next(self._numbers)
-        specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
-        return codec.encode(Submit(id=str(number), job_id=f"bench-{number}", items=specs, batch_size=1))
+        return submit_request(next(self._numbers), items)
 
     def begin_work(self) -> None:
         self._client.resume()

@@ -8,24 +8,26 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value and its target; `made_of` says what it was computed from. Ratios have no unit."""
+    """A measured value and its target, if it has one; `made_of` says what it was computed from. Ratios have no unit."""
 
     name: str
     value: float
     unit: str
     relation: Literal["<=", ">="]
-    target: float
+    target: float | None
     made_of: str
 
     @property
     def is_met(self) -> bool:
         """Whether it is what it should be."""
+        if self.target is None:
+            return True
         return self.value <= self.target if self.relation == "<=" else self.value >= self.target
 
     def row(self) -> str:
         """What a person reads."""
-        wanted = f"{self.relation} {self.target:g}"
-        met = "yes" if self.is_met else "NO"
+        wanted = "" if self.target is None else f"{self.relation} {self.target:g}"
+        met = "" if self.target is None else "yes" if self.is_met else "NO"
         return f"{self.name:46}{self.value:9.2f} {self.unit:5}{wanted:>9} {met:4} {self.made_of}"
 
     def shape(self) -> dict[str, Any]:

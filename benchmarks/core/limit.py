@@ -21,7 +21,7 @@ MAX_GROUP = 256
 
 def main() -> None:
     """Serve until the process is killed."""
-    connection = _open(Path(sys.argv[1]) / "limit.sqlite3")
+    connection = open_table(Path(sys.argv[1]))
     ours, theirs = multiprocessing.Pipe()
     worker = multiprocessing.Process(target=_work, args=(theirs,), daemon=True)
     worker.start()
@@ -32,8 +32,9 @@ def main() -> None:
     _serve(connection, router, ours)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
+def open_table(folder: Path) -> sqlite3.Connection:
+    """A database of one table; a commit waits for the disk."""
+    connection = sqlite3.connect(folder / "limit.sqlite3", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("CREATE TABLE queue (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, payload BLOB NOT NULL)")

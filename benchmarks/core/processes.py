@@ -23,6 +23,12 @@ def cpu_ms(pids: list[int]) -> float:
     return sum((int(f[_USER_TIME]) + int(f[_SYSTEM_TIME])) * _MS_A_TICK for f in map(_stat, pids))
 
 
+def threads_us(pid: int) -> float:
+    """The CPU time that the threads of a process, as far as they are there, have used so far; to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1000
+
+
 def with_children(pid: int) -> list[int]:
     """A process and those that it started."""
     running = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]

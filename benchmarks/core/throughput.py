@@ -8,32 +8,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.core.contenders import Contender, Limit, Stoker
+from benchmarks.core.contenders import Contender, Limit, Stoker, Worker
 from benchmarks.core.figures import Figure, Setting
 from benchmarks.core.load import lockstep_s
 
 QUICK_SCALE = 0.1
 
 
-def one_by_one(contender: Contender, scale: float) -> float:
-    """Jobs a second from one client that waits for each answer."""
-    bodies = [contender.submit_request(1) for _ in range(round(1500 * scale))]
-    return len(bodies) / lockstep_s(contender.endpoint, bodies)
+class Submits(NamedTuple):
+    """So many requests with so many items each; each client has one under way at a time."""
+
+    requests: int
+    items: int = 1
+    clients: int = 1
+
+    def units(self, scale: float) -> int:
+        """The items in all."""
+        return round(self.requests * scale) * self.items
+
+    def rate(self, contender: Contender, scale: float) -> float:
+        """Items a second."""
+        bodies = [contender.submit_request(self.items) for _ in range(round(self.requests * scale))]
+        return self.units(scale) / lockstep_s(contender.endpoint, bodies, self.clients)
 
 
-def many_clients(contender: Contender, scale: float) -> float:
-    """Jobs a second from 64 clients."""
-    bodies = [contender.submit_request(1) for _ in range(round(6000 * scale))]
-    return len(bodies) / lockstep_s(contender.endpoint, bodies, clients=64)
+ONE_BY_ONE = Submits(1500)
+MANY_CLIENTS = Submits(6000, clients=64)
+HUNDREDS = Submits(200, items=100)
 
 
-def hundreds(contender: Contender, scale: float) -> float:
-    """Items a second from one client, 100 in a request."""
-    bodies = [contender.submit_request(100) for _ in range(round(200 * scale))]
-    return 100 * len(bodies) / lockstep_s(contender.endpoint, bodies)
-
-
-def noop_items(contender: Contender, scale: float) -> float:
+def noop_items(contender: Worker, scale: float) -> float:
     """Items a second through a warm worker that does nothing, one item a run."""
     items = round(2000 * scale)
     lockstep_s(contender.endpoint, [contender.submit_request(items)])
@@ -51,13 +55,13 @@ class Measure(NamedTuple):
     name: str
     unit: str
     target: float
-    of: Callable[[Contender, float], float]
+    of: Callable[[Worker, float], float]
 
 
 MEASURES = (
-    Measure("submit one by one, to the limit", "jobs", 0.6, one_by_one),
-    Measure("submit by 64 clients, to the limit", "jobs", 0.4, many_clients),
-    Measure("submit 100 a request, to the limit", "items", 0.5, hundreds),
+    Measure("submit one by one, to the limit", "jobs", 0.6, ONE_BY_ONE.rate),
+    Measure("submit by 64 clients, to the limit", "jobs", 0.4, MANY_CLIENTS.rate),
+    Measure("submit 100 a request, to the limit", "items", 0.5, HUNDREDS.rate),
     Measure("no-op items, to the limit", "items", 0.4, noop_items),
 )
 """In this order: the last one sets the queue going."""
