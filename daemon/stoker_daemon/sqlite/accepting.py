@@ -1,6 +1,7 @@
 """How a job comes in: once, whatever happens to the reply."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -124,28 +125,35 @@ def is_known(execute: Execute, job_id: str, fingerprint: bytes) -> bool:
     Raises:
         Refused: `conflict`: another job has this id, or had it.
     """
-    row = execute(
-        "SELECT fingerprint FROM jobs WHERE job_id = ?1 UNION ALL SELECT fingerprint FROM tombstones WHERE job_id = ?1",
-        (job_id,),
-    ).fetchone()
-    if row is not None and row[0] != fingerprint:
+    known = _fingerprints(execute, [job_id])
+    if known.get(job_id, fingerprint) != fingerprint:
         raise _other_job(job_id)
-    return row is not None
+    return bool(known)
 
 
 def _fresh(execute: Execute, submissions: Sequence[Submission]) -> dict[bytes, Submission]:
     """Those that are not stored yet, each once, by their fingerprints. Raises Refused: `conflict`."""
+    known = _fingerprints(execute, [submission.request.job_id for submission in submissions])
     fresh: dict[bytes, Submission] = {}
     for submission in submissions:
-        fingerprint = codec.fingerprint(submission.body)
-        if not is_known(execute, submission.request.job_id, fingerprint):
+        job_id, fingerprint = submission.request.job_id, codec.fingerprint(submission.body)
+        if job_id not in known:
+            known[job_id] = fingerprint
             fresh[fingerprint] = submission
-    ids: set[str] = set()
-    for new in fresh.values():
-        if new.request.job_id in ids:
-            raise _other_job(new.request.job_id)
-        ids.add(new.request.job_id)
+        elif known[job_id] != fingerprint:
+            raise _other_job(job_id)
     return fresh
+
+
+def _fingerprints(execute: Execute, job_ids: Sequence[str]) -> dict[str, bytes]:
+    """Those of the jobs that have these ids, or had them, asked for at once: each query gives the GIL away."""
+    rows = execute(
+        "WITH asked AS (SELECT value AS job_id FROM json_each(?))"
+        " SELECT job_id, fingerprint FROM asked JOIN jobs USING (job_id)"
+        " UNION ALL SELECT job_id, fingerprint FROM asked JOIN tombstones USING (job_id)",
+        (json.dumps(job_ids),),
+    )
+    return dict(rows.fetchall())
 
 
 def _other_job(job_id: str) -> Refused:

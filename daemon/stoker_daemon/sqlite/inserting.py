@@ -5,8 +5,8 @@ from functools import cache
 from itertools import chain, islice
 from typing import Any
 
-_AT_ONCE = (100, 10, 1)
-"""Rows of one statement: few sizes, so that SQLite keeps them all prepared."""
+_AT_ONCE = (128, 64, 32, 16, 8, 4, 2, 1)
+"""Rows of one statement: few sizes, so that SQLite keeps them all prepared, and few statements for any number."""
 
 
 def insert(
