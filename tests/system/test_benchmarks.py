@@ -47,6 +47,25 @@ def test_gaps_between_prompts(tmp_path: Path) -> None:
     assert [figure["value"] > 0 for figure in figures] == [True] * 2
 
 
+def test_peers(tmp_path: Path) -> None:
+    """We expect a row for Stoker and its limit, and for each peer that was asked for a row or why it was left out."""
+    output = tmp_path / "peers.json"
+    command = [sys.executable, "-m", "benchmarks.peers", "beanstalkd", "redis", "--quick", "--folder", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--output", str(output)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text())
+    for name in ("limit", "stoker", "beanstalkd -f 0", "Redis Streams"):
+        if name in found["left_out"]:
+            assert f"left out: {name}: " in done.stdout
+        else:
+            assert f"| {name} |" in done.stdout
+            assert all(rate > 0 for rates in found["rates"][name].values() for rate in rates)
+    assert {"limit", "stoker"} <= found["rates"].keys()
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def _quick_run(folder: Path, part: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The figures as JSON, and the line that was printed of each."""
     output = folder / "figures.json"

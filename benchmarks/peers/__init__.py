@@ -1,0 +1,1 @@
+"""Stoker beside its peers on the same work in the same run: `python -m benchmarks.peers`."""
