@@ -52,7 +52,7 @@ class Sprites:
     name = "python"
 
     @contextmanager
-    def serve(self, _folder: Path, load_s: float) -> Iterator[tuple[str, Any]]:
+    def serve(self, _folder: Path, load_s: float) -> Generator[tuple[str, Any]]:
         engine = (
             f'[engines.trees]\nmodel = "benchmarks.waves.variants:Variants"\npython_path = ["{ROOT}"]\n'
             f"options = {{ load_s = {load_s} }}\n"
@@ -66,7 +66,7 @@ class ComfyUI:
     name = "comfyui"
 
     @contextmanager
-    def serve(self, folder: Path, load_s: float) -> Iterator[tuple[str, Any]]:
+    def serve(self, folder: Path, load_s: float) -> Generator[tuple[str, Any]]:
         with ComfyProcess(folder / "server", load_s=load_s) as server:
             for name in NAMES:
                 write_model(folder / "server/models/checkpoints" / f"{name}.safetensors", "checkpoint")
