@@ -3,8 +3,8 @@
 import random
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ SEED = 20
 TIMEOUT_S = 3600.0
 LOOK_S = 0.05
 
+CountLoads = Callable[[Client], int]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -41,7 +43,7 @@ class Kind(Protocol):
 
     name: str
 
-    def serve(self, folder: Path, load_s: float) -> Any:
+    def serve(self, folder: Path, load_s: float, /) -> AbstractContextManager[tuple[str, CountLoads]]:
         """A context in which it works; gives the daemon's `[engines...]` and a function that counts loads."""
         ...
 
@@ -52,7 +54,7 @@ class Sprites:
     name = "python"
 
     @contextmanager
-    def serve(self, _folder: Path, load_s: float) -> Generator[tuple[str, Any]]:
+    def serve(self, _folder: Path, load_s: float) -> Generator[tuple[str, CountLoads]]:
         engine = (
             f'[engines.trees]\nmodel = "benchmarks.waves.variants:Variants"\npython_path = ["{ROOT}"]\n'
             f"options = {{ load_s = {load_s} }}\n"
@@ -66,7 +68,7 @@ class ComfyUI:
     name = "comfyui"
 
     @contextmanager
-    def serve(self, folder: Path, load_s: float) -> Generator[tuple[str, Any]]:
+    def serve(self, folder: Path, load_s: float) -> Generator[tuple[str, CountLoads]]:
         with ComfyProcess(folder / "server", load_s=load_s) as server:
             for name in NAMES:
                 write_model(folder / "server/models/checkpoints" / f"{name}.safetensors", "checkpoint")

@@ -39,9 +39,9 @@ def test_loaded_model_is_used_up_first(rig: Rig) -> None:
 
 
 def test_priority_comes_before_the_loaded_model(rig: Rig) -> None:
-    """We expect a more urgent job to have its model loaded although work for the loaded one waits."""
+    """We expect an urgent job to have its model loaded although work for the loaded one waits."""
     _hold(rig)
-    jobs = [rig.submit("one", model="one"), rig.submit("two", model="two", priority="high")]
+    jobs = [rig.submit("one", model="one"), rig.submit("two", model="two", priority="urgent")]
     _release(rig, *jobs)
     assert rig.executed()[1:] == ["two", "one"]
     assert [event.model for event in rig.events(ModelLoaded)] == ["one", "two", "one"]
