@@ -1,6 +1,7 @@
-"""Sets up the daemon's log: JSON lines for machines, colours for people at a terminal."""
+"""Sets up the daemon's log: JSON lines for machines, fields for the journal, colours for people at a terminal."""
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -9,16 +10,27 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from stoker_daemon.journal import Journal, is_connected
+
 LEVELS = ("debug", "info", "warning", "error")
 TALKATIVE = ("httpx", "httpcore", "websockets")
 """Libraries that tell of each request, with addresses that may hold secrets."""
 
 
+def is_kept_by_journal() -> bool:
+    """Whether the log goes to systemd's journal, where it is searched by what it is about."""
+    return is_connected(os.environ, sys.stderr.fileno())
+
+
 def configure(level: str = "info") -> None:
     """Send what is logged from `level` on to stderr, the standard library's loggers (asyncio) included."""
-    stream = cast("TextIO", _Unfailing(sys.stderr))
+    stream = cast("TextIO", _Unfailing(Journal() if is_kept_by_journal() else sys.stderr))
     is_terminal = sys.stderr.isatty()
-    shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level, _stamp]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        _stamp,
+    ]
     to_line = (
         [structlog.dev.ConsoleRenderer(colors=True)]
         if is_terminal
@@ -45,7 +57,7 @@ def configure(level: str = "info") -> None:
 class _Unfailing:
     """A stream that loses what can't be written: a log on a full disk must not end what it tells of."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | Journal) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:

@@ -24,7 +24,7 @@ import msgspec
 import structlog
 import zmq
 
-from stoker_daemon import handlers
+from stoker_daemon import chronicle, handlers
 from stoker_daemon.admin.check import glance
 from stoker_daemon.building import (
     build_decider,
@@ -53,6 +53,7 @@ from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.execution.watch import Watch, watch
 from stoker_daemon.gpu.probe import Probe
 from stoker_daemon.library import LibraryError, load_library
+from stoker_daemon.log import is_kept_by_journal
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
@@ -242,7 +243,8 @@ class StokerDaemon:
         watched = self._build_watch(engines, publisher, stack)
         lanes, learning = self._build_lanes(engines, watched, artifacts, publisher)
         summaries = Summaries(self._store, artifacts)
-        for listener in (publisher.committed, lanes.committed, summaries.committed):
+        chronicles = [chronicle.tell] if is_kept_by_journal() else []
+        for listener in (publisher.committed, lanes.committed, summaries.committed, *chronicles):
             self._store.subscribe(listener)
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
         frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, watched, publisher)

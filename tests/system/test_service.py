@@ -62,6 +62,8 @@ def _starts_and_works(machine: Machine) -> None:
     job = json.loads(machine.run("stoker", "generate", "a red dragon", "an owl", "--wait", "--json"))
     assert job["items"]["succeeded"] == 2
     wait_for(lambda: machine.property("StatusText") == "idle")
+    told = machine.run("journalctl", f"STOKER_JOB={job['job_id']}", "-o", "cat", "--no-pager")
+    assert [line.split(" job=")[0] for line in told.splitlines()] == ["a job was accepted", "a job ended"]
     owner = machine.run("stat", "-c", "%U %a", "/var/lib/stoker", "/etc/stoker", "/etc/stoker/stokerd.toml")
     assert owner.splitlines() == ["stoker 750", "root 750", "root 640"]
 
@@ -86,7 +88,7 @@ def _stops_in_order(machine: Machine) -> None:
     assert machine.property("Result") == "success"
     assert machine.property("ActiveState") == "inactive"
     journal = machine.run("journalctl", "-u", "stokerd", "-o", "cat", "--no-pager")
-    assert '"event": "stopping"' in journal
+    assert "stopping reason=told to by SIGTERM" in journal
 
 
 def _is_removed_but_for_its_data(machine: Machine) -> None:
