@@ -108,5 +108,5 @@ def _fail(error: CannotStart) -> NoReturn:
     sys.exit(error.exit_code)
 
 
-for command in (commands.backup, commands.restore, commands.check, commands.keys, commands.nodes):
+for command in (commands.backup, commands.restore, commands.check, commands.keys, commands.trace, commands.nodes):
     stokerd.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands of `stokerd` beside the daemon itself: backup, restore, check, keys, nodes."""
+"""The commands of `stokerd` beside the daemon itself: backup, restore, check, keys, trace, nodes."""
 
 import json
 import socket
@@ -17,6 +17,7 @@ from stoker_daemon.admin import keys as ring
 from stoker_daemon.admin import nodes as pack
 from stoker_daemon.admin.check import check as run_check
 from stoker_daemon.admin.restore import restore as run_restore
+from stoker_daemon.admin.trace import trace as write_trace
 from stoker_daemon.sqlite.copying import Counts, copy_database
 from stoker_daemon.sqlite.database import FILE_NAME, StoreError, explain
 from stoker_daemon.zmq.keyring import KeyringError, read_clients, write_private
@@ -177,6 +178,24 @@ def revoke(name: str, data_dir: Path) -> None:
     """Let NAME in no more: within a second its requests are refused and its connections to the events end."""
     ring.revoke(data_dir, name)
     click.echo(f"{name} is let in no more.")
+
+
+@click.command()
+@click.option("--lane", default="gpu", show_default=True, help="Whose work.")
+@_data_dir
+@_told
+def trace(lane: str, data_dir: Path) -> None:
+    """Write what came and what it took as JSON lines, also while a daemon works.
+
+    A clone of the project tries other orders of work on it: python -m benchmarks.scheduling --trace FILE
+
+    \b
+    Examples:
+      stokerd trace > week.jsonl
+      stokerd trace --lane gpu1 > other.jsonl
+    """
+    for line in write_trace(data_dir, lane):
+        click.echo(line)
 
 
 @click.group()

@@ -106,7 +106,12 @@ def an_order(*, max_batch: int = 1, loaded: str = "", engines: tuple[str, ...] =
         if head is None:
             return None
         mates = [each for each in heads if each.signature_id == head.signature_id and each is not head]
-        return Choice(tuple((each, max_batch) for each in [head, *mates]))
+        takes: list[tuple[Head, int]] = []
+        left = max_batch
+        for each in [head, *mates]:
+            takes += [(each, min(left, each.ready))] if left else []
+            left -= min(left, each.ready)
+        return Choice(tuple(takes))
 
     return ClaimOrder(
         lane="gpu",
