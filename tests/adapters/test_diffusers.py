@@ -1,6 +1,7 @@
 """The adapter to Diffusers on a real pipeline with random weights: batches, seeds, progress, interrupts, refusals."""
 
 import asyncio
+import os
 import subprocess
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from PIL import Image, ImageChops
 from tests.adapters.studio import BOUND_S, PICTURES, PYTHON, Studio
 from tests.conformance.bench import Recorder, members
+from tests.fakes.torch import Cuda
 
 from stoker_daemon.jobs.records import Output
 
@@ -105,6 +107,21 @@ def test_torch_says_in_its_own_words_that_memory_ran_out() -> None:
     )
     said = subprocess.run([PYTHON, "-c", program], capture_output=True, text=True, timeout=BOUND_S, check=True)
     assert said.stdout.split() == ["True", "False"]
+
+
+def test_what_the_worker_asks_of_torch_is_there() -> None:
+    """The real torch answers all that the one of the tests does, in the same way where there is no GPU."""
+    names = [name for name in vars(Cuda) if not name.startswith("_")]
+    program = (
+        f"import torch\nassert all(callable(getattr(torch.cuda, name)) for name in {names})\n"
+        "torch.cuda.empty_cache()\n"
+        "print(torch.cuda.is_available(), torch.cuda.device_count(), torch.cuda.memory_allocated(0))"
+    )
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    said = subprocess.run(
+        [PYTHON, "-c", program], env=environment, capture_output=True, text=True, timeout=BOUND_S, check=True
+    )
+    assert said.stdout.split() == ["False", "0", "0"]
 
 
 async def _interrupted(studio: Studio, item: dict[str, Any], recorder: Recorder) -> bool:
