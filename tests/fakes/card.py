@@ -58,13 +58,22 @@ class Card:
 class SimulatedEngine:
     """The port `Engine`, as far as memory goes: loads models of `sizes_gb` onto the card, `at_once` at a time.
 
-    `keeps`: it does not give anything back. `tells`: it says what its models hold. `remembers` nothing.
+    `keeps`: it does not give anything back. `tells`: it says what its models hold. `on_card`: else they are in the
+    host's memory.
     """
 
     remembers = False
 
     def __init__(
-        self, name: str, card: Card, pid: int, sizes_gb: Mapping[str, float], *, at_once: int = 1, tells: bool = True
+        self,
+        name: str,
+        card: Card,
+        pid: int,
+        sizes_gb: Mapping[str, float],
+        *,
+        at_once: int = 1,
+        tells: bool = True,
+        on_card: bool = True,
     ) -> None:
         self.name = name
         self.keeps = False
@@ -72,7 +81,8 @@ class SimulatedEngine:
         self._pid = pid
         self._sizes = {model: int(size * GB) for model, size in sizes_gb.items()}
         self._at_once = at_once
-        self._tells = tells
+        self._tells = tells and on_card
+        self._on_card = on_card
         self._loaded: list[str] = []
 
     def facts(self) -> words.Engine:
@@ -89,7 +99,8 @@ class SimulatedEngine:
             return 0.0
         while len(self._loaded) >= self._at_once:
             self._drop(self._loaded[0])
-        self._card.put(self._pid, residency, self._sizes[residency])
+        if self._on_card:
+            self._card.put(self._pid, residency, self._sizes[residency])
         self._loaded.append(residency)
         self._card.swaps.append(f"load {residency}")
         return 1.0

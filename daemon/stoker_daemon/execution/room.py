@@ -81,7 +81,7 @@ class Room:
         mine = [each for each in self._holdings() if each.holder == key.engine and each.bytes]
         named = [each for each in mine if each.what.startswith(key.residency)]
         held = sum(each.bytes or 0 for each in named or mine)
-        if held:
+        if held or self._is_elsewhere(key.engine):
             self._sizes[key] = max(held, self._sizes.get(key, 0))
 
     async def release(self) -> list[Left]:
@@ -98,6 +98,11 @@ class Room:
     def forget(self) -> None:
         """What was loaded is not any more, as an engine has died: the next run has to be prepared for."""
         self._ready = None
+
+    def _is_elsewhere(self, engine: str) -> bool:
+        """Whether an engine's own process, which would tell, holds models in the host's memory alone."""
+        residents = self.engines[engine].residents()
+        return bool(residents) and all(each.pid is not None and each.bytes is None for each in residents)
 
     def _is_still_there(self, key: Key) -> bool:
         """Not thrown out by its engine since it ran, as far as that one tells."""
@@ -177,12 +182,14 @@ class Room:
             self.told()
 
     def _others(self, key: Key) -> list[Key]:
-        """What engines of this lane have loaded beside the one that is to load: that one sees to its own."""
+        """What engines of this lane hold on the GPU beside the one that is to load: that one sees to its own."""
+        seen = {(each.holder, each.what) for each in self._holdings() if each.bytes}
         return [
             Key(name, each.residency)
             for name, engine in self.engines.items()
             if name != key.engine
             for each in engine.residents()
+            if each.bytes or (name, each.residency) in seen
         ]
 
     def _holdings(self) -> list[Holding]:

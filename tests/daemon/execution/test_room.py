@@ -17,7 +17,8 @@ from stoker_protocol.events import AnyEvent
 
 XL, FLUX = Key("comfyui", "xl"), Key("comfyui", "flux")
 SMALL, LARGE, EMBED = Key("llm", "small"), Key("llm", "large"), Key("python", "embed")
-LOAD_S = {XL: 20.0, FLUX: 40.0, SMALL: 5.0, LARGE: 30.0, EMBED: 1.0}
+CLASSIC = Key("sprites", "classic")
+LOAD_S = {CLASSIC: 1.0, XL: 20.0, FLUX: 40.0, SMALL: 5.0, LARGE: 30.0, EMBED: 1.0}
 BLENDER = 99
 
 
@@ -52,8 +53,9 @@ class Bench:
         self.comfyui = SimulatedEngine("comfyui", self.card, 1, {"xl": 10, "flux": 17}, tells=tells)
         self.llm = SimulatedEngine("llm", self.card, 2, {"small": 5, "large": 14}, tells=tells)
         self.python = SimulatedEngine("python", self.card, 3, {"embed": 1}, at_once=2, tells=tells)
+        self.sprites = SimulatedEngine("sprites", self.card, 4, {"classic": 1}, on_card=False)
         self.engines: Mapping[str, SimulatedEngine] = {
-            each.name: each for each in (self.comfyui, self.llm, self.python)
+            each.name: each for each in (self.comfyui, self.llm, self.python, self.sprites)
         }
         watched = watch(self.card, self.engines, _ignore, StillClock(), every_s=60, limits=Thresholds())
         self.told: list[str] = []
@@ -192,6 +194,19 @@ def test_release() -> None:
         assert set(bench.card.held) == {(BLENDER, "scene")}
         assert await bench.room.release() == []
         assert await bench.run(XL) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_model_of_the_hosts_memory() -> None:
+    """We expect a model that needs no GPU to send nobody away, once that is known, and nobody to send it away."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        assert await bench.run(CLASSIC, XL) == []
+        assert await bench.run(CLASSIC, XL, CLASSIC, LARGE) == [Left("comfyui", "xl")]
+        assert await bench.run(CLASSIC, LARGE) == []
+        assert await bench.room.release() == [Left("llm", "large"), Left("sprites", "classic")]
 
     asyncio.run(scenario())
 
