@@ -1,12 +1,11 @@
 """What the sync and the async client share: ids, endpoints, sockets, and the files that are fetched and sent."""
 
-import hashlib
 import io
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 import zmq
 
@@ -16,6 +15,9 @@ from stoker_client.operations.effects import AppendFile, BeginFile, FileEffect, 
 from stoker_protocol import codec
 from stoker_protocol.keys import ClientKey
 from stoker_protocol.session import Session
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
 
 S = TypeVar("S", bound=zmq.Socket[Any])
 
@@ -86,7 +88,6 @@ class Folder:
         self._path = Path(path)
         self._target = self._part = self._path
         self._sha256 = ""
-        self._hash = hashlib.sha256()
         self._file: IO[bytes] | None = None
 
     def perform(self, effect: FileEffect) -> bool | Path | None:
@@ -113,7 +114,7 @@ class Folder:
         if self._target.is_file() and _hash_of(self._target) == sha256:
             return False
         self._path.mkdir(parents=True, exist_ok=True)
-        self._hash = hashlib.sha256()
+        self._hash = _sha256()
         # The name is new each time: two that fetch into one folder must not write into one file.
         self._part = self._path / f"{name}.{os.urandom(4).hex()}.part"
         self._file = self._part.open("wb")
@@ -165,7 +166,7 @@ class Source:
     def measure(self) -> tuple[str, int]:
         """Its SHA-256 and its size. Raises OSError."""
         file = self._opened()
-        return hashlib.file_digest(file, "sha256").hexdigest(), file.seek(0, os.SEEK_END)
+        return _digest_of(file), file.seek(0, os.SEEK_END)
 
     def read(self, offset: int, length: int) -> bytes:
         """A piece of it, shorter at its end."""
@@ -210,6 +211,18 @@ def _connect(socket: S, endpoint: str) -> S:
     return socket
 
 
+def _sha256() -> "HASH":
+    import hashlib  # loads OpenSSL, which a command that moves no file can do without
+
+    return hashlib.sha256()
+
+
+def _digest_of(file: io.FileIO | io.BufferedReader | io.BytesIO) -> str:
+    import hashlib
+
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _hash_of(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest_of(file)

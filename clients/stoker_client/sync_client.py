@@ -8,7 +8,6 @@ from typing import Any, TypeVar, Unpack
 
 import zmq
 
-from stoker_client.diagnosing import diagnose
 from stoker_client.keys import KeyLike, Target, target
 from stoker_client.operations import uploading, verbs, watching
 from stoker_client.operations.calling import Caller
@@ -355,6 +354,8 @@ class _Performer:
             case Reconnect():
                 return self._control.drop()
             case Diagnose():
+                from stoker_client.diagnosing import diagnose  # a tenth of a command's time, and few need it
+
                 return diagnose(self._control.target.endpoint, self._control.target.key)
             case OpenEvents(endpoint, topics):
                 return self._open_events(endpoint, topics)

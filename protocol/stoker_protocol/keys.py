@@ -1,7 +1,6 @@
 """The text of a key file: what a client has to know to be let in at a daemon that asks for keys."""
 
 import re
-import tomllib
 from typing import Annotated, Any
 
 import msgspec
@@ -44,6 +43,8 @@ def from_text(text: str) -> ClientKey:
     Raises:
         ValueError: It is none; the text says which field is wrong, and never what a secret is.
     """
+    import tomllib  # only who has a key needs it
+
     try:
         fields: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

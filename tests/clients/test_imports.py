@@ -12,7 +12,10 @@ SHOW_MODULES = "import sys, {0}; print(*sys.modules)"
     ("module", "spared"),
     [
         ("stoker_client", {"zmq", "msgspec", "asyncio"}),
-        ("stoker_client.sync_client", {"asyncio", "rich", "click", "structlog", "sqlite3", "subprocess", "difflib"}),
+        (
+            "stoker_client.sync_client",
+            {"asyncio", "rich", "click", "structlog", "sqlite3", "subprocess", "difflib", "hashlib", "tomllib"},
+        ),
         ("stoker_client.async_client", {"rich", "click", "structlog", "sqlite3", "stoker_client.sync_client"}),
         ("stoker_client.private_daemon", {"zmq", "asyncio", "structlog", "sqlite3", "stoker_daemon"}),
     ],
