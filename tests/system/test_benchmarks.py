@@ -66,6 +66,17 @@ def test_peers(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [output]
 
 
+def test_the_wire(tmp_path: Path) -> None:
+    """We expect that a quick run ends with the cost of keys, the way of an event, and that no listener missed one."""
+    output = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.wire", "--quick", "--folder", str(tmp_path), "--output", str(output)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    *ratios, missed = [figure["value"] for figure in json.loads(output.read_text())["figures"]]
+    assert [ratio > 0 for ratio in ratios] == [True] * 3
+    assert missed == 0
+
+
 def _quick_run(folder: Path, part: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The figures as JSON, and the line that was printed of each."""
     output = folder / "figures.json"

@@ -1,0 +1,1 @@
+"""What keys cost, how fast events arrive, and whether a hundred listeners lose any."""
