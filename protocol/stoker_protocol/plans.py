@@ -45,6 +45,14 @@ class PlannedJob(Struct, frozen=True):
     done_s: Eta | None
 
 
+class Calibration(Struct, frozen=True):
+    """How times that were told turned out: of so many jobs, the part that was done by p50 (ideally 0.5), and p90."""
+
+    jobs: int
+    by_p50: float
+    by_p90: float
+
+
 class Delay(StrEnum):
     """Why a job does not run now, or that it does or is over."""
 

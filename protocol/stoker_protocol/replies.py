@@ -22,7 +22,7 @@ from stoker_protocol.jobs import (
     Queue,
     Recipe,
 )
-from stoker_protocol.plans import Delay, PlannedJob, Wave
+from stoker_protocol.plans import Calibration, Delay, PlannedJob, Wave
 
 
 class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
@@ -337,6 +337,7 @@ class Stats(Reply, frozen=True, tag="stats", kw_only=True):
     are none. `items_per_s`: how many of these there were a second. `busy`: the part of the time, over all lanes, that
     runs were at work.
     `loads` of models took `load_s` seconds; both are of the whole daemon, and none where one job is asked for.
+    `etas`: how the times told of jobs turned out, ever since.
     Only the newest `bound` attempts are looked at; `is_cut`: there were more, and the time begins with the oldest.
     """
 
@@ -355,6 +356,7 @@ class Stats(Reply, frozen=True, tag="stats", kw_only=True):
     loads: int | None = None
     load_s: float | None = None
     job_id: str | None = None
+    etas: Calibration | None = None
     rates: dict[str, float] = {}
 
 

@@ -21,13 +21,13 @@ from stoker_client.cli.render import (
 )
 from stoker_protocol import codec
 from stoker_protocol.jobs import Job, Lane
-from stoker_protocol.replies import SnapshotPage
+from stoker_protocol.replies import Plan, SnapshotPage
 
 _COLUMNS = ("job", "name", "state", "priority", "made by", "done>", "failed>", "age>")
 
 
-def portrait_of_job(job: Job, now_s: float) -> str:
-    """One job in full, with what can be done next."""
+def portrait_of_job(job: Job, now_s: float, ahead: Plan | None = None) -> str:
+    """One job in full, with when it should be done and what can be done next."""
     facts = [
         ("state", paint(state(job)) + (f" ({job.state}) {pause_facts(job.paused)}" if job.paused else "")),
         ("items", f"{job.items.finished} of {job.items.total} done: {counts(job.items)}"),
@@ -36,6 +36,7 @@ def portrait_of_job(job: Job, now_s: float) -> str:
         ("priority", job.priority),
         ("submitted", f"{clock(job.created_at_ms)}, {duration(now_s - job.created_at_ms / 1000)} ago, by {job.client}"),
         ("took", _took(job)),
+        ("expected", _expected(job, ahead)),
         ("error", clean(f"{job.error.kind}: {job.error.message}") if job.error else ""),
         ("metadata", clean(", ".join(f"{key}={value}" for key, value in codec.unpack(job.metadata).items()))),
         ("next", _next_step(job)),
@@ -44,7 +45,9 @@ def portrait_of_job(job: Job, now_s: float) -> str:
     return "\n".join([heading, *(f"  {name:<10} {fact}" for name, fact in facts if fact)])
 
 
-def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float, *, heading: str = "") -> str:
+def portrait_of_queue(
+    page: SnapshotPage, lately: Sequence[Job], now_s: float, *, heading: str = "", ahead: Plan | None = None
+) -> str:
     """The queue, the lanes and the jobs under a heading, and below them those that finished lately."""
     queue = page.queue
     lines = ["Nothing runs and nothing waits."]
@@ -57,7 +60,7 @@ def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float, *
         held = click.style("All work is held back", fg="yellow")
         lines.append(f"{held} {pause_facts(queue.paused)}  (stoker resume)")
     if page.jobs:
-        lines += ["", *filter(None, [heading]), table_of_jobs(page.jobs, now_s)]
+        lines += ["", *filter(None, [heading]), table_of_jobs(page.jobs, now_s, ahead)]
     if lately:
         lines += ["", "Finished lately (stoker status --all shows all):", table_of_jobs(lately, now_s)]
     if not page.jobs and not lately:
@@ -65,9 +68,13 @@ def portrait_of_queue(page: SnapshotPage, lately: Sequence[Job], now_s: float, *
     return "\n".join(lines)
 
 
-def table_of_jobs(jobs: Sequence[Job], now_s: float) -> str:
-    """One line for each job."""
-    return table(_COLUMNS, [_row(job, now_s) for job in jobs])
+def table_of_jobs(jobs: Sequence[Job], now_s: float, ahead: Plan | None = None) -> str:
+    """One line for each job; if any of them is in a plan, with the time that it should be done, and surely will be."""
+    ends = _ends(ahead)
+    if not any(job.job_id in ends for job in jobs):
+        return table(_COLUMNS, [_row(job, now_s) for job in jobs])
+    rows = [[*_row(job, now_s), *ends.get(job.job_id, ("", ""))] for job in jobs]
+    return table([*_COLUMNS, "ends>", "surely by>"], rows)
 
 
 def _row(job: Job, now_s: float) -> list[str | Cell]:
@@ -75,6 +82,29 @@ def _row(job: Job, now_s: float) -> list[str | Cell]:
     failed = Cell(str(job.items.failed), "red" if job.items.failed else None)
     age = duration(now_s - job.created_at_ms / 1000)
     return [job.job_id, clip(job.name, 24), state(job), job.priority, making(job), done, failed, age]
+
+
+def _ends(ahead: Plan | None) -> dict[str, tuple[str, str]]:
+    """When each job of a plan should be done, half of the time and nine times in ten."""
+    return {
+        job.job_id: (_at(ahead, job.done_s.p50), _at(ahead, job.done_s.p90))
+        for job in (ahead.jobs if ahead else ())
+        if ahead and job.done_s
+    }
+
+
+def _at(ahead: Plan, seconds: float) -> str:
+    return clock(ahead.at_ms + round(1000 * seconds))
+
+
+def _expected(job: Job, ahead: Plan | None) -> str:
+    planned = next((each for each in (ahead.jobs if ahead else ()) if each.job_id == job.job_id), None)
+    if ahead is None or planned is None:
+        return ""
+    text = f"starts at {_at(ahead, planned.start_s.p50)}"
+    if planned.done_s is None:
+        return text
+    return f"{text}, done at {_at(ahead, planned.done_s.p50)}, nine times in ten by {_at(ahead, planned.done_s.p90)}"
 
 
 def _took(job: Job) -> str:

@@ -9,7 +9,7 @@ from stoker_client.cli.render import timestamp
 from stoker_client.operations.watching import Update
 from stoker_protocol import codec
 from stoker_protocol.jobs import Artifact, Daemon, Failure, Item, ItemCounts, Job, Pause, Queue
-from stoker_protocol.replies import SnapshotPage
+from stoker_protocol.replies import Plan, SnapshotPage
 
 _ENVELOPE = frozenset({"v", "seq", "prev", "at_ms"})
 
@@ -45,9 +45,11 @@ def job_shape(job: Job) -> dict[str, Any]:
     }
 
 
-def status_shape(page: SnapshotPage) -> dict[str, Any]:
-    """What `status` without a job prints."""
+def status_shape(page: SnapshotPage, ahead: Plan | None = None) -> dict[str, Any]:
+    """What `status` without a job prints; `expected`: when each waiting job begins and is done, in seconds."""
+    expected = ahead.jobs if ahead else []
     return {
+        "expected": {job.job_id: {"start_s": job.start_s, "done_s": job.done_s} for job in expected},
         "jobs": [job_shape(job) for job in page.jobs],
         "queue": queue_shape(page.queue),
         "lanes": page.lanes,

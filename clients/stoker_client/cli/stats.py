@@ -44,6 +44,9 @@ def _text(reply: Stats) -> str:
         lines.append(f"{plural(reply.loads, 'model load')} took {duration(reply.load_s or 0)}")
     if reply.is_cut:
         lines.append(f"Only the newest {reply.bound} attempts are counted.")
+    if reply.etas:
+        by_p50, by_p90 = f"{reply.etas.by_p50:.0%}", f"{reply.etas.by_p90:.0%}"
+        lines.append(f"Times told of {plural(reply.etas.jobs, 'job')}: {by_p50} done by p50, {by_p90} by p90")
     ended = [_count(state, number, reply.rates) for state, number in reply.outcomes.items()]
     if reply.failures:
         kinds = ", ".join(f"{number} {kind}" for kind, number in reply.failures.items())

@@ -15,10 +15,12 @@ from stoker_client.cli.portraits import portrait_of_job, portrait_of_queue
 from stoker_client.cli.render import troubles
 from stoker_client.cli.shapes import job_shape, status_shape
 from stoker_client.cli.verb import Shared, verb
+from stoker_client.errors import UnknownOp
 from stoker_protocol.jobs import FINAL_JOB_STATES
 
 if TYPE_CHECKING:
     from stoker_client.sync_client import Client
+    from stoker_protocol.replies import Plan
 
 _LATELY = 5
 
@@ -52,7 +54,8 @@ def status(shared: Shared, job_id: str | None, everything: bool, watch: bool) ->
 
 def _one(client: Client, job_id: str) -> Frame:
     job = client.job(job_id)
-    return Frame(job_shape(job), portrait_of_job(job, time()), is_over=job.state.is_final)
+    ahead = _ahead(client) if job.items.pending else None
+    return Frame(job_shape(job), portrait_of_job(job, time(), ahead), is_over=job.state.is_final)
 
 
 def _queue(client: Client, everything: bool, lately: int) -> Frame:
@@ -60,5 +63,14 @@ def _queue(client: Client, everything: bool, lately: int) -> Frame:
     last = islice(client.jobs(sorted(FINAL_JOB_STATES)), lately)
     heading = "All jobs, the newest last:" if everything else ""
     in_the_way = troubles(client.health(), {job.engine for job in page.jobs if not job.state.is_final})
-    text = portrait_of_queue(page, list(last), time(), heading=heading)
-    return Frame(status_shape(page), "\n".join([*in_the_way, text]))
+    ahead = _ahead(client) if page.queue.pending and not page.queue.paused else None
+    text = portrait_of_queue(page, list(last), time(), heading=heading, ahead=ahead)
+    return Frame(status_shape(page, ahead), "\n".join([*in_the_way, text]))
+
+
+def _ahead(client: Client) -> Plan | None:
+    """What is to come; an older daemon can't say."""
+    try:
+        return client.plan()
+    except UnknownOp:
+        return None

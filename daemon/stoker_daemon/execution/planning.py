@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
+from stoker_daemon.execution.calibration import Told
 from stoker_daemon.execution.lane import Lane
 from stoker_daemon.execution.reasons import Situation, why
 from stoker_daemon.jobs.records import WaitingLot
@@ -16,6 +17,7 @@ from stoker_daemon.scheduling.wording import why_chosen
 from stoker_protocol import plans as words
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import Eta
+from stoker_protocol.plans import Calibration
 from stoker_protocol.replies import Plan, PlanBegun, Why
 from stoker_protocol.requests import ResumeWork
 
@@ -40,19 +42,21 @@ class Planner:
         self._engines = engines
         self._clock = clock
         self._shown: dict[str, _Shown] = {}
+        self._told = Told(store)
 
     async def plan(self) -> Plan:
         shown, is_whole = await self._look()
-        token = token_hex(8)
-        while len(self._shown) >= MAX_SHOWN:
-            del self._shown[next(iter(self._shown))]
-        self._shown[token] = shown
-        made = shown.forecasts.values()
+        is_paused = (await self._store.queue()).paused is not None
+        token, shown = self._known(shown)
+        made, jobs = shown.forecasts.values(), _jobs(shown)
+        for job in jobs:
+            if job.done_s is not None and not is_paused:
+                self._told.note(job.job_id, self._clock.now_ms(), job.done_s)
         return Plan(
             token=token,
             at_ms=self._clock.now_ms(),
             waves=[self._wave(lane, each, wave) for lane, each in shown.forecasts.items() for wave in each.plan.waves],
-            jobs=_jobs(shown),
+            jobs=jobs,
             done_s=Eta(
                 max((each.busy_s + each.plan.p50_s for each in made), default=0.0),
                 max((each.busy_s + each.plan.p90_s for each in made), default=0.0),
@@ -60,8 +64,11 @@ class Planner:
             fifo_s=max((each.fifo_s for each in made), default=0.0),
             single_s=max((each.single_s for each in made), default=0.0),
             is_whole=is_whole and all(each.plan.is_whole for each in made),
-            is_paused=(await self._store.queue()).paused is not None,
+            is_paused=is_paused,
         )
+
+    async def calibration(self) -> Calibration | None:
+        return await self._told.calibration()
 
     async def why(self, job_id: str) -> Why:
         job = (await self._store.job(job_id)).job
@@ -88,7 +95,7 @@ class Planner:
         now, _ = await self._look()
         if now.lots != shown.lots:
             raise _stale("what waits has changed")
-        if not all(each.still_holds(now.forecasts[lane]) for lane, each in shown.forecasts.items()):
+        if not _still_holds(shown, now):
             raise _stale("what is loaded has changed, or what loads and runs are thought to take")
         runs = 0
         for name, each in shown.forecasts.items():
@@ -112,6 +119,17 @@ class Planner:
                 forecasts[name] = await asyncio.to_thread(forecast, lots, outlook, now_ms, lane.busy_s())
         return _Shown(waiting.lots, forecasts), waiting.is_whole
 
+    def _known(self, shown: _Shown) -> tuple[str, _Shown]:
+        """A plan with its token: that which was shown before, as long as nothing has changed."""
+        for token, before in self._shown.items():
+            if before.lots == shown.lots and _still_holds(before, shown):
+                return token, before
+        while len(self._shown) >= MAX_SHOWN:
+            del self._shown[next(iter(self._shown))]
+        token = token_hex(8)
+        self._shown[token] = shown
+        return token, shown
+
     def _wave(self, lane: str, each: Forecast, wave: Wave) -> words.Wave:
         decider = self._lanes[lane].decider
         assert isinstance(decider, InWaves)  # others have no forecast
@@ -124,6 +142,10 @@ class Planner:
             runs=[_run(each.busy_s, run) for run in wave.runs],
             reason=why_chosen(wave.reason, decider.dials),
         )
+
+
+def _still_holds(shown: _Shown, now: _Shown) -> bool:
+    return all(each.still_holds(now.forecasts[lane]) for lane, each in shown.forecasts.items())
 
 
 def _stale(why: str) -> Refused:

@@ -1,5 +1,7 @@
 """Tells what was done, how fast, and how long it waited."""
 
+from msgspec import structs
+
 from stoker_daemon.ports import Services
 from stoker_protocol.replies import Stats
 from stoker_protocol.requests import GetStats
@@ -11,4 +13,7 @@ async def handle(request: GetStats, services: Services) -> Stats:
     Raises:
         Refused: `not_found`.
     """
-    return await services.store.stats(request)
+    done = await services.store.stats(request)
+    if request.job_id is not None:
+        return done
+    return structs.replace(done, etas=await services.planning.calibration())

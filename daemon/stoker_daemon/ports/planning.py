@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from stoker_protocol.plans import Calibration
 from stoker_protocol.replies import Plan, PlanBegun, Why
 
 
@@ -14,6 +15,10 @@ class Planning(Protocol):
 
     async def why(self, job_id: str) -> Why:
         """Why a job does not run yet. Raises Refused: `not_found`."""
+        ...
+
+    async def calibration(self) -> Calibration | None:
+        """How the times that were told turned out, None: nobody can tell yet."""
         ...
 
     async def execute(self, token: str, author: str) -> PlanBegun:

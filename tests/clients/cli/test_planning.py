@@ -53,3 +53,15 @@ def test_why(stoker: Stoker, daemon: FakeDaemon) -> None:
         "2023-11-14T23:13:20.000Z",
     )
     assert stoker("why", "nobody").code == 3
+
+
+def test_status_tells_when_jobs_should_be_done(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect two times for a job that is in the plan, and none for another; for scripts the seconds."""
+    daemon.add_job("dragons")
+    daemon.add_job("others")
+    rows = {line.split()[0]: line for line in stoker("status").out.splitlines() if line.strip()}
+    assert rows["JOB"].split()[-3:] == ["ENDS", "SURELY", "BY"]
+    assert rows["dragons"].count(":") == 4
+    assert rows["others"].count(":") == 0
+    assert "done at" in stoker("status", "dragons").out
+    assert stoker("status", "--json").json["expected"]["dragons"]["done_s"] == {"p50": 32.0, "p90": 36.0}
