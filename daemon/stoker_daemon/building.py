@@ -1,8 +1,10 @@
 """Makes what the configuration names: engines, and who is let in; with `main` the only reader of the configuration."""
 
 import pwd
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -28,6 +30,10 @@ from stoker_daemon.engines.leftover import end_leftover
 from stoker_daemon.engines.ollama import OllamaEngine
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine
+from stoker_daemon.execution.lane import Lane, LaneSettings, World
+from stoker_daemon.execution.room import Room
+from stoker_daemon.execution.supervisor import Patience
+from stoker_daemon.execution.watch import Watch
 from stoker_daemon.jobs.records import Signature
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
@@ -36,6 +42,7 @@ from stoker_daemon.scheduling.deciding import ByKey, Decider, InWaves
 from stoker_daemon.scheduling.dials import PRESETS, Dials
 from stoker_daemon.scheduling.preflight import Thresholds
 from stoker_daemon.scheduling.residency import Key
+from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.zmq import keyring
 from stoker_daemon.zmq.admission import RESERVED, LocalRules
 from stoker_daemon.zmq.doors import Doors
@@ -67,7 +74,7 @@ def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs
             log.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
     agents = {name: each for name, each in config.engines.items() if isinstance(each, AgentConfig)}
     built = {
-        name: _build(name, engine, data_dir, library, blobs)
+        name: _build(name, engine, data_dir, library, blobs, slotted=in_slots(config, engine.lane or name))
         for name, engine in config.engines.items()
         if not isinstance(engine, AgentConfig)
     }
@@ -86,12 +93,70 @@ def is_on_gpu(engine: EngineConfig) -> bool:
     return isinstance(engine, PythonConfig | ComfyConfig) or engine.lane == "gpu"
 
 
+def in_slots(config: Config, lane: str) -> bool:
+    """Whether several runs of a lane are at work at a time: where it makes no difference which model they want."""
+    engines = [engine for name, engine in config.engines.items() if (engine.lane or name) == lane]
+    return all(isinstance(each, OpenAIConfig) and not each.swaps and not is_on_gpu(each) for each in engines)
+
+
+def further_slots(config: Config, engines: Mapping[str, Engine]) -> list[Callable[[], bool]]:
+    """For each run that the engines of a lane may have at work besides a first one, whether they take it now."""
+    asked = [engine for engine in engines.values() if isinstance(engine, OpenAIEngine)]
+
+    def takes(number: int) -> bool:
+        there = [engine for engine in asked if engine.facts().state == "ready"]
+        return number < sum(engine.limit for engine in there)
+
+    most = sum(each.limits.most for name in engines if isinstance(each := config.engines[name], OpenAIConfig))
+    return [partial(takes, number) for number in range(1, most)]
+
+
+def build_lanes(config: Config, engines: Mapping[str, Engine], world: World, watched: Watch) -> list[Lane]:
+    """The lanes, and after them further ones for those whose engines have several runs at work at a time."""
+    of_lane: defaultdict[str, dict[str, Engine]] = defaultdict(dict)
+    for name, engine in config.engines.items():
+        of_lane[engine.lane or name][name] = engines[name]
+    settings = _lane_settings(config)
+    lanes: list[Lane] = []
+    further: list[Lane] = []
+    for name, mine in of_lane.items():
+        decider = build_decider(config, mine, world.clock.now_ms())
+        on_gpu = any(is_on_gpu(config.engines[each]) for each in mine)
+        checks = watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
+        room = Room(name, mine if on_gpu else {}, watched, decider.load_s, config.gpu.idle_unload_s)
+        lanes.append(Lane(name, mine, decider, world, settings, checks, room))
+        for number, takes in enumerate(further_slots(config, mine) if in_slots(config, name) else [], start=2):
+            further.append(Lane(f"{name}.{number}", mine, decider, world, settings, checks, room, takes))
+    return lanes + further
+
+
+def _lane_settings(config: Config) -> LaneSettings:
+    execution = config.execution
+    return LaneSettings(
+        patience=Patience(
+            load_s=max(map(load_patience_s, config.engines.values())),
+            interrupt_s=execution.interrupt_grace_s,
+            terminate_s=execution.terminate_grace_s,
+        ),
+        retries=RetryPolicy(
+            base_s=execution.backoff_base_s,
+            factor=execution.backoff_factor,
+            max_s=execution.backoff_max_s,
+            crash_limit=execution.crash_limit,
+        ),
+        timeout_s=execution.timeout_s,
+        no_progress_s=execution.no_progress_s,
+    )
+
+
 def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) -> Decider:
     """Who decides for the lane of these engines; where no model has to be loaded, waves would have no use."""
 
     def most(signature: Signature) -> int:
         return engines[signature.engine].max_batch(signature)
 
+    if all(in_slots(config, config.engines[name].lane or name) for name in engines):
+        return ByKey(policy.in_turn, most)
     if not any(is_on_gpu(config.engines[name]) for name in engines) or config.scheduling.policy == "strict":
         return ByKey(policy.strict, most)
     if config.scheduling.policy == "fifo":
@@ -147,7 +212,7 @@ def load_patience_s(engine: EngineConfig) -> float:
     return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
 
 
-def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blobs: Blobs) -> Engine:
+def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blobs: Blobs, *, slotted: bool) -> Engine:
     match engine:
         case PythonConfig():
             return PythonEngine(
@@ -180,7 +245,7 @@ def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blo
                 batch_size=engine.batch_size,
             )
         case OpenAIConfig():
-            return _build_openai(name, engine)
+            return _build_openai(name, engine, slotted=slotted)
         case OllamaConfig():
             return _build_ollama(name, engine)
         case CommandConfig():
@@ -202,7 +267,7 @@ def _classes(engine: PythonConfig) -> list[Hosted]:
     return [Hosted(each.model, each.options, name) for name, each in engine.models.items()]
 
 
-def _build_openai(name: str, engine: OpenAIConfig) -> OpenAIEngine:
+def _build_openai(name: str, engine: OpenAIConfig, *, slotted: bool) -> OpenAIEngine:
     return OpenAIEngine(
         name,
         url=engine.url,
@@ -212,6 +277,7 @@ def _build_openai(name: str, engine: OpenAIConfig) -> OpenAIEngine:
         key_file=None if engine.api_key_file is None else Path(engine.api_key_file),
         limits=engine.limits,
         streams=engine.stream,
+        in_slots=slotted,
         silence_s=engine.silence_s,
     )
 

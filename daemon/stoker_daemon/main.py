@@ -10,7 +10,6 @@ import secrets
 import signal
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -27,12 +26,10 @@ import zmq
 from stoker_daemon import chronicle, handlers
 from stoker_daemon.admin.check import glance
 from stoker_daemon.building import (
-    build_decider,
     build_doors,
     build_engines,
+    build_lanes,
     build_thresholds,
-    is_on_gpu,
-    load_patience_s,
 )
 from stoker_daemon.config import Config, ConfigError
 from stoker_daemon.config import load as load_config
@@ -40,15 +37,13 @@ from stoker_daemon.config import markdown as config_reference
 from stoker_daemon.config import template as config_template
 from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
-from stoker_daemon.execution.lane import Lane, LaneSettings, World
+from stoker_daemon.execution.lane import World
 from stoker_daemon.execution.lanes import Lanes
 from stoker_daemon.execution.learning import Learning
 from stoker_daemon.execution.planning import Planner
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
-from stoker_daemon.execution.room import Room
 from stoker_daemon.execution.summaries import Summaries
-from stoker_daemon.execution.supervisor import Patience
 from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.execution.watch import Watch, watch
 from stoker_daemon.gpu.probe import Probe
@@ -58,7 +53,6 @@ from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
 from stoker_daemon.scheduling.deciding import InWaves
-from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.sqlite.database import StoreError
 from stoker_daemon.sqlite.store import Store
 from stoker_daemon.systemd import Condition, Notifier, Pulse, status_line
@@ -379,37 +373,9 @@ class StokerDaemon:
     def _build_lanes(
         self, engines: dict[str, Engine], watched: Watch, artifacts: OutputTree, publisher: Publisher
     ) -> tuple[Lanes, Learning]:
-        execution = self._config.execution
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
-        settings = LaneSettings(
-            patience=Patience(
-                load_s=max(map(load_patience_s, self._config.engines.values())),
-                interrupt_s=execution.interrupt_grace_s,
-                terminate_s=execution.terminate_grace_s,
-            ),
-            retries=RetryPolicy(
-                base_s=execution.backoff_base_s,
-                factor=execution.backoff_factor,
-                max_s=execution.backoff_max_s,
-                crash_limit=execution.crash_limit,
-            ),
-            timeout_s=execution.timeout_s,
-            no_progress_s=execution.no_progress_s,
-        )
-        of_lane: defaultdict[str, dict[str, Engine]] = defaultdict(dict)
-        for name, engine in self._config.engines.items():
-            of_lane[engine.lane or name][name] = engines[name]
-
-        deciders = {name: build_decider(self._config, mine, self._clock.now_ms()) for name, mine in of_lane.items()}
-
-        def lane(name: str, mine: dict[str, Engine]) -> Lane:
-            decider, on_gpu = deciders[name], any(is_on_gpu(self._config.engines[engine]) for engine in mine)
-            checks = watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
-            room = Room(name, mine if on_gpu else {}, watched, decider.load_s, self._config.gpu.idle_unload_s)
-            return Lane(name, mine, decider, world, settings, checks, room)
-
-        lanes = [lane(name, mine) for name, mine in of_lane.items()]
-        learners = {name: decider for name, decider in deciders.items() if isinstance(decider, InWaves)}
+        lanes = build_lanes(self._config, engines, world, watched)
+        learners = {lane.name: lane.decider for lane in lanes if isinstance(lane.decider, InWaves)}
         return Lanes(lanes), Learning(self._store, learners)
 
     def _build_frontend(

@@ -27,6 +27,9 @@ limits.concurrency = 4
 """
 
 
+SWAPPING = f"{ENGINE}swaps = true\n"
+
+
 @pytest.fixture(name="server")
 def fixture_server() -> Generator[OpenAIProcess]:
     """A server that wants a key."""
@@ -129,15 +132,41 @@ def test_what_both_outlast(rig: Rig, server: OpenAIProcess) -> None:
     assert asked.count("!hold") == 3
 
 
-def test_each_model_is_loaded_once(rig: Rig, server: OpenAIProcess) -> None:
+def test_each_model_is_loaded_once(tmp_path: Path, server: OpenAIProcess) -> None:
     """Work for five models that came in any order is done model by model, so that the server loads each only once."""
+    (tmp_path / "key").write_text(KEY)
     server.defects(load_s=0.05)
-    rig.client.pause()
-    jobs = [rig.client.submit(["a", "b", "c"], model=MODELS[number * 7 % 5]).job_id for number in range(15)]
-    rig.client.resume()
-    assert {rig.wait(job).state for job in jobs} == {JobState.SUCCEEDED}
+    with a_rig(tmp_path, config(engines=SWAPPING.format(url=server.url))) as rig:
+        rig.client.pause()
+        jobs = [rig.client.submit(["a", "b", "c"], model=MODELS[number * 7 % 5]).job_id for number in range(15)]
+        rig.client.resume()
+        assert {rig.wait(job).state for job in jobs} == {JobState.SUCCEEDED}
     assert sorted(server.state()["loads"]) == sorted(MODELS)
     assert server.state()["most"] == 3
+
+
+def test_jobs_at_a_time(rig: Rig, server: OpenAIProcess) -> None:
+    """Jobs of one item are at the server together, as many as its limit, and the urgent one is next when one ends."""
+    held = [rig.client.submit(["!hold"], model=MODELS[number]).job_id for number in range(4)]
+    server.wait_until_held(4)
+    later = rig.client.submit(["later"]).job_id
+    urgent = rig.client.submit(["urgent"], priority="urgent").job_id
+    lanes = {lane.name: lane.state for lane in rig.client.snapshot().lanes}
+    assert lanes == dict.fromkeys(["llm", "llm.2", "llm.3", "llm.4"], "running")
+    rig.client.cancel(held[2])
+    assert rig.wait(urgent).state is rig.wait(later).state is JobState.SUCCEEDED
+    assert questions(server)[4:] == ["urgent", "later"]
+    assert server.state()["held"] == 3
+    server.release()
+    assert [rig.wait(job).state for job in held] == [JobState.SUCCEEDED] * 2 + [JobState.CANCELLED, JobState.SUCCEEDED]
+    assert [each.part for each in rig.client.health().findings if each.part.startswith("lane llm")] == ["lane llm"]
+
+
+def test_embeddings_of_one_job_share_requests(rig: Rig, server: OpenAIProcess) -> None:
+    """Two hundred texts become vectors with four requests, each at its own item."""
+    job_id = rig.client.submit([{"params": {"input": f"t{number}"}} for number in range(200)]).job_id
+    assert rig.wait(job_id).items.succeeded == 200
+    assert server.state()["count"]["/v1/embeddings"] == 4
 
 
 def test_what_the_page_says(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,8 @@ class OpenAIConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The file that holds the key, instead."""
     limits: ServerLimits = ServerLimits()
     """How much may be asked of it."""
+    swaps: bool = False
+    """It loads models as they are asked for, one in place of another: work for one model is done together."""
     stream: bool = True
     """Take answers piece by piece, so that their progress is seen; false for a server that can't."""
     silence_s: Seconds = 120.0

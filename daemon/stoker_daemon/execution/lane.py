@@ -84,7 +84,11 @@ class World:
 
 
 class Lane:
-    """Runs the queue's work on its engines, one run at a time, as `decider` says; a commit of the store wakes it."""
+    """Runs the queue's work on its engines, one run at a time, as `decider` says; a commit of the store wakes it.
+
+    Lanes may share engines and a decider: so many runs of these are at work at a time. Such a lane, but for the first,
+    `may_begin` a run only while its engines take so many, and nobody needs to know of it while it is idle.
+    """
 
     def __init__(
         self,
@@ -95,10 +99,13 @@ class Lane:
         settings: LaneSettings,
         checks: Callable[[], list[Finding]],
         room: Room,
+        may_begin: Callable[[], bool] | None = None,
     ) -> None:
         self.name = name
         self.engines = frozenset(engines)
         self.decider = decider
+        self._may_begin = may_begin or (lambda: True)
+        self._is_further = may_begin is not None
         self._engines = engines
         self._decider = decider
         self._world = world
@@ -159,6 +166,11 @@ class Lane:
         """Seconds until an engine that can't be reached is tried again; None: it is not away."""
         return None if engine in self._absences.spare([engine]) else self._absences.left_s(IDLE_LOOK_S, [engine])
 
+    @property
+    def is_worth_telling(self) -> bool:
+        """Whether people should hear of it."""
+        return not self._is_further or self._state != "idle" or bool(self._holdup.reason or self._gate.reason)
+
     def findings(self) -> list[Finding]:
         """Whether the lane is able to work."""
         trouble = "the lane has stopped" if self._state == "stopped" else ""
@@ -205,6 +217,9 @@ class Lane:
     async def _next_runs(self) -> Sequence[Run]:
         """Claim a run, or wait until there may be one."""
         self._wake.clear()
+        if not self._may_begin():
+            await wait_at_most(self._wake, IDLE_LOOK_S)
+            return ()
         try:
             order = self._order()
             run = await self._holdup.outlast(lambda: self._adrift.next_run(order, self._is_unwanted), self._stopping)
@@ -394,7 +409,8 @@ class Lane:
         """Commit outcomes, however long the store needs. None: a stopping daemon leaves them to the next one."""
 
         async def record() -> Recorded:
-            order = self._order() if claim and self._gate.is_open() and not self._stopping.is_set() else None
+            goes_on = claim and self._may_begin() and self._gate.is_open() and not self._stopping.is_set()
+            order = self._order() if goes_on else None
             return await self._world.store.record(outcomes, order)
 
         try:

@@ -26,10 +26,10 @@ class Lanes:
         return any(lane.take_back(run) for lane in self._lanes)
 
     def lanes(self) -> list[words.Lane]:
-        return [lane.status() for lane in self._lanes]
+        return [lane.status() for lane in self._lanes if lane.is_worth_telling]
 
     def findings(self) -> list[Finding]:
-        return [finding for lane in self._lanes for finding in lane.findings()]
+        return [finding for lane in self._lanes if lane.is_worth_telling for finding in lane.findings()]
 
     def release_gpu(self) -> list[str]:
         return [lane.name for lane in self._lanes if lane.release_gpu()]

@@ -13,6 +13,11 @@ def strict(heads: Sequence[Head], engine: str, residency: str) -> Head | None:
     return min(heads, key=lambda head: _strictly(head, engine, residency), default=None)
 
 
+def in_turn(heads: Sequence[Head], _engine: str, _residency: str) -> Head | None:
+    """The highest priority, then the oldest, where all models are equally near."""
+    return strict(heads, "", "")
+
+
 def fifo(heads: Sequence[Head], _engine: str, _residency: str) -> Head | None:
     """What came first, whatever it is."""
     return min(heads, key=lambda head: head.oldest, default=None)

@@ -15,7 +15,7 @@ from tests.fakes.openai.words import CONTEXT, vector_of
 
 from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.openai import engine as engine_module
-from stoker_daemon.jobs.records import EngineFailure
+from stoker_daemon.jobs.records import EngineFailure, Signature
 from stoker_daemon.scheduling.limits import ServerLimits
 from stoker_protocol.errors import FailureKind, Refused
 
@@ -123,7 +123,9 @@ def test_requests_go_out_together(server: OpenAIProcess) -> None:
 
     async def scenario() -> None:
         async with engine_at(server, limits=ServerLimits(concurrency=4)) as engine:
-            assert engine.facts().max_batch == 4
+            assert engine.max_batch(Signature("llm", "tiny", "tiny")) == engine.limit == 4
+            placement = engine.place(submit({"input": "a"}))
+            assert engine.max_batch(placement.signature) == 64
             task, recorder = await begin(engine, *[{"prompt": "!hold"}] * 4)
             await asyncio.to_thread(server.wait_until_held, 4)
             server.release()
@@ -133,6 +135,29 @@ def test_requests_go_out_together(server: OpenAIProcess) -> None:
             assert fractions == sorted(fractions)
             assert fractions[0] == 0
         assert server.state()["most"] == 4
+
+    tried(scenario)
+
+
+def test_runs_at_a_time(server: OpenAIProcess) -> None:
+    """Several runs are at work at a time, each for its own model, and a stop ends only the one that is meant."""
+
+    async def scenario() -> None:
+        async with engine_at(server, in_slots=True) as engine:
+            tasks: dict[str, asyncio.Task[bool]] = {}
+            for model in ("tiny", "other", "third"):
+                placement = engine.place(submit({"prompt": "!hold"}, model=model))
+                assert engine.max_batch(placement.signature) == 1
+                await within_bound(engine.load(model))
+                items = members({"prompt": "!hold"}, template=placement.template)
+                tasks[model] = asyncio.create_task(engine.run(model, items, Recorder()))
+            await asyncio.to_thread(server.wait_until_held, 3)
+            await engine.interrupt("other")
+            await engine.terminate(force=False)
+            assert await tasks["other"] is False
+            server.release()
+            assert [await tasks["tiny"], await tasks["third"]] == [True, True]
+        assert {body["model"] for body in server.state()["requests"]} == set(tasks)
 
     tried(scenario)
 
@@ -354,6 +379,40 @@ def test_a_request_that_ends_the_server(server: OpenAIProcess) -> None:
             with pytest.raises(EngineFailure, match="gone") as death:
                 await task
             assert (death.value.kind, death.value.died, death.value.unavailable) == (FailureKind.CRASH, True, False)
+
+    tried(scenario)
+
+
+def test_whose_request_it_was(server: OpenAIProcess) -> None:
+    """Runs that were there together when the server died cost nothing, and the guilty one is found when it is alone."""
+
+    async def scenario() -> None:
+        async with engine_at(server) as engine:
+
+            async def begin_all() -> list[asyncio.Task[bool]]:
+                await within_bound(engine.load(""))
+                items = members({"prompt": "!hold"}, {"prompt": "!die"})
+                innocent = asyncio.create_task(engine.run("innocent", items[:1], Recorder()))
+                await asyncio.to_thread(server.wait_until_held)
+                guilty = asyncio.create_task(engine.run("guilty", items[1:], Recorder()))
+                return [innocent, guilty, asyncio.create_task(engine.run("late", members({"prompt": "a"}), Recorder()))]
+
+            for task in await begin_all():
+                with pytest.raises(EngineFailure) as blameless:
+                    await task
+                assert (blameless.value.died, blameless.value.unavailable) == (False, True)
+            server.start()
+            innocent, guilty, late = await begin_all()
+            await asyncio.sleep(0)
+            assert not guilty.done()
+            server.release()
+            assert await innocent
+            with pytest.raises(EngineFailure) as death:
+                await guilty
+            assert (death.value.died, death.value.unavailable) == (True, False)
+            with pytest.raises(EngineFailure) as blameless:
+                await late
+            assert (blameless.value.died, blameless.value.unavailable) == (False, True)
 
     tried(scenario)
 

@@ -39,6 +39,7 @@ class OpenAIProcess:
     def start(self) -> None:
         """Start it, on the port that it had before, if it had one."""
         options = [f"--port={self._port}", f"--key={self._key}", f"--defects={json.dumps(self._defects)}"]
+        self.kill()
         self._process = subprocess.Popen(
             [sys.executable, "-m", self.MODULE, *options],
             cwd=REPOSITORY,

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
+
 from stoker_daemon.engines.fitting import as_map
 from stoker_daemon.engines.openai.expecting import Expectation, expectation_of
 from stoker_daemon.jobs.parameters import by_name, check_parameters
@@ -55,6 +57,23 @@ _LINE = frozenset({"method", "url", "body"})
 _CONTENT = {"chat": "messages", "completion": "prompt", "embedding": "input"}
 _TYPES = {str: "text", list: "a list", dict: "a map", bool: "true or false", int: "an integer"}
 _ITEMS_A_TURN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What a job's placement keeps for its items: the recipe that it names, and its model if that was known."""
+
+    recipe: str = ""
+    model: str = ""
+
+    def encoded(self) -> bytes:
+        """As it is kept."""
+        return msgspec.json.encode(self) if self.model else self.recipe.encode()
+
+    @staticmethod
+    def decoded(kept: bytes) -> "Template":
+        """As it was; of jobs from before models were kept, the recipe alone."""
+        return msgspec.json.decode(kept, type=Template) if kept[:1] == b"{" else Template(kept.decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +140,12 @@ def ask_of(params: Mapping[str, Any], recipe: str, field: str = "params") -> Ask
     options = {name: value for name, value in params.items() if name not in _OURS}
     body = {**params.get("extra_body", {}), **options, _CONTENT[kind]: _content(kind, params, field)}
     return Ask(kind, body, expects=_expects(kind, params, field))
+
+
+def kind_of(params: Mapping[str, Any], recipe: str) -> str:
+    """What an item seems to ask for, before it has been checked."""
+    body = params.get("body")
+    return recipe or _kind_of_body(cast("dict[str, Any]", body) if isinstance(body, dict) else params)
 
 
 def named_model(params: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from stoker_daemon.engines.openai.answers import (
     made_of,
     vectors_of,
 )
-from stoker_daemon.engines.openai.asking import PATHS, Ask, ask_of
+from stoker_daemon.engines.openai.asking import PATHS, Ask, Template, ask_of
 from stoker_daemon.engines.openai.gate import Gate
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
 from stoker_daemon.execution.waiting import end_tasks
@@ -44,13 +44,17 @@ USUAL_TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a run works with."""
+    """What a run works with; `model` is that of members whose jobs did not know theirs.
+
+    Requests of a run that is `alone` are at the server one by one.
+    """
 
     server: Server
     gate: Gate
     model: str
     streams: bool
     now_s: Callable[[], float]
+    alone: bool = False
 
 
 class Pulse:
@@ -80,14 +84,18 @@ class Batch:
     """Call `run` once; `stop` ends it early."""
 
     def __init__(self, bench: Bench, members: Sequence[Member], observer: RunObserver) -> None:
+        self.members = members
+        self.is_asked_to_stop = False
+        self.given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done, with the reason, when nobody waits any more for it to end."""
+        self.had_company = False
+        """Whether the server died when other runs were there, too."""
         self._bench = bench
-        self._members = members
         self._observer = observer
         self._told_s = float("-inf")
         self._tokens: dict[int, int] = {}
         self._parts: dict[int, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     async def run(self) -> bool:
         """True: to its end; False: it was stopped. Raises EngineFailure."""
@@ -98,22 +106,22 @@ class Batch:
         finally:
             await end_tasks(self._tasks)
         failures = [end for end in ends if isinstance(end, Exception)]
-        if failures and not self._stopping:
+        if failures and not self.is_asked_to_stop:
             raise next((each for each in failures if isinstance(each, EngineFailure) and each.died), failures[0])
-        return not self._stopping
+        return not self.is_asked_to_stop
 
     def stop(self) -> None:
         """Give up what is under way; the server notices that nobody listens any more."""
-        self._stopping = True
+        self.is_asked_to_stop = True
         for task in self._tasks:
             task.cancel()
 
     def _groups(self) -> list[list[tuple[Member, Ask]]]:
         """The members that share a request: texts that want a vector made in the same way."""
         groups: defaultdict[object, list[tuple[Member, Ask]]] = defaultdict(list)
-        for member in self._members:
+        for member in self.members:
             try:
-                ask = ask_of(member.params, member.template.decode())
+                ask = ask_of(member.params, Template.decoded(member.template).recipe)
             except Refused as refused:
                 self._fail(member, Unusable(FailureKind.INVALID, f"{refused.message}; {refused.hint}"))
                 continue
@@ -150,7 +158,7 @@ class Batch:
         """The server's answer, as soon as it takes the request. Raises Unusable, EngineFailure."""
         gate = self._bench.gate
         while True:
-            ticket = await gate.enter(ask, self._observer.on_waiting)
+            ticket = await gate.enter(ask, self._observer.on_waiting, alone=self._bench.alone)
             if ticket is None:
                 raise EngineFailure(FailureKind.RATE_LIMIT, gate.reason, unavailable=True)
             pulse = Pulse(ticket, gate, self._bench.now_s)
@@ -175,7 +183,8 @@ class Batch:
                 gate.leave(ticket, pulse.ending, pulse.latency_s)
 
     async def _request(self, member: Member, ask: Ask, pulse: "Pulse") -> Answer:
-        body = {"model": self._bench.model, **ask.body} if self._bench.model else ask.body
+        model = Template.decoded(member.template).model or self._bench.model
+        body = {"model": model, **ask.body} if model else ask.body
         if ask.kind == "embedding" or not self._bench.streams:
             return await self._bench.server.ask(PATHS[ask.kind], body)
         assembly = Assembly()
@@ -233,7 +242,7 @@ class Batch:
     def _tell(self) -> None:
         """Say how far the run is: a step is a token."""
         self._told_s = self._bench.now_s()
-        fraction = sum(self._parts.values()) / len(self._members)
+        fraction = sum(self._parts.values()) / len(self.members)
         step = sum(self._tokens.values())
         self._observer.on_progress("running", step, max(step, round(step / fraction) if fraction else 1), fraction)
 

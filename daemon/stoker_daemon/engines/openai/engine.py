@@ -11,7 +11,15 @@ from msgspec import structs
 
 from stoker_daemon.engines.fitting import as_map, choose_model, refuse_recipes
 from stoker_daemon.engines.openai.answers import BARRED, BUSY
-from stoker_daemon.engines.openai.asking import PARAMETERS, PATHS, SUMMARIES, check_items, named_model
+from stoker_daemon.engines.openai.asking import (
+    PARAMETERS,
+    PATHS,
+    SUMMARIES,
+    Template,
+    check_items,
+    kind_of,
+    named_model,
+)
 from stoker_daemon.engines.openai.batch import Batch, Bench
 from stoker_daemon.engines.openai.gate import Gate
 from stoker_daemon.engines.openai.server import Broken, Refusal, Server, Silent, Unreachable
@@ -27,6 +35,10 @@ from stoker_protocol.requests import Submit
 ATTEND_S, LEARN_S = 5.0, 60.0
 """Between two looks at a server that is away, and at one that is there."""
 
+EMBEDDING, MERGED = "embedding", 64
+"""The kind whose items share requests, and so many of them at most."""
+MOST_SUSPECTS = 1000
+"""Items remembered that were at a server when it died."""
 NO_LIMITS = ServerLimits()
 
 log = structlog.get_logger()
@@ -41,7 +53,7 @@ class OpenAIEngine:
 
     Jobs that name no model mean `default_model` or the server's first. The key is in the environment variable
     `key_env` or in `key_file`, read anew with each look at the server. That may be silent for `silence_s` in the middle
-    of a request; if it `streams` not, it is asked for whole answers.
+    of a request; if it `streams` not, it is asked for whole answers. `in_slots`: several runs are at work at a time.
     """
 
     remembers = False
@@ -59,6 +71,7 @@ class OpenAIEngine:
         limits: ServerLimits = NO_LIMITS,
         streams: bool = True,
         silence_s: float = 120.0,
+        in_slots: bool = False,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -67,18 +80,20 @@ class OpenAIEngine:
         self._key_env = key_env
         self._key_file = key_file
         self._streams = streams
+        self._in_slots = in_slots
         self._now_s = now_s
         self._key = ""
         self._server = Server(url, lambda: self._key, silence_s)
         self._gate = Gate(limits, now_s)
+        self._told_limit = self._gate.limit
         self._models: list[words.ModelFacts] = []
         self._state, self._detail = "starting", ""
         self._resident = ""
         self._learned_s = float("-inf")
         self._listeners: list[Callable[[], None]] = []
         self._watching: asyncio.Task[None] | None = None
-        self._batch: tuple[str, Batch] | None = None
-        self._given_up: asyncio.Future[str] | None = None
+        self._batches: dict[str, Batch] = {}
+        self._suspects: dict[tuple[str, int], None] = {}
 
     def facts(self) -> words.Engine:
         held_s = self._gate.left_s if self._state == "ready" else 0.0
@@ -102,7 +117,8 @@ class OpenAIEngine:
         self._watching = asyncio.create_task(self._watch(), name=f"{self.name} watch")
 
     async def stop(self) -> None:
-        await self._give_up("the daemon stops")
+        for batch in list(self._batches.values()):
+            await self._give_up(batch, "the daemon stops")
         if self._watching is not None:
             await end_tasks([self._watching])
         await self._server.close()
@@ -126,15 +142,15 @@ class OpenAIEngine:
                 hint=f"did you mean {' or '.join(near)}?",
             )
         refuse_recipes(structs.replace(request, recipe=""), self.name)
-        asked = request.model or named_model(
-            {**as_map(request.params, "params"), **as_map(request.items[0].params, "items[0].params")}
-        )
-        model = self._meant(asked or self._default_model)
-        signature = Signature(engine=self.name, residency=model, merge=model)
-        return Placement(model, signature, request.recipe, request.recipe.encode())
+        first = {**as_map(request.params, "params"), **as_map(request.items[0].params, "items[0].params")}
+        model = self._meant(request.model or named_model(first) or self._default_model)
+        merge = f"{model}\n{EMBEDDING}" if kind_of(first, request.recipe) == EMBEDDING else model
+        signature = Signature(engine=self.name, residency=model, merge=merge)
+        return Placement(model, signature, request.recipe, Template(request.recipe, model).encoded())
 
     async def check(self, request: Submit, placement: Placement, /) -> None:
-        await check_items(request, placement.template.decode(), placement.model, self._whole_name)
+        recipe = Template.decoded(placement.template).recipe
+        await check_items(request, recipe, placement.model, self._whole_name)
 
     def _meant(self, asked: str) -> str:
         """The model that is meant by a name. Raises Refused: `bad_request`."""
@@ -146,7 +162,15 @@ class OpenAIEngine:
 
     # Runs
 
-    def max_batch(self, _signature: Signature, /) -> int:
+    def max_batch(self, signature: Signature, /) -> int:
+        """Texts that want a vector share requests; other items a run only where there is but one at a time."""
+        if signature.merge.endswith(f"\n{EMBEDDING}"):
+            return MERGED
+        return 1 if self._in_slots else self._gate.limit
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be under way now: as many runs can be at work."""
         return self._gate.limit
 
     async def load(self, residency: str, /) -> float:
@@ -165,47 +189,73 @@ class OpenAIEngine:
         """The protocol has no word for it."""
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
-        batch = Batch(self._bench(), members, observer)
-        self._batch = (run_id, batch)
-        self._given_up = asyncio.get_running_loop().create_future()
+        alone = any(_item(member) in self._suspects for member in members)
+        batch = self._batches[run_id] = Batch(self._bench(alone=alone), members, observer)
         work = asyncio.create_task(batch.run())
         try:
-            await asyncio.wait([work, self._given_up], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, batch.given_up], return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise EngineFailure(FailureKind.CRASH, self._given_up.result(), died=True)
-            return work.result()
+                raise EngineFailure(FailureKind.CRASH, batch.given_up.result(), died=True)
+            is_whole = work.result()
         except EngineFailure as failure:
+            if failure.died and not batch.given_up.done():
+                self._look_for_blame(batch, failure, alone=alone)
             if failure.kind is not FailureKind.RATE_LIMIT and failure.unavailable:
                 self._leave(failure.message)
             raise
+        else:
+            for member in members:
+                self._suspects.pop(_item(member), None)
+            return is_whole
         finally:
             await end_tasks([work])
-            self._batch = self._given_up = None
+            del self._batches[run_id]
+            self._tell_if_more()
+
+    def _look_for_blame(self, batch: Batch, failure: EngineFailure, *, alone: bool) -> None:
+        """The server died. Where several runs were there, it costs none anything, and each is tried again alone.
+
+        Raises:
+            EngineFailure: It is not known whose fault it is.
+        """
+        if len(self._batches) > 1 and not alone:
+            for each in self._batches.values():
+                each.had_company = True
+        for member in batch.members:
+            self._suspects[_item(member)] = None
+        while len(self._suspects) > MOST_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+        if batch.had_company:
+            self._leave(failure.message)
+            raise EngineFailure(FailureKind.SERVER_ERROR, failure.message, unavailable=True) from None
 
     def asking(self, members: Sequence[Member], observer: RunObserver) -> Batch:
         """What asks the server for another engine's members, within the same limits as all requests."""
         return Batch(self._bench(), members, observer)
 
-    def _bench(self) -> Bench:
-        return Bench(self._server, self._gate, self._resident, self._streams, self._now_s)
+    def _bench(self, *, alone: bool = False) -> Bench:
+        return Bench(self._server, self._gate, self._resident, self._streams, self._now_s, alone)
 
     async def holds(self, _run: Interrupted, /) -> bool:
         return False
 
     async def interrupt(self, run_id: str) -> None:
-        if self._batch is not None and self._batch[0] == run_id:
-            self._batch[1].stop()
+        if run_id in self._batches:
+            self._batches[run_id].stop()
 
     async def terminate(self, *, force: bool) -> None:
-        """The server's process is not ours."""
-        if force:
-            await self._give_up("a request does not end, and is given up")
-        elif self._batch is not None:
-            self._batch[1].stop()
+        """The server's process is not ours: what does not stop although it was asked to is left alone."""
+        batches = self._batches.values()
+        stubborn = [batch for batch in batches if batch.is_asked_to_stop] or list(batches)
+        for batch in stubborn:
+            if force:
+                await self._give_up(batch, "a request does not end, and is given up")
+            else:
+                batch.stop()
 
-    async def _give_up(self, reason: str) -> None:
-        if self._given_up is not None and not self._given_up.done():
-            self._given_up.set_result(reason)
+    async def _give_up(self, batch: Batch, reason: str) -> None:
+        if not batch.given_up.done():
+            batch.given_up.set_result(reason)
             await asyncio.sleep(0)
 
     # The server, watched
@@ -263,6 +313,12 @@ class OpenAIEngine:
             log.warning("a server is away", engine=self.name, why=why)
         self._state, self._detail = "down", why
 
+    def _tell_if_more(self) -> None:
+        """Say when more runs can be at work than could be."""
+        if self._gate.limit > self._told_limit:
+            self._tell()
+        self._told_limit = self._gate.limit
+
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
@@ -280,3 +336,7 @@ class OpenAIEngine:
             return self._key_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise KeyMissing(f"no key can be read from {self._key_file}: {error}") from None
+
+
+def _item(member: Member) -> tuple[str, int]:
+    return (member.job_id, member.index)

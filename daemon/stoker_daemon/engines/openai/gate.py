@@ -22,6 +22,7 @@ class Gate:
         self._now_s = now_s
         self._line: deque[object] = deque()
         self._news = asyncio.Event()
+        self._alone: Ticket | None = None
 
     @property
     def limit(self) -> int:
@@ -43,15 +44,20 @@ class Gate:
         """What the server said when it took nothing."""
         return self._throttle.hold.reason
 
-    async def enter(self, ask: Ask, on_waiting: Callable[[], None]) -> Ticket | None:
-        """Wait until a request may be sent; None: it takes too long. `on_waiting` is called all the while."""
+    async def enter(self, ask: Ask, on_waiting: Callable[[], None], *, alone: bool = False) -> Ticket | None:
+        """Wait until a request may be sent; None: it takes too long. `on_waiting` is called all the while.
+
+        While one that goes `alone` is under way, no other one is.
+        """
         place = object()
         self._line.append(place)
         try:
             while not self.is_long:
-                delay_s = self._delay_s(ask) if self._line[0] is place else None
+                delay_s = self._delay_s(ask, alone=alone) if self._line[0] is place else None
                 if delay_s == 0:
-                    return self._throttle.begin(ask.characters, ask.most_tokens, self._now_s())
+                    ticket = self._throttle.begin(ask.characters, ask.most_tokens, self._now_s())
+                    self._alone = ticket if alone else None
+                    return ticket
                 on_waiting()
                 await wait_at_most(self._news, TELL_S if delay_s is None else min(delay_s, TELL_S))
                 on_waiting()
@@ -63,6 +69,8 @@ class Gate:
     def leave(self, ticket: Ticket, ending: Ending | None, latency_s: float) -> None:
         """A request that was let in has ended; None: in a way that says nothing of the server."""
         self._throttle.end(ticket, ending, latency_s)
+        if self._alone is ticket:
+            self._alone = None
         self._stir()
 
     def count(self, ticket: Ticket, asked: int, answered: int) -> None:
@@ -80,7 +88,9 @@ class Gate:
         """The server takes no more just now."""
         self._throttle.hold.begin(reason, retry_after_s, self._now_s())
 
-    def _delay_s(self, ask: Ask) -> float | None:
+    def _delay_s(self, ask: Ask, *, alone: bool) -> float | None:
+        if self._alone is not None or (alone and self._throttle.under_way):
+            return None
         return self._throttle.delay_s(ask.characters, ask.most_tokens, self._now_s())
 
     def _stir(self) -> None:
