@@ -18,7 +18,7 @@ VERBS = {
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("connect", "ping", "doctor", "selftest", "shutdown"),
-    "Other clients": ("conformance",),
+    "Other clients": ("bridge", "conformance"),
     "This shell": ("completion",),
 }
 
