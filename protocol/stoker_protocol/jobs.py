@@ -291,10 +291,10 @@ class Engine(Struct, frozen=True):
 
 
 class Lane(Struct, frozen=True):
-    """What a lane holds and does: the loaded model, the run at work, and how long ago it last moved, in seconds.
+    """What a lane holds and does: the model that is loaded or on its way, the run at work, the seconds since it moved.
 
     `held_up` says why it can't go on now: what it has made can't be stored and is kept, something that must be well
-    before work begins is not, or a model has no room. It goes on by itself.
+    before work begins is not, or a model has no room. It goes on by itself. `reason` says why its last run was chosen.
     """
 
     name: str
@@ -305,6 +305,7 @@ class Lane(Struct, frozen=True):
     loads: int = 0
     last_progress_s: float | None = None
     held_up: str = ""
+    reason: str = ""
 
 
 class Queue(Struct, frozen=True):

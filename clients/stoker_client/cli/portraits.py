@@ -119,7 +119,7 @@ def _doing(lane: Lane) -> str:
     model = clean(f"{lane.engine}/{lane.model}")
     match lane.state:
         case "running":
-            return f"running {model}"
+            return f"running {model}" + (f", for {clean(lane.reason)}" if lane.reason else "")
         case "loading":
             return f"loading {model}"
         case "idle":

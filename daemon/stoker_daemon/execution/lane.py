@@ -123,6 +123,7 @@ class Lane:
         self._paces: dict[str, Pace] = {}
         self._engine_name, self._model = "", ""
         self._loads = 0
+        self._reason = ""
         self._short_runs = 0
         self._absences = Absences(world.clock, lambda tries: settings.retries.delay_s(tries, world.dice()))
         self._adrift = Adrift(engines, world.store, world.artifacts, self._miss)
@@ -144,15 +145,19 @@ class Lane:
     def status(self) -> words.Lane:
         """What it holds and does."""
         work = self._work
+        engine, model = self._engine_name, self._model
+        if work is not None and self._state == "loading":
+            engine, model = work.key
         return words.Lane(
             name=self.name,
             state=self._state,
-            engine=self._engine_name,
-            model=self._model,
+            engine=engine,
+            model=model,
             run_id=work.run.run_id if work else "",
             loads=self._loads,
             last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
             held_up=self._holdup.reason or self._gate.reason or self._room.reason,
+            reason=self._reason,
         )
 
     def busy_s(self) -> float:
@@ -322,7 +327,7 @@ class Lane:
         seconds = await work.engine.load(model)
         self._engine_name, self._model = work.engine.name, model
         self._absences.end(work.engine.name)
-        why = self._decider.loaded(work.run, seconds, self._world.clock.now_ms())
+        self._reason = why = self._decider.loaded(work.run, seconds, self._world.clock.now_ms())
         if seconds:
             self._loads += 1
             engine = work.engine.name

@@ -60,6 +60,10 @@ def _held(situation: Situation) -> tuple[Delay, str] | None:
     return None
 
 
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _by(pause: words.Pause) -> str:
     return f"{pause.author} ({pause.reason})" if pause.reason else pause.author
 
@@ -95,14 +99,18 @@ def _in_order(situation: Situation, now_ms: int) -> Why:
     # From its due date on a visit, a run and a load may come before it, besides earlier due dates and urgent items.
     late_s = max(start.p90, due_s + dials.batch_s + (1 + dials.residency) * forecast.longest_load_s)
     delay = Delay.CAPPED if due_s < 0 else Delay.BEHIND if place else Delay.NEXT
-    where = "It is next" if not place else f"It is behind {place} {'runs' if place > 1 else 'run'}"
+    first = runs[0]
+    models = len({each.key for each in runs[:place]})
+    where = f"It is behind {_plural(place, 'run')} of {_plural(models, 'model')}" if place else "It is next"
     if due_s < 0:
         where += f", and past the {duration(dials.caps_s[lot.priority.rank])} that it may wait"
     return Why(
         job_id=job_id,
         at_ms=now_ms,
         delay=delay,
-        text=f"{where}: {why_chosen(run.reason, dials)}.",
+        text=f"{where}: {first.key.residency} comes first, for {why_chosen(first.reason, dials)}."
+        if place
+        else f"{where}, for {why_chosen(run.reason, dials)}.",
         start_s=start,
         latest_ms=now_ms + round(1000 * late_s),
     )
