@@ -58,9 +58,16 @@ def open_control(
     return socket if is_deferred else _connect(socket, endpoint)
 
 
-def open_events(context: zmq.Context[S], endpoint: str, topics: tuple[str, ...], key: ClientKey | None = None) -> S:
-    """A SUB for the events socket, subscribing in the order given."""
-    socket = _connect(_make(context, zmq.SUB, endpoint, {**_COMMON, **_EVENTS}, key), endpoint)
+def open_events(
+    context: zmq.Context[S],
+    endpoint: str,
+    topics: tuple[str, ...],
+    key: ClientKey | None = None,
+    *,
+    kind: int = zmq.SUB,
+) -> S:
+    """A SUB for the events socket, subscribing in the order given; or without topics an XSUB."""
+    socket = _connect(_make(context, kind, endpoint, {**_COMMON, **_EVENTS}, key), endpoint)
     for topic in topics:
         socket.subscribe(topic)
     return socket

@@ -18,7 +18,7 @@ VERBS = {
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("connect", "ping", "doctor", "selftest", "shutdown"),
-    "Other clients": ("bridge", "conformance"),
+    "Other clients": ("relay", "bridge", "conformance"),
     "This shell": ("completion",),
 }
 
