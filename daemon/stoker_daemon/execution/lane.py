@@ -115,7 +115,7 @@ class Lane:
         self._holdup = Holdup(name, self._tell_lane)
         self._gate = Gate(name, checks, self._tell_lane)
         self._room = room
-        room.told = self._tell_lane
+        room.told, room.say_left = self._tell_lane, self._say_left
         self._must_release = False
         self._since_s = world.clock.monotonic_s()
         self._work: Work | None = None
@@ -249,12 +249,12 @@ class Lane:
         rest_s = self._room.rest_left_s(idle_s)
         await wait_at_most(self._wake, min(wait_s, rest_s))
         if rest_s <= wait_s and not self._wake.is_set():
-            await self._say_left(await self._room.release(), "idle")
+            await self._room.release("idle")
 
     async def _release_if_asked(self) -> None:
         if self._must_release:
             self._must_release = False
-            await self._say_left(await self._room.release(), "pause")
+            await self._room.release("pause")
 
     async def _work_off(self, runs: Sequence[Run]) -> Sequence[Run]:
         """Perform what was claimed together, commit what became of it, and return what was claimed with that.
@@ -315,8 +315,7 @@ class Lane:
         if (self._engine_name, self._model) != key:
             self._enter("loading")
             work.observer.tell_progress("loading", 0, 1)
-        left = await self._room.prepare(key, work.observer.given_up)
-        await self._say_left(left, f"room for {key.residency or key.engine}")
+        await self._room.prepare(key, work.observer.given_up)
 
     async def _load_and_run(self, work: Work) -> bool:
         """True: the run came to its end; False: it was to stop."""

@@ -1,7 +1,7 @@
 """Makes room on the GPU before a model loads, and gives back what is loaded when nobody needs it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -37,11 +37,16 @@ class Left(NamedTuple):
     model: str
 
 
+async def _ignore(_left: Sequence[Left], _reason: str) -> None:
+    """Nobody wants to hear of it."""
+
+
 @dataclass(slots=True)
 class Room:
     """The memory of the GPU as one lane with these engines needs it; models of other lanes are left alone.
 
     `load_s` tells what a model's return costs; `told` is called when `reason`, why one has to wait, comes or goes.
+    `say_left` hears what was unloaded, and why.
     Who has been idle for `idle_unload_s` seconds (0: never) is to give back what is loaded.
     """
 
@@ -51,6 +56,7 @@ class Room:
     load_s: Callable[[Key], float]
     idle_unload_s: float = 0.0
     told: Callable[[], None] = lambda: None
+    say_left: Callable[[Sequence[Left], str], Awaitable[None]] = _ignore
     reason: str = ""
     _ready: Key | None = None
     _is_learned: bool = False
@@ -68,7 +74,7 @@ class Room:
             return []
         self._ready = None
         await self.watch.monitor.look()
-        left = await self._unload_all(self._victims(key))
+        left = await self._clear(key, self._victims(key))
         left += await self._wait_for_room(key, given_up)
         self._ready, self._is_learned, self._was_told = None if given_up.is_set() else key, False, False
         return left
@@ -84,10 +90,12 @@ class Room:
         if held or self._is_elsewhere(key.engine):
             self._sizes[key] = max(held, self._sizes.get(key, 0))
 
-    async def release(self) -> list[Left]:
+    async def release(self, reason: str) -> list[Left]:
         """Give back all that this lane's engines hold."""
         self._ready = None
-        return await self._unload_all([Key(engine, "") for engine in self.engines])
+        left = await self._unload_all([Key(engine, "") for engine in self.engines])
+        await self.say_left(left, reason)
+        return left
 
     def rest_left_s(self, idle_s: float) -> float:
         """Seconds until a lane that has been idle for so long is to `release`, if there is anything to."""
@@ -118,6 +126,12 @@ class Room:
         mine = sum(size for holder, size in held.items() if holder.engine == key.engine)
         sizes = {each: held.get(each, 0) for each in others}
         return ledger.victims(key, size, gpu.memory_free + mine, sizes, self.load_s)
+
+    async def _clear(self, key: Key, victims: Sequence[Key]) -> list[Left]:
+        """Have these give way to a model."""
+        left = await self._unload_all(victims)
+        await self.say_left(left, f"room for {key.residency or key.engine}")
+        return left
 
     async def _unload_all(self, keys: Sequence[Key]) -> list[Left]:
         return [left for key in keys for left in await self._unload(key)]
@@ -151,7 +165,7 @@ class Room:
                 if looks >= SETTLED_LOOKS:
                     self._say(self._in_the_way(key, lacking))
                     if (looks - SETTLED_LOOKS) % AGAIN_LOOKS == 0:
-                        left += await self._unload_all(self._others(key))
+                        left += await self._clear(key, self._others(key))
                 await wait_at_most(given_up, LOOK_S)
                 await self.watch.monitor.look()
                 looks += 1
@@ -170,6 +184,7 @@ class Room:
     def _in_the_way(self, key: Key, lacking: int) -> str:
         """Why a model waits, in a sentence that names who could make room."""
         others = [each for each in self._holdings() if each.holder != key.engine and (each.bytes or 0) > lacking / 10]
+        others = [each for each in others if each.holder != ledger.UNSEEN] or others
         who = [f"{ledger.called(each)} holds {(each.bytes or 0) / GIB:.1f} GiB" for each in others[:3]]
         needs = f"{key.residency or key.engine} needs {lacking / GIB:.1f} GiB more on the GPU"
         return "; ".join([needs, *who, *self._kept.values()])

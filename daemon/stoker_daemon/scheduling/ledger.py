@@ -94,7 +94,10 @@ class _Sizes:
 
 
 def _of_engine(claim: Claim, processes: Sequence[GpuProcess]) -> list[Holding]:
-    """One line for each model, and one for what else the engine's processes hold."""
+    """One line for each model, and one for what else the engine's processes hold.
+
+    A model of a process that is known and not on the GPU is in the host's memory: it has no line.
+    """
     pid = processes[0].pid if processes else None
     measured = sum(process.bytes or 0 for process in processes) or None
     said = sum(resident.bytes or 0 for resident in claim.residents)
@@ -103,6 +106,7 @@ def _of_engine(claim: Claim, processes: Sequence[GpuProcess]) -> list[Holding]:
     lines = [
         Holding(claim.engine, each.residency, rest if [each] == silent and rest else each.bytes, pid)
         for each in claim.residents
+        if each.bytes is not None or each.pid is None or processes
     ]
     if rest > SMALL and len(silent) != 1:
         lines.append(Holding(claim.engine, "", rest, pid))

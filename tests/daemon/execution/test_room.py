@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from tests.conformance.bench import until, within_bound
@@ -60,7 +60,12 @@ class Bench:
         watched = watch(self.card, self.engines, _ignore, StillClock(), every_s=60, limits=Thresholds())
         self.told: list[str] = []
         self.room = Room("gpu", self.engines, watched, LOAD_S.__getitem__)
+        self.said: list[tuple[Sequence[Left], str]] = []
+        self.room.say_left = self._hear
         self.room.told = lambda: self.told.append(self.room.reason)
+
+    async def _hear(self, left: Sequence[Left], reason: str) -> None:
+        self.said += [(left, reason)] if left else []
 
     async def run(self, *keys: Key) -> list[Left]:
         """What a lane does for a run of each; who left for them."""
@@ -112,6 +117,7 @@ def test_a_stranger_delays_with_a_reason() -> None:
         bench.card.put(BLENDER, "scene", 20 * GB)
         running = asyncio.create_task(bench.run(LARGE))
         await until(lambda: bench.room.reason)
+        assert bench.said[-1] == ([Left("python", "embed")], "room for large")  # before the wait is over
         assert bench.room.reason == "large needs 10.5 GiB more on the GPU; blender (pid 99) holds 20.0 GiB"
         assert not running.done()
         bench.card.take(BLENDER, "scene")
@@ -135,6 +141,7 @@ def test_an_engine_that_keeps_its_memory() -> None:
         bench.comfyui.keeps = False
         assert await within_bound(running) == [Left("comfyui", "flux")]
         assert bench.room.reason == ""
+        assert bench.said[-1] == ([Left("comfyui", "flux")], "room for large")
 
     asyncio.run(scenario())
 
@@ -190,9 +197,9 @@ def test_release() -> None:
         bench = Bench()
         await bench.run(XL, EMBED, XL)
         bench.card.put(BLENDER, "scene", GB)
-        assert await bench.room.release() == [Left("comfyui", "xl"), Left("python", "embed")]
+        assert await bench.room.release("pause") == [Left("comfyui", "xl"), Left("python", "embed")]
         assert set(bench.card.held) == {(BLENDER, "scene")}
-        assert await bench.room.release() == []
+        assert await bench.room.release("pause") == []
         assert await bench.run(XL) == []
 
     asyncio.run(scenario())
@@ -206,7 +213,7 @@ def test_a_model_of_the_hosts_memory() -> None:
         assert await bench.run(CLASSIC, XL) == []
         assert await bench.run(CLASSIC, XL, CLASSIC, LARGE) == [Left("comfyui", "xl")]
         assert await bench.run(CLASSIC, LARGE) == []
-        assert await bench.room.release() == [Left("llm", "large"), Left("sprites", "classic")]
+        assert await bench.room.release("pause") == [Left("llm", "large"), Left("sprites", "classic")]
 
     asyncio.run(scenario())
 

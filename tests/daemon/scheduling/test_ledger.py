@@ -40,6 +40,15 @@ def test_several_models_of_one_process() -> None:
     assert [(holding.what, holding.bytes) for holding in found] == [("b", 5 * GB), ("a", 4 * GB), ("", GB)]
 
 
+def test_a_model_of_the_hosts_memory() -> None:
+    """We expect a model whose process is not on the card not to be listed, and one that nobody knows of to be."""
+    gpu = card(0.1, GpuProcess(8, "other", GB // 20))
+    worker = Claim("sprites", (Resident("classic", pid=7),), frozenset({7}))
+    assert [holding.holder for holding in holdings(gpu, [worker])] == ["other"]
+    server = Claim("comfyui", (Resident("xl"),), port=8188)
+    assert [holding.holder for holding in holdings(gpu, [worker, server])] == ["other", "comfyui"]
+
+
 def test_strangers() -> None:
     """We expect strangers by name or number, and what no process is shown for as such."""
     gpu = card(12, GpuProcess(1, "blender", 7 * GB), GpuProcess(2, "", 2 * GB), GpuProcess(3, "silent"))
