@@ -139,12 +139,13 @@ def test_load_that_runs_out_of_memory_gets_the_room_of_all_others(tmp_path: Path
 @pytest.mark.parametrize(("do", "died"), [("eat", False), ("eat_and_abort", True)])
 def test_run_that_runs_out_of_memory(tmp_path: Path, do: str, *, died: bool) -> None:
     """Such a run fails as `oom` whether or not its worker bears it, and other models give their room for the next."""
-    classes = [Hosted(FAULTS, {"hold_mb": 20}, name) for name in ("a", "b")]
+    classes = [Hosted(FAULTS, {"hold_mb": 20, "bytes": {"one": 20 << 20}}, name) for name in ("a", "b")]
 
     async def scenario() -> None:
         async with started(faults_engine(tmp_path, classes=classes, cache_mb=4000, memory_limit_mb=300)) as engine:
             await run(engine, {"prompt": "x"}, model="b")
             await run(engine, {"prompt": "x"}, model="a")
+            assert [resident.residency for resident in engine.residents()] == ["b", "a"]
             with pytest.raises(EngineFailure) as failure:
                 await within_bound(engine.run("run", members({"prompt": "x", "do": do}), Recorder()))
             assert (failure.value.kind, failure.value.died) == (FailureKind.OOM, died)
