@@ -12,9 +12,9 @@ from stoker_daemon.scheduling.dials import Dials
 from stoker_daemon.scheduling.estimating import Estimator, Kind
 from stoker_daemon.scheduling.forecasting import Outlook
 from stoker_daemon.scheduling.patience import OfferedLoad, patience
-from stoker_daemon.scheduling.plan import PlannedRun
+from stoker_daemon.scheduling.plan import PlannedRun, as_decision
 from stoker_daemon.scheduling.residency import Gpu, Key
-from stoker_daemon.scheduling.script import Script, as_decision
+from stoker_daemon.scheduling.script import Script
 from stoker_daemon.scheduling.wording import why_chosen
 
 MAX_DECIDED = 256
@@ -131,8 +131,9 @@ class InWaves:
             if self._script and decision.reason.rule is not waves.Rule.URGENT:
                 planned = self._script.next_run(by_line)
                 if planned is not None:
-                    decision = as_decision(*planned, decision, self._gpu, self._estimator)
-                    _, choice = planned
+                    run, choice = planned
+                    takes = ((_seen(head), number) for head, number in choice.takes)
+                    decision = as_decision(run, takes, decision, self._gpu, self._estimator)
             while len(self._decided) >= MAX_DECIDED:
                 del self._decided[next(iter(self._decided))]
             self._decided[run_id] = decision
@@ -147,7 +148,7 @@ class InWaves:
         """What it knows now, about these signatures too."""
         with self._lock:
             self._look(signatures, now_ms)
-            return Outlook(self._gpu, self._estimator.copy(), self.dials)
+            return Outlook(self._gpu, self._estimator.copy(), self.dials, self._script.left)
 
     def expected_s(self, run_id: str, /) -> float:
         with self._lock:

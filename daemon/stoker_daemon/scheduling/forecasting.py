@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stoker_daemon.jobs.records import WaitingLot
 from stoker_daemon.scheduling.dials import Dials
-from stoker_daemon.scheduling.plan import Lot, Plan, Queued, fifo_s, plan, single_s
+from stoker_daemon.scheduling.plan import Lot, Plan, PlannedRun, Queued, fifo_s, plan, single_s
 from stoker_daemon.scheduling.residency import Estimates, Gpu, Key
 
 MOVED = 0.1
@@ -14,11 +14,12 @@ MOVED = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What the policy of a lane knows at one moment; nothing changes it any more."""
+    """What the policy of a lane knows at one moment, and has promised; nothing changes it any more."""
 
     gpu: Gpu
     estimates: Estimates
     dials: Dials
+    promised: tuple[PlannedRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def forecast(lots: Sequence[WaitingLot], outlook: Outlook, now_ms: int, busy_s: 
         lines.setdefault((lot.signature_id, lot.priority.rank), []).append(lot)
     queue = [_queued(line) for line in lines.values()]
     gpu, estimates, dials = outlook.gpu, outlook.estimates, outlook.dials
-    made = plan(queue, gpu, estimates, dials, now_ms / 1000 + busy_s)
+    made = plan(queue, gpu, estimates, dials, now_ms / 1000 + busy_s, promised=outlook.promised)
     return Forecast(
         made,
         busy_s,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from stoker_daemon.scheduling.dials import Dials
-from stoker_daemon.scheduling.residency import Estimates, Gpu, Key
-from stoker_daemon.scheduling.waves import Decision, Reason, Waiting, after, decide
+from stoker_daemon.scheduling.residency import Estimates, Gpu, Key, make_room
+from stoker_daemon.scheduling.waves import Decision, Reason, Rule, Waiting, after, decide
 
 MAX_RUNS = 2_000
 """A plan ends after so many runs: nobody reads on, and what comes meanwhile would change it."""
@@ -94,14 +94,16 @@ def plan(
     dials: Dials,
     now_s: float,
     *,
+    promised: Iterable[PlannedRun] = (),
     spread: float = 0.2,
     max_runs: int = MAX_RUNS,
 ) -> Plan:
     """The waves that the policy makes of a queue that nothing is added to; `spread` is the usual error of a time.
 
-    Loads and runs are taken to err independently, so that errors add up as their squares do.
+    What is `promised` comes first, as a plan that is being carried out. Loads and runs are taken to err independently,
+    so that errors add up as their squares do.
     """
-    heads = [_Head(queued) for queued in queue]
+    heads, left = [_Head(queued) for queued in queue], deque(promised)
     at_s, variance = now_s, 0.0
     waves: list[Wave] = []
     for _ in range(max_runs):
@@ -109,9 +111,9 @@ def plan(
         decision = decide([head.waiting() for head in heads], gpu, estimates, dials, at_s)
         if decision is None:
             break
+        decision, shares = _next(heads, left, decision, gpu, estimates)
         variance += (spread * decision.load_s) ** 2
         start_s = at_s - now_s + decision.load_s
-        shares = _take(heads, decision)
         signature = decision.takes[0][0].signature
         run_s = estimates.run_s(signature, sum(share.items for share in shares))
         late_s = start_s + NINETIETH * math.sqrt(variance)
@@ -153,6 +155,22 @@ def single_s(made: Plan, estimates: Estimates) -> float:
     return loads_s + sum(run.items * estimates.run_s(run.signature, 1) for run in runs)
 
 
+def as_decision(
+    run: PlannedRun, takes: Iterable[tuple[Waiting, int]], usual: Decision, gpu: Gpu, estimates: Estimates
+) -> Decision:
+    """A planned run as the policy remembers what it decides; `usual` is what it would have decided."""
+    is_loaded = run.key in gpu.residents
+    return replace(
+        usual,
+        key=run.key,
+        takes=tuple(takes),
+        evicts=() if is_loaded else make_room(run.key, gpu, estimates, ()),
+        load_s=0.0 if is_loaded else estimates.load_s(run.key),
+        run_s=run.run_s,
+        reason=run.reason,
+    )
+
+
 class _Head:
     """What is left of a head."""
 
@@ -160,14 +178,25 @@ class _Head:
         self._queued = queued
         self._lots = deque(queued.lots)
         self.ready = sum(lot.items for lot in queued.lots)
+        self.line = queued.signature, queued.rank
 
     def waiting(self) -> Waiting:
         """As the policy sees it."""
         return Waiting(self._queued.key, self._queued.signature, self._queued.rank, self.ready, self._lots[0].came_s)
 
-    def is_seen_as(self, head: Waiting) -> bool:
-        """Whether this is the head that the policy chose."""
-        return (self._queued.signature, self._queued.rank) == (head.signature, head.rank)
+    def take_of(self, job_id: str, items: int) -> int:
+        """So many items of one job, as far as they are there; how many."""
+        at = next((at for at, lot in enumerate(self._lots) if lot.job_id == job_id), None)
+        if at is None:
+            return 0
+        lot = self._lots[at]
+        number = min(items, lot.items)
+        self.ready -= number
+        if number < lot.items:
+            self._lots[at] = lot._replace(items=lot.items - number)
+        else:
+            del self._lots[at]
+        return number
 
     def take(self, items: int, taken: int, most: int) -> tuple[list[Share], int]:
         """The first so many items, as far as all may share a run of at most so many; and how many these allow."""
@@ -188,12 +217,27 @@ class _Head:
         return shares, most
 
 
+def _next(
+    heads: Sequence[_Head], promised: deque[PlannedRun], decision: Decision, gpu: Gpu, estimates: Estimates
+) -> tuple[Decision, tuple[Share, ...]]:
+    """What was promised, as far as it is there, unless something urgent cuts in; else what was decided."""
+    while promised and decision.reason.rule is not Rule.URGENT:
+        run = promised.popleft()
+        lines = {head.line: head for head in heads if head.ready}
+        takes = [(lines[line], each) for each in run.shares if (line := (run.signature, each.rank)) in lines]
+        before = [(head.waiting(), each.items) for head, each in takes]
+        shares = tuple(replace(each, items=head.take_of(each.job_id, each.items)) for head, each in takes)
+        if any(share.items for share in shares):
+            return as_decision(run, before, decision, gpu, estimates), tuple(each for each in shares if each.items)
+    return decision, _take(heads, decision)
+
+
 def _take(heads: Sequence[_Head], decision: Decision) -> tuple[Share, ...]:
     """What a claim would take: no job has more items in a run than it allows, whosever they are."""
     shares: list[Share] = []
     most = decision.items
     for head_taken, items in decision.takes:
-        head = next(head for head in heads if head.is_seen_as(head_taken))
+        head = next(head for head in heads if head.line == (head_taken.signature, head_taken.rank))
         more, most = head.take(items, sum(share.items for share in shares), most)
         shares += more
         if not most:

@@ -1,12 +1,9 @@
 """A plan on its way: the runs that are left of it, chosen in their order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from stoker_daemon.jobs.records import Choice, Head, Part, Run
 from stoker_daemon.scheduling.plan import PlannedRun
-from stoker_daemon.scheduling.residency import Estimates, Gpu, make_room
-from stoker_daemon.scheduling.waves import Decision, Waiting
 
 Line = tuple[int, int]
 """A signature and a rank."""
@@ -25,6 +22,11 @@ class Script:
     def __bool__(self) -> bool:
         return bool(self._left)
 
+    @property
+    def left(self) -> tuple[PlannedRun, ...]:
+        """What is still to come, in order."""
+        return tuple(reversed(self._left))
+
     def next_run(self, lines: Mapping[Line, Head]) -> tuple[PlannedRun, Choice] | None:
         """The next planned run of which something waits in these lines, or None: nothing of the plan is left."""
         while self._left:
@@ -41,22 +43,6 @@ class Script:
         """Remember how far each job is."""
         for member in run.members:
             self._after[member.job_id] = max(member.index, self._after.get(member.job_id, -1))
-
-
-def as_decision(run: PlannedRun, choice: Choice, usual: Decision, gpu: Gpu, estimates: Estimates) -> Decision:
-    """A planned run as the policy remembers what it decides; `usual` is what it would have decided."""
-    key = run.key
-    seen = ((Waiting(key, run.signature, head.priority.rank, head.ready, 0.0), n) for head, n in choice.takes)
-    is_loaded = key in gpu.residents
-    return replace(
-        usual,
-        key=key,
-        takes=tuple(seen),
-        evicts=() if is_loaded else make_room(key, gpu, estimates, ()),
-        load_s=0.0 if is_loaded else estimates.load_s(key),
-        run_s=run.run_s,
-        reason=run.reason,
-    )
 
 
 def _items(run: PlannedRun, rank: int) -> int:

@@ -154,3 +154,16 @@ def test_jobs_share_runs() -> None:
         [("one", 3), ("two", 1)],
         [("two", 2)],
     ]
+
+
+def test_what_is_promised_comes_first() -> None:
+    """We expect a plan that is half carried out to go on as it was, without what has gone meanwhile, then the rest."""
+    frozen = shuffled(24)
+    made = frozen.plan()
+    runs = [run for wave in made.waves for run in wave.runs][::-1]
+    believed = Believed(frozen.trace)
+    again = plan(frozen.queue(), Gpu(), believed, BALANCED, 0.0, promised=[*runs[:3], *runs[:1], *runs[5:7]])
+    shares = [run.shares for wave in again.waves for run in wave.runs]
+    assert shares[:5] == [run.shares for run in (*runs[:3], *runs[5:7])]
+    assert again.is_whole
+    assert sorted(share.job_id for each in shares for share in each) == sorted(str(number) for number in range(24))
