@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 from tests.conformance.conftest import REAL_URL
-from tests.system.comfyui_studio import Studio, knights
+from tests.system.comfyui_studio import AT_ONCE, Studio, knights
 from tests.system.daemons import a_rig, config
 
 from stoker_protocol.jobs import Item
@@ -24,7 +24,7 @@ SHADES = 2
 def studio(tmp_path: Path) -> Generator[Studio]:
     """A daemon with the real server, which has the node pack."""
     engine = f'[engines.comfyui]\nkind = "comfyui"\nurl = "{REAL_URL}"\n'
-    with a_rig(tmp_path, config(engines=engine)) as rig:
+    with a_rig(tmp_path, config(engines=AT_ONCE + engine)) as rig:
         yield Studio(rig, PATIENCE_S)
 
 
@@ -48,7 +48,7 @@ def test_a_series_goes_on_where_it_ended(studio: Studio) -> None:
     params = {**REAL, "sampler": "euler", "prompt": "a knight", "seed": 5}
     items: list[dict[str, Any]] = [{}] * 10
     series = [studio.made(items, params=params, level="series", batch_size=size) for size in (0, 3, 1)]
-    assert [executions(studio, one) for one in series] == [2, 4, 10]
+    assert executions(studio, series[0]) < executions(studio, series[2]) == len(items)
     for other in series[1:]:
         assert max(shades(studio, series[0], other)) <= SHADES
     assert min(shades(studio, series[0][:-1], series[0][1:])) > SHADES

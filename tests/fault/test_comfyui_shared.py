@@ -86,7 +86,7 @@ def test_the_server_is_killed_while_items_share_a_prompt(tmp_path: Path) -> None
 
 def test_one_of_several_jobs_in_a_prompt_is_cancelled(tmp_path: Path) -> None:
     """We expect that only its items end as cancelled, without a file; the others are made in the same prompt."""
-    with a_studio(tmp_path, hold=True) as studio:
+    with a_studio(tmp_path, scheduling="", hold=True) as studio:
         studio.rig.client.pause()
         asked = knights(8)
         jobs = [studio.submit(asked[start : start + 2]) for start in (0, 2, 4, 6)]
@@ -111,7 +111,7 @@ def test_one_of_several_jobs_in_a_prompt_is_cancelled(tmp_path: Path) -> None:
 
 def test_all_jobs_of_a_prompt_are_cancelled(tmp_path: Path) -> None:
     """We expect that the prompt is stopped, and that whoever waits is served."""
-    with a_studio(tmp_path, hold=True) as studio:
+    with a_studio(tmp_path, scheduling="", hold=True) as studio:
         studio.rig.client.pause()
         jobs = [studio.submit(knights(2)) for _ in range(2)]
         studio.rig.client.resume()

@@ -14,6 +14,8 @@ from tests.worker.processes import BOUND_S, wait_for
 
 from stoker_protocol.jobs import Item, JobState
 
+AT_ONCE = '[scheduling]\npolicy = "strict"\n'
+"""As many items share a run as may; waves take fewer where that is as fast."""
 EULER = {"sampler": "euler", "width": 64, "height": 64, "steps": 2}
 
 
@@ -75,11 +77,11 @@ class FakeStudio(Studio):
 
 
 @contextmanager
-def a_studio(folder: Path, head: str = "", **options: Any) -> Generator[FakeStudio]:
+def a_studio(folder: Path, scheduling: str = AT_ONCE, **options: Any) -> Generator[FakeStudio]:
     """A studio whose server has the node pack."""
     with ComfyProcess(folder / "server", **{"stoker_nodes": "yes", **options}) as server:
-        engine = f'[engines.comfyui]\nkind = "comfyui"\nurl = "{server.url}"\n{head}'
-        with a_rig(folder, config(engines=engine, stop_grace_s=5)) as rig:
+        engine = f'[engines.comfyui]\nkind = "comfyui"\nurl = "{server.url}"\n'
+        with a_rig(folder, config(engines=scheduling + engine, stop_grace_s=5)) as rig:
             wait_for(lambda: server.state()["connections"])
             yield FakeStudio(rig, server)
 

@@ -149,7 +149,7 @@ def test_prompts_of_different_lengths_find_their_company(tmp_path: Path) -> None
 
 def test_what_memory_does_not_bear_is_made_smaller(tmp_path: Path) -> None:
     """We expect halves after a batch that ran out of memory, no item charged, and no such batch again."""
-    with a_studio(tmp_path, most_images=2) as studio:
+    with a_studio(tmp_path, scheduling="", most_images=2) as studio:
         items = studio.made(knights(16))
         assert max(studio.record(item)["batch"]["size"] for item in items) == 2
         assert [item.attempts for item in items] == [1] * 16
