@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import zmq
 from tests.clients.cli.running import PATIENCE_S, command, environment, run_process
-from tests.clients.godot.editor import Script, new_project
+from tests.clients.godot.editor import Script, needs_godot, new_project
 from tests.clients.godot.test_session import ORDER
 from tests.fakes.daemon import FakeDaemon
 from tests.golden.generate import packed
@@ -104,6 +104,7 @@ def test_our_client_keeps_to_the_protocol(tmp_path: Path) -> None:
     assert told.count("ok  ") == 7
 
 
+@needs_godot
 def test_the_godot_plugin_keeps_to_the_protocol(tmp_path: Path) -> None:
     """We expect the plugin to do what every check of a client expects."""
     project = new_project(tmp_path / "game")

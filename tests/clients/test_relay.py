@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.clients.cli.running import PATIENCE_S, command, environment
-from tests.clients.godot.editor import Script, new_project
+from tests.clients.godot.editor import Script, needs_godot, new_project
 from tests.clients.godot.test_session import ORDER
 from tests.system.locked import Locked, a_locked_daemon
 
@@ -73,6 +73,7 @@ def test_a_relay_has_the_role_of_its_key(locked: Locked, tmp_path: Path) -> None
             client.submit(["a red dragon"])
 
 
+@needs_godot
 def test_the_godot_plugin_over_a_relay(locked: Locked, tmp_path: Path) -> None:
     """We expect what was ordered in an editor, which knows no keys, to be made by a daemon that asks for them."""
     project = new_project(tmp_path / "game")

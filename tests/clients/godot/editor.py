@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
 HERE = Path(__file__).parent
 ADDON = HERE.parents[2] / "clients/godot/addons/stoker"
 GODOT = "godot3-server"
+needs_godot = pytest.mark.skipif(shutil.which(GODOT) is None, reason=f"needs {GODOT} (on Debian: apt install {GODOT})")
 BOUND_S = 60.0
 _PROJECT = """config_version=4
 

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.clients.godot.editor import Editor, new_project, run_script
+from tests.clients.godot.editor import Editor, needs_godot, new_project, run_script
 
 from stoker_client import Client
 from stoker_client.private_daemon import PrivateDaemon
+
+pytestmark = needs_godot
 
 SLOW_SPRITES = """
 [engines.sprites]

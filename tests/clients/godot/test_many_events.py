@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.godot.firehose import Firehose
-from tests.clients.godot.editor import Script, new_project
+from tests.clients.godot.editor import Script, needs_godot, new_project
+
+pytestmark = needs_godot
 
 ROOT = Path(__file__).parents[3]
 EVENTS, JOBS = 6_000, 200

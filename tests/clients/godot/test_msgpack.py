@@ -7,9 +7,11 @@ from typing import Any, cast
 
 import msgpack
 import pytest
-from tests.clients.godot.editor import new_project, run_script
+from tests.clients.godot.editor import needs_godot, new_project, run_script
 from tests.golden.generate import HERE as GOLDEN
 from tests.golden.generate import packed
+
+pytestmark = needs_godot
 
 FILES = sorted(GOLDEN.glob("*/*.msgpack"))
 DAMAGED = 1500

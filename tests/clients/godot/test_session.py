@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import zmq
 from PIL import Image
-from tests.clients.godot.editor import Script, new_project
+from tests.clients.godot.editor import Script, needs_godot, new_project
 from tests.fakes.daemon import FakeDaemon
 from tests.golden.generate import packed
 
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import Preview
+
+pytestmark = needs_godot
 
 ORDER: dict[str, Any] = {
     "job_id": "dragons-01",

@@ -24,7 +24,11 @@ func _init() -> void:
 		board.work(OS.get_ticks_usec() + 500)
 		slices += 1
 	var shown_waiting: int = board.shown().size()
-	_end_all(board, news)
+	_tell_all(board, news, "queued")
+	board.link = {"state": "live"}
+	var summary: String = board.summary()
+	var active: int = board._active.size()
+	_tell_all(board, news, "succeeded")
 	var dock := Dock.new()
 	get_root().add_child(dock)
 	var rows := []
@@ -38,15 +42,15 @@ func _init() -> void:
 		"news": taken.jobs.size(), "progress": taken.progress.size(), "is_cut": taken.is_cut, "said": taken.said.size(),
 		"after_no_time": after_no_time, "has_slices": slices > 1, "shown": shown_waiting,
 		"kept": board._active.size() + board._jobs_done.size() + board._progress.size(),
-		"rows": rows, "lines": dock.said.text.count("\n") + 1,
+		"active": active, "summary": summary, "needs_snapshot": board.needs_snapshot(), "rows": rows, "lines": dock.said.text.count("\n") + 1,
 	}))
 	dock.free()
 	quit()
 
 
-func _end_all(board: Board, news: News) -> void:
+func _tell_all(board: Board, news: News, state: String) -> void:
 	for number in JOBS:
-		news.put_of_job("jobs", "job-%d" % number, _job(number, "succeeded"))
+		news.put_of_job("jobs", "job-%d" % number, _job(number, state))
 		if number % 1000 == 999:
 			board.take(news.take())
 			while not board.is_idle():

@@ -3,12 +3,16 @@ extends Reference
 
 const MOST_SHOWN = 24
 const MOST_DONE = 8
+const MOST_ACTIVE = 1000
+# Further ones are only known to be; when those before them have gone a snapshot brings them.
 const FINAL = ["succeeded", "failed", "cancelled"]
 
 var link := {"state": "away", "detail": ""}
 var pause := {}
 var counts := {}
 var is_dirty := true
+var lacks_jobs := false
+# There are more than are known here.
 
 var _active := {}
 # Jobs that have not ended, oldest first.
@@ -38,6 +42,7 @@ func take(news: Dictionary) -> void:
 	if news.counts != null:
 		counts = news.counts
 	if news.is_snapshot:
+		lacks_jobs = news.is_partial
 		_forget_gone(news.jobs)
 	_todo = news.jobs
 	_todo_ids = news.jobs.keys()
@@ -49,6 +54,11 @@ func take(news: Dictionary) -> void:
 		if _active.has(job_id):
 			_previews[job_id] = news.previews[job_id]
 			is_dirty = true
+
+
+func needs_snapshot() -> bool:
+	# There would be more to show.
+	return lacks_jobs and is_idle() and _active.size() < MOST_SHOWN
 
 
 func work(until_usec: int) -> void:
@@ -103,7 +113,8 @@ func summary() -> String:
 	if not pause.empty():
 		var reason: String = pause.get("reason", "")
 		return "paused" + (": " + reason if reason != "" else "")
-	return "%d running, %d waiting" % [_running.size(), _active.size() - _running.size()]
+	var more := "+" if lacks_jobs else ""
+	return "%d running, %d%s waiting" % [_running.size(), _active.size() - _running.size(), more]
 
 
 func _put(job: Dictionary) -> void:
@@ -113,8 +124,12 @@ func _put(job: Dictionary) -> void:
 		return
 	if _jobs_done.erase(job_id):  # it was retried
 		_done.erase(job_id)
+	var is_running: bool = job.state in ["running", "cancelling"]
+	if _active.size() >= MOST_ACTIVE and not _active.has(job_id) and not is_running:
+		lacks_jobs = true
+		return
 	_active[job_id] = job
-	if job.state in ["running", "cancelling"]:
+	if is_running:
 		_running[job_id] = true
 	else:
 		_running.erase(job_id)

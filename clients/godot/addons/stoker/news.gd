@@ -34,12 +34,13 @@ func put_of_job(name: String, job_id: String, value) -> void:
 	_mutex.unlock()
 
 
-func put_snapshot(jobs: Dictionary) -> void:
-	# These are all that matter; what was told of others before is over.
+func put_snapshot(jobs: Dictionary, is_partial: bool) -> void:
+	# These are all that matter, or the first of them; what was told of others before is over.
 	_mutex.lock()
 	_news.jobs = jobs
 	_news.progress = {}
 	_news.is_snapshot = true
+	_news.is_partial = is_partial
 	_news.is_cut = false
 	_mutex.unlock()
 
@@ -70,6 +71,7 @@ static func _nothing() -> Dictionary:
 		"progress": {},
 		"previews": {},
 		"is_snapshot": false,
+		"is_partial": false,
 		"is_cut": false,
 		"said": [],
 		"fetched": [],

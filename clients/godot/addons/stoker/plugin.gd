@@ -59,7 +59,7 @@ func _process(_delta: float) -> void:
 
 func _take(news: Dictionary) -> void:
 	board.take(news)
-	if news.is_cut:
+	if news.is_cut or board.needs_snapshot():
 		_link.resync()
 	if news.facts != null:
 		dock.form.offer(news.facts)

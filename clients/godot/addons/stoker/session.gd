@@ -44,6 +44,8 @@ var _wants_previews := true
 var _sync := ""
 var _snapshot := {}
 var _first_page := {}
+var _is_partial := false
+# There are more jobs than the snapshot has.
 var _unread := {}
 # The newest event of each job that was not read yet.
 var _read_at_ms := 0
@@ -254,6 +256,7 @@ func _caught_up(page: Dictionary, asked_from: int) -> void:
 
 
 func _take_snapshot() -> void:
+	_is_partial = false
 	_unread.clear()
 	_state = CATCHING_UP
 	_snapshot = {}
@@ -274,6 +277,7 @@ func _take_page(page: Dictionary, asked: Dictionary) -> void:
 		_first_page = page
 	for job in page.jobs:
 		_snapshot[job.job_id] = job
+	_is_partial = _is_partial or (page.cursor != "" and _snapshot.size() >= MOST_JOBS)
 	if page.cursor != "" and _snapshot.size() < MOST_JOBS:
 		var fields := asked.duplicate()
 		fields.cursor = page.cursor
@@ -291,7 +295,7 @@ func _take_state() -> void:
 	# All is as of the first page's seq or later; a job tells its newest state by what comes.
 	_follower.restart(_first_page.seq, _first_page.daemon.instance_id, _first_page.daemon.boot)
 	orders.daemon_is(_first_page.daemon.instance_id)
-	_news.put_snapshot(_snapshot)
+	_news.put_snapshot(_snapshot, _is_partial)
 	_news.put("pause", _pause_of(_first_page.queue.paused))
 	for job in _snapshot.values():
 		orders.see(job)
