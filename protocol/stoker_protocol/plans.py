@@ -68,4 +68,4 @@ class Delay(StrEnum):
     BACK_OFF = "back_off"
     ENGINE_DOWN = "engine_down"
     NO_ENGINE = "no_engine"
-    DISK = "disk"
+    HELD_UP = "held_up"

@@ -53,7 +53,7 @@ def _held(situation: Situation) -> tuple[Delay, str] | None:
     if lane is None or engine is None:
         return Delay.NO_ENGINE, f"There is no engine {job.engine!r} any more; it waits until one is configured."
     if lane.held_up:
-        return Delay.DISK, f"Lane {lane.name} waits for the disk to take what it has made: {lane.held_up}."
+        return Delay.HELD_UP, f"Lane {lane.name} is held up: {lane.held_up}."
     if situation.away_s is not None:
         again = duration(situation.away_s)
         return Delay.ENGINE_DOWN, f"Engine {engine.name} can't be reached ({engine.detail}); tried again in {again}."
