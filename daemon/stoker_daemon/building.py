@@ -157,7 +157,9 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
 
     if all(in_slots(config, config.engines[name].lane or name) for name in engines):
         return ByKey(policy.in_turn, most)
-    if not any(is_on_gpu(config.engines[name]) for name in engines) or config.scheduling.policy == "strict":
+    if not any(is_on_gpu(config.engines[name]) for name in engines):
+        return ByKey(policy.strict, most, one_job=not any(_swaps(config.engines[name]) for name in engines))
+    if config.scheduling.policy == "strict":
         return ByKey(policy.strict, most)
     if config.scheduling.policy == "fifo":
         return ByKey(policy.fifo, most)
@@ -167,6 +169,10 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
         return [Key(name, residency) for name, residency in residents if residency]
 
     return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock())
+
+
+def _swaps(engine: EngineConfig) -> bool:
+    return isinstance(engine, OpenAIConfig) and engine.swaps
 
 
 def _dials(scheduling: SchedulingConfig) -> Dials:

@@ -28,6 +28,17 @@ def test_parts_of_the_core(tmp_path: Path, part: str, number: int) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
 
 
+def test_waves_of_language_models(tmp_path: Path) -> None:
+    """We expect that a quick run on stand-in servers ends with its two figures, and leaves nothing else."""
+    output = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.llm", "--quick", "--folder", str(tmp_path), "--output", str(output)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(output.read_text())["figures"]
+    assert [figure["value"] > 0 for figure in figures] == [True] * 2
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_gaps_between_prompts(tmp_path: Path) -> None:
     """We expect that a quick run beside the bare loops ends with its two figures."""
     output = tmp_path / "figures.json"

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Generator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -133,16 +134,18 @@ def test_what_both_outlast(rig: Rig, server: OpenAIProcess) -> None:
 
 
 def test_each_model_is_loaded_once(tmp_path: Path, server: OpenAIProcess) -> None:
-    """Work for five models that came in any order is done model by model, so that the server loads each only once."""
+    """Jobs for five models that came in any order are done model by model, so that the server loads each only once."""
     (tmp_path / "key").write_text(KEY)
     server.defects(load_s=0.05)
     with a_rig(tmp_path, config(engines=SWAPPING.format(url=server.url))) as rig:
         rig.client.pause()
-        jobs = [rig.client.submit(["a", "b", "c"], model=MODELS[number * 7 % 5]).job_id for number in range(15)]
+        work = [(MODELS[number % 5], f"question {number}") for number in range(60)]
+        Random(1).shuffle(work)
+        jobs = [rig.client.submit([prompt], model=model).job_id for model, prompt in work]
         rig.client.resume()
         assert {rig.wait(job).state for job in jobs} == {JobState.SUCCEEDED}
     assert sorted(server.state()["loads"]) == sorted(MODELS)
-    assert server.state()["most"] == 3
+    assert server.state()["most"] == 4
 
 
 def test_jobs_at_a_time(rig: Rig, server: OpenAIProcess) -> None:

@@ -57,19 +57,24 @@ class Decider(Protocol):
 
 
 class ByKey:
-    """Takes the head that `first` says, given what is loaded, and as many items of its first job as may share a run."""
+    """Takes the head that `first` says, given what is loaded, and as many of its items as may share a run."""
 
     def __init__(
-        self, first: Callable[[Sequence[Head], str, str], Head | None], most: Callable[[Signature], int]
+        self,
+        first: Callable[[Sequence[Head], str, str], Head | None],
+        most: Callable[[Signature], int],
+        *,
+        one_job: bool = True,
     ) -> None:
-        """`most(signature)` is how many items may share a run."""
+        """`most(signature)` is how many items may share a run, and `one_job` that these are of the first job."""
+        self._one_job = one_job
         self._first = first
         self._most = most
         self._engine, self._residency = "", ""
 
     def choose(self, heads: Sequence[Head], _run_id: str, _now_ms: int, /) -> Choice | None:
         head = self._first(heads, self._engine, self._residency)
-        return head and Choice(((head, max(1, self._most(head.signature))),), one_job=True)
+        return head and Choice(((head, max(1, self._most(head.signature))),), one_job=self._one_job)
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Work for servers of language models, beside one request after the other and other ways to order it."""
