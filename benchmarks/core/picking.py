@@ -13,8 +13,8 @@ from benchmarks.core.contenders import ENGINE, PAYLOAD, Stoker
 from benchmarks.core.figures import Figure, Setting
 from benchmarks.core.noop import MODELS
 from stoker_client import Client
+from stoker_daemon.clock import SystemClock
 from stoker_daemon.jobs.records import Choice, Head, Result, Run
-from stoker_daemon.main import SystemClock
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.scheduling import policy
 from stoker_daemon.sqlite import claiming, controlling

@@ -232,6 +232,10 @@ class AsyncClient:
         """JSON Schema of all that can be said."""
         return await self._run(verbs.describe(self._caller))
 
+    async def reload(self) -> re.Reloaded:
+        """Have the configuration read again. Raises BadRequest: it makes no sense, and the old one stays in force."""
+        return await self._run(verbs.reload(self._caller))
+
     async def shutdown(self, reason: str = "") -> re.ShuttingDown:
         """Stop the daemon gracefully."""
         return await self._run(verbs.shutdown(self._caller, reason))

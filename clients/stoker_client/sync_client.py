@@ -237,6 +237,10 @@ class Client:
         """JSON Schema of all that can be said."""
         return self._run(verbs.describe(self._caller))
 
+    def reload(self) -> re.Reloaded:
+        """Have the configuration read again. Raises BadRequest: it makes no sense, and the old one stays in force."""
+        return self._run(verbs.reload(self._caller))
+
     def shutdown(self, reason: str = "") -> re.ShuttingDown:
         """Stop the daemon gracefully."""
         return self._run(verbs.shutdown(self._caller, reason))

@@ -116,7 +116,7 @@ def build_lanes(config: Config, engines: Mapping[str, Engine], world: World, wat
     of_lane: defaultdict[str, dict[str, Engine]] = defaultdict(dict)
     for name, engine in config.engines.items():
         of_lane[engine.lane or name][name] = engines[name]
-    settings = _lane_settings(config)
+    settings = lane_settings(config)
     lanes: list[Lane] = []
     further: list[Lane] = []
     for name, mine in of_lane.items():
@@ -128,25 +128,6 @@ def build_lanes(config: Config, engines: Mapping[str, Engine], world: World, wat
         for number, takes in enumerate(further_slots(config, mine) if in_slots(config, name) else [], start=2):
             further.append(Lane(f"{name}.{number}", mine, decider, world, settings, checks, room, takes))
     return lanes + further
-
-
-def _lane_settings(config: Config) -> LaneSettings:
-    execution = config.execution
-    return LaneSettings(
-        patience=Patience(
-            load_s=max(map(load_patience_s, config.engines.values())),
-            interrupt_s=execution.interrupt_grace_s,
-            terminate_s=execution.terminate_grace_s,
-        ),
-        retries=RetryPolicy(
-            base_s=execution.backoff_base_s,
-            factor=execution.backoff_factor,
-            max_s=execution.backoff_max_s,
-            crash_limit=execution.crash_limit,
-        ),
-        timeout_s=execution.timeout_s,
-        no_progress_s=execution.no_progress_s,
-    )
 
 
 def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) -> Decider:
@@ -207,6 +188,26 @@ def _local_rules(config: Config, *, lets_strangers_in: bool) -> LocalRules:
         if name in RESERVED:
             raise ConfigError(f"users.{name}: that name is taken for others: {', '.join(RESERVED)}")
     return LocalRules(Role[config.local_role.upper()], users, lets_strangers_in)
+
+
+def lane_settings(config: Config) -> LaneSettings:
+    """When runs are stopped, and when items are tried again."""
+    execution = config.execution
+    return LaneSettings(
+        patience=Patience(
+            load_s=max(map(load_patience_s, config.engines.values())),
+            interrupt_s=execution.interrupt_grace_s,
+            terminate_s=execution.terminate_grace_s,
+        ),
+        retries=RetryPolicy(
+            base_s=execution.backoff_base_s,
+            factor=execution.backoff_factor,
+            max_s=execution.backoff_max_s,
+            crash_limit=execution.crash_limit,
+        ),
+        timeout_s=execution.timeout_s,
+        no_progress_s=execution.no_progress_s,
+    )
 
 
 def load_patience_s(engine: EngineConfig) -> float:

@@ -9,9 +9,8 @@ import click
 
 from stoker_daemon import log
 from stoker_daemon.admin import commands
+from stoker_daemon.greeting import DEFAULT_CONTROL, DEFAULT_EVENTS
 from stoker_daemon.main import (
-    DEFAULT_CONTROL,
-    DEFAULT_EVENTS,
     CannotStart,
     Options,
     config_reference,

@@ -1,15 +1,11 @@
 """Brings the rooms together: reads the config, builds every part, runs until it is told to stop, and takes it down."""
 
 import asyncio
-import gc
 import json
 import os
 import random
-import resource
 import secrets
 import signal
-import sys
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -18,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 import structlog
 import zmq
@@ -30,8 +25,10 @@ from stoker_daemon.building import (
     build_engines,
     build_lanes,
     build_thresholds,
+    lane_settings,
 )
-from stoker_daemon.config import Config, ConfigError
+from stoker_daemon.clock import SystemClock
+from stoker_daemon.config import Config, ConfigError, applied, compare
 from stoker_daemon.config import load as load_config
 from stoker_daemon.config import markdown as config_reference
 from stoker_daemon.config import template as config_template
@@ -47,11 +44,13 @@ from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.execution.watch import Watch, watch
 from stoker_daemon.gpu.probe import Probe
+from stoker_daemon.greeting import say_ready
 from stoker_daemon.library import LibraryError, load_library
 from stoker_daemon.log import is_kept_by_journal
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
+from stoker_daemon.process import raise_file_limit, stay_prompt
 from stoker_daemon.scheduling.deciding import InWaves
 from stoker_daemon.sqlite.database import StoreError
 from stoker_daemon.sqlite.store import Store
@@ -63,39 +62,24 @@ from stoker_daemon.zmq.keyring import KeyringError
 from stoker_daemon.zmq.publisher import Publisher
 from stoker_daemon.zmq.security import EndpointError
 from stoker_protocol import jobs as words
+from stoker_protocol.changes import ConfigChange
 from stoker_protocol.codec import pack
-from stoker_protocol.errors import Refused
+from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import DAEMON_TOPIC, DaemonStarted, DaemonStopping
 from stoker_protocol.replies import AnyReply, Finding
 from stoker_protocol.requests import AnyRequest, GetSnapshot
 
-DEFAULT_CONTROL = "tcp://127.0.0.1:5577"
-DEFAULT_EVENTS = "tcp://127.0.0.1:5578"
 ENDPOINTS_FILE = "endpoints.json"
 HANGS_S = 30.0
 """What takes longer hangs: even a disk that is asleep or a busy network file system answers sooner."""
 FACTS_WAIT_S = 5.0
 """How long the start waits for engines to say what they offer, so that the first job can be checked against it."""
-MAX_FILES = 65_536
-"""Files and connections at a time, where the host allows as many."""
-SWITCH_S = 0.001
-"""How long a thread that computes may keep the others of the process, and so the answer to a `ping`, waiting."""
 SUMMARIES_WAIT_S = 5.0
 """How long the stop waits for the summaries of jobs that have just ended; the next daemon writes what is left."""
 
 logger = structlog.get_logger()
 
 __all__ = ["CannotStart", "Options", "StokerDaemon", "config_reference", "config_template", "describe_config", "run"]
-
-
-class SystemClock:
-    """Implements `ports.Clock` with the host's clocks."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +114,7 @@ def run(options: Options) -> None:
         doors = build_doors(config, options.data_dir, endpoints, insecure=options.insecure)
         check_free(endpoints)
         options.data_dir.mkdir(parents=True, exist_ok=True)
-        _raise_file_limit()
+        raise_file_limit()
         asyncio.run(StokerDaemon(options, config, doors).run())
     except (ConfigError, LibraryError, KeyringError) as error:
         raise CannotStart(2, str(error)) from error
@@ -176,6 +160,7 @@ class StokerDaemon:
         self._endpoints_file = options.data_dir / ENDPOINTS_FILE
         self._store = Store(options.data_dir, self._clock, self._boot, max_pending=config.execution.max_pending)
         self._notifier = Notifier.from_environment(os.environ)
+        self._house: _House | None = None
         self._stop_reason: asyncio.Future[str] | None = None
 
     async def run(self) -> None:
@@ -188,12 +173,15 @@ class StokerDaemon:
         self._stop_reason = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop, f"told to by {number.name}")
+        hangup = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, hangup.set)
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
-            house = self._build(stack)
+            house = self._house = self._build(stack)
             await self._settle(house, stack)
-            tasks = self._open_doors(house, stack)
-            _stay_prompt()
+            tasks = [*self._open_doors(house, stack), asyncio.create_task(self._reload_at(hangup), name="reload")]
+            stack.push_async_callback(end_tasks, tasks[-1:])
+            stay_prompt()
             self._notifier.ready()
             await self._until_stopped(tasks)
             self._notifier.stopping()
@@ -207,6 +195,38 @@ class StokerDaemon:
         """Begin a graceful stop."""
         if self._stop_reason is not None and not self._stop_reason.done():
             self._stop_reason.set_result(reason)
+
+    async def reload(self) -> list[ConfigChange]:
+        """Read the configuration again; what differs, some of which needs a restart.
+
+        Raises:
+            Refused: `bad_request`: it makes no sense, and the old one stays in force.
+        """
+        assert self._house is not None  # requests and signals come later
+        try:
+            fresh = await asyncio.to_thread(_read_config, self._options.config, self._options.comfyui)
+        except ConfigError as error:
+            logger.error("the configuration is not used", why=str(error))
+            hint = "correct it and reload again; the old one stays in force"
+            raise Refused(ErrorCode.BAD_REQUEST, str(error), hint=hint) from None
+        changes = compare(self._config, fresh)
+        config = self._config = applied(self._config, fresh)
+        self._house.lanes.adopt(lane_settings(config))
+        self._house.housekeeping.idle_s = config.execution.open_idle_s
+        self._house.retention.keep(config.retention.events_days, config.retention.jobs_days)
+        for change in changes:
+            logger.info("the configuration has changed", **msgspec.structs.asdict(change))
+        return changes
+
+    async def _reload_at(self, hangup: asyncio.Event) -> None:
+        """Do so whenever SIGHUP came, and let systemd know."""
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            self._notifier.reloading()
+            with suppress(Refused):  # the log says why
+                await self.reload()
+            self._notifier.ready()
 
     def _build(self, stack: AsyncExitStack) -> "_House":
         """Make all parts; the stack takes them down in the opposite order."""
@@ -243,7 +263,19 @@ class StokerDaemon:
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
         frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, watched, publisher)
         stack.push_async_callback(frontend.close)
-        return _House(artifacts, blobs, cleaning, publisher, engines, watched, lanes, learning, summaries, frontend)
+        return _House(
+            artifacts,
+            blobs,
+            publisher,
+            engines,
+            watched,
+            lanes,
+            learning,
+            summaries,
+            frontend,
+            Housekeeping(self._store, cleaning, self._config.execution.open_idle_s),
+            self._build_retention(cleaning, blobs),
+        )
 
     async def _settle(self, house: "_House", stack: AsyncExitStack) -> None:
         """Put in order what an earlier daemon left, and learn what the engines offer."""
@@ -260,13 +292,12 @@ class StokerDaemon:
 
     def _open_doors(self, house: "_House", stack: AsyncExitStack) -> "list[asyncio.Task[None]]":
         """Let work and requests in, and make the endpoints known."""
-        housekeeping = Housekeeping(self._store, house.cleaning, self._config.execution.open_idle_s)
         tasks = [
             *house.lanes.start(),
             asyncio.create_task(house.learning.serve(), name="learning"),
             asyncio.create_task(house.summaries.serve(), name="summaries"),
-            asyncio.create_task(self._retention(house).serve(), name="retention"),
-            asyncio.create_task(housekeeping.serve(), name="housekeeping"),
+            asyncio.create_task(house.retention.serve(), name="retention"),
+            asyncio.create_task(house.housekeeping.serve(), name="housekeeping"),
             asyncio.create_task(house.watch.monitor.serve(), name="monitor"),
             *(asyncio.create_task(work, name="keys") for work in self._doors.watch(house.publisher.drop)),
         ]
@@ -281,7 +312,9 @@ class StokerDaemon:
         fresh.write_text(text + "\n")
         fresh.replace(self._endpoints_file)
         stack.callback(self._endpoints_file.unlink, missing_ok=True)
-        self._say_ready(house, text)
+        say_ready(
+            house.frontend.endpoints, house.publisher.endpoints, text, data_dir=self._options.data_dir, boot=self._boot
+        )
         return tasks
 
     def _open_metrics(self, stack: AsyncExitStack) -> None:
@@ -296,32 +329,6 @@ class StokerDaemon:
         endpoint.start()
         logger.info("metrics", url=f"http://{host}:{endpoint.port}/metrics")
 
-    def _say_ready(self, house: "_House", endpoints: str) -> None:
-        """Tell a person at a terminal what to do now, a program the endpoints, and the log all that belongs to them."""
-        if sys.stdout.isatty():
-            click.echo(self._greeting(house))
-            return
-        sys.stdout.write(endpoints + "\n")
-        sys.stdout.flush()
-        logger.info(
-            "ready",
-            data_dir=str(self._options.data_dir),
-            boot=self._boot,
-            control=house.frontend.endpoints,
-            events=house.publisher.endpoints,
-        )
-
-    def _greeting(self, house: "_House") -> str:
-        """What a person at a terminal is told where a program reads the endpoints."""
-        control = house.frontend.endpoints[0]
-        where = "" if control == DEFAULT_CONTROL else f" --endpoint {control}"
-        return (
-            f"stokerd is ready at {control}, with events at {house.publisher.endpoints[0]}.\n"
-            f"The queue and all that is made are in {self._options.data_dir}\n"
-            f'Try, in another terminal: stoker generate "a red dragon" --wait{where}\n'
-            "Ctrl+C stops it; what it has accepted is safe.\n"
-        )
-
     async def _look(self, house: "_House") -> Condition:
         """What systemd is to know. A loop that hangs does not come here, and so tells of itself."""
         ailments: list[str] = []
@@ -332,12 +339,12 @@ class StokerDaemon:
         snapshot = await self._store.snapshot(GetSnapshot(id="", limit=1))
         return Condition(status_line(snapshot.queue, house.lanes.lanes()), ailments)
 
-    def _retention(self, house: "_House") -> Retention:
+    def _build_retention(self, cleaning: OutputCleaning, blobs: BlobStore) -> Retention:
         days = self._config.retention
         return Retention(
             self._store,
-            house.cleaning,
-            house.blobs,
+            cleaning,
+            blobs,
             self._clock,
             events_days=days.events_days,
             jobs_days=days.jobs_days,
@@ -412,6 +419,7 @@ class StokerDaemon:
             ),
             event_endpoints=lambda: publisher.endpoints,
             check=self._check,
+            reload=self.reload,
             shut_down=self.stop,
         )
 
@@ -436,7 +444,6 @@ class _House:
 
     artifacts: OutputTree
     blobs: BlobStore
-    cleaning: OutputCleaning
     publisher: Publisher
     engines: dict[str, Engine]
     watch: Watch
@@ -444,13 +451,8 @@ class _House:
     learning: Learning
     summaries: Summaries
     frontend: Frontend
-
-
-def _stay_prompt() -> None:
-    """Let neither the garbage collector nor another thread keep the loop for long."""
-    gc.collect()
-    gc.freeze()  # what is there by now stays to the end; looking through all of it takes 10 to 20 ms each time
-    sys.setswitchinterval(SWITCH_S)
+    housekeeping: Housekeeping
+    retention: Retention
 
 
 def _complaint(error: Exception) -> str:
@@ -458,9 +460,3 @@ def _complaint(error: Exception) -> str:
     if not isinstance(error, OSError) or not error.filename:
         return str(error)
     return f"{error.filename}: {(error.strerror or str(error)).lower()}; name another directory with --data-dir"
-
-
-def _raise_file_limit() -> None:
-    """Leave room for work beside many clients: each connection counts as an open file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_FILES)), hard))

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Raw, Struct, field
 
+from stoker_protocol.changes import ConfigChange
 from stoker_protocol.errors import ErrorCode
 from stoker_protocol.gpus import History, Holding, Sample
 from stoker_protocol.jobs import (
@@ -423,6 +424,12 @@ class Description(Reply, frozen=True, tag="description", kw_only=True):
     definitions: dict[str, Any]
 
 
+class Reloaded(Reply, frozen=True, tag="reloaded", kw_only=True):
+    """Answers `reload`: what is different from what the daemon had."""
+
+    changes: list[ConfigChange]
+
+
 class ShuttingDown(Reply, frozen=True, tag="shutting_down", kw_only=True):
     """Answers `shutdown`."""
 
@@ -463,5 +470,6 @@ AnyReply = (
     | Why
     | PlanBegun
     | Description
+    | Reloaded
     | ShuttingDown
 )

@@ -345,6 +345,12 @@ class Describe(Request, frozen=True, tag="describe", kw_only=True):
     role = Role.ANY
 
 
+class Reload(Request, frozen=True, tag="reload", kw_only=True):
+    """Read the configuration again, and apply what can be changed while the daemon works."""
+
+    role = Role.ADMIN
+
+
 class Shutdown(Request, frozen=True, tag="shutdown", kw_only=True):
     """Stop the daemon: runs at work may end within its grace, the others are handed back to the queue."""
 
@@ -385,5 +391,6 @@ AnyRequest = (
     | AskWhy
     | ExecutePlan
     | Describe
+    | Reload
     | Shutdown
 )

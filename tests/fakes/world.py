@@ -10,6 +10,7 @@ from tests.fakes.gpus import REPORT
 from stoker_protocol import codec
 from stoker_protocol import replies as re
 from stoker_protocol import requests as ask
+from stoker_protocol.changes import ConfigChange
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.events import (
     QUEUE_TOPIC,
@@ -116,6 +117,7 @@ class World:
         self.event_endpoints: list[str] = []
         self.engines = [SPRITES]
         self.gpu = REPORT
+        self.changes: list[ConfigChange] = []
         self.blobs: dict[str, bytes] = {}
         """Input files by their SHA-256, as much of each as came."""
 
@@ -244,6 +246,8 @@ class World:
                 return look_ahead(request, self.jobs)
             case ask.Describe():
                 return describe()
+            case ask.Reload():
+                return re.Reloaded(changes=self.changes)
             case ask.Shutdown():
                 return re.ShuttingDown(boot=f"boot-{self.boots}")
             case _:

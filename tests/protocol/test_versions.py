@@ -25,6 +25,7 @@ FREE = {
     "limits",
     "outcomes",
     "failures",
+    "rates",
     "requests",
     "replies",
     "events",

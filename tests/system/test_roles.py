@@ -13,6 +13,7 @@ from stoker_protocol.requests import (
     Cancel,
     ItemSpec,
     PauseWork,
+    Reload,
     ResumeWork,
     Retry,
     Role,
@@ -28,6 +29,7 @@ CHANGES: list[AnyRequest] = [
     Retry(id="1", job_id="nobody", rev=0),
     PauseWork(id="1"),
     ResumeWork(id="1"),
+    Reload(id="1"),
     Shutdown(id="1"),
 ]
 

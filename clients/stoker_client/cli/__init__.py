@@ -17,7 +17,7 @@ VERBS = {
     "Look": ("status", "why", "plan", "watch", "items", "outputs", "stats", "gpu"),
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
-    "The daemon": ("connect", "ping", "doctor", "selftest", "shutdown"),
+    "The daemon": ("connect", "ping", "doctor", "selftest", "reload", "shutdown"),
     "Other clients": ("relay", "bridge", "conformance"),
     "This shell": ("completion",),
 }

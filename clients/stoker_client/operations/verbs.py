@@ -315,6 +315,11 @@ def describe(caller: Caller) -> Operation[re.Description]:
     return caller.call(ask.Describe(id=caller.next_id()), re.Description)
 
 
+def reload(caller: Caller) -> Operation[re.Reloaded]:
+    """Have the configuration read again."""
+    return caller.call(ask.Reload(id=caller.next_id()), re.Reloaded)
+
+
 def shutdown(caller: Caller, reason: str) -> Operation[re.ShuttingDown]:
     """Stop the daemon."""
     return caller.call(ask.Shutdown(id=caller.next_id(), reason=reason), re.ShuttingDown)

@@ -1,5 +1,6 @@
 """What the configuration file may say, with every default, read from TOML and checked before anything starts."""
 
+from stoker_daemon.config.changes import applied, compare
 from stoker_daemon.config.engines import (
     AgentConfig,
     ComfyConfig,
@@ -44,6 +45,8 @@ __all__ = [
     "PythonConfig",
     "RetentionConfig",
     "SchedulingConfig",
+    "applied",
+    "compare",
     "load",
     "markdown",
     "template",

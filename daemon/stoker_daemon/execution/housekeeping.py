@@ -23,13 +23,13 @@ class Housekeeping:
     def __init__(self, store: JobStore, cleaning: OutputCleaning, idle_s: float) -> None:
         self._store = store
         self._cleaning = cleaning
-        self._idle_s = idle_s
+        self.idle_s = idle_s
 
     async def serve(self) -> None:
         """Go round until cancelled."""
         while True:
             try:
-                if paused := await self._store.pause_idle(self._idle_s):
+                if paused := await self._store.pause_idle(self.idle_s):
                     log.info("held back idle open jobs", jobs=paused)
                 await self._cleaning.finish()
             except Refused as refused:

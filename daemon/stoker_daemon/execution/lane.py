@@ -125,11 +125,15 @@ class Lane:
         self._loads = 0
         self._reason = ""
         self._short_runs = 0
-        self._absences = Absences(world.clock, lambda tries: settings.retries.delay_s(tries, world.dice()))
+        self._absences = Absences(world.clock, lambda tries: self._settings.retries.delay_s(tries, world.dice()))
         self._adrift = Adrift(engines, world.store, world.artifacts, self._miss)
         for engine in engines.values():
             engine.subscribe(partial(self._meet, engine.name))
         self._state: Literal["idle", "loading", "running", "stopped"] = "idle"
+
+    def adopt(self, settings: LaneSettings) -> None:
+        """Go by other settings from the next run on."""
+        self._settings = settings
 
     def committed(self, commit: Commit) -> None:
         """Hear of a commit: there may be work, and runs may have to stop."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from stoker_daemon.execution.lane import Lane
+from stoker_daemon.execution.lane import Lane, LaneSettings
 from stoker_daemon.jobs.records import Commit, Interrupted
 from stoker_protocol import jobs as words
 from stoker_protocol.replies import Finding
@@ -20,6 +20,11 @@ class Lanes:
         """Pass a commit on to each lane."""
         for lane in self._lanes:
             lane.committed(commit)
+
+    def adopt(self, settings: LaneSettings) -> None:
+        """Let all lanes go by other settings from their next runs on."""
+        for lane in self._lanes:
+            lane.adopt(settings)
 
     def take_back(self, run: Interrupted) -> bool:
         """Leave a run of an earlier daemon to its lane, if its engine may have gone on with it."""

@@ -37,9 +37,13 @@ class Retention:
         self._cleaning = cleaning
         self._blobs = blobs
         self._clock = clock
+        self.keep(events_days, jobs_days)
+        self._began_s = self._offset_s()
+
+    def keep(self, events_days: float, jobs_days: float) -> None:
+        """Keep things for so long, from the next round on."""
         self._events_ms = round(events_days * DAY_MS)
         self._jobs_ms = round(jobs_days * DAY_MS)
-        self._began_s = self._offset_s()
 
     async def serve(self) -> None:
         """Go round until cancelled."""

@@ -28,6 +28,7 @@ from stoker_daemon.handlers import (
     put_blob,
     read_artifact,
     recipes,
+    reload,
     resume,
     retry,
     seal,
@@ -70,6 +71,7 @@ from stoker_protocol.requests import (
     Ping,
     PutBlob,
     ReadArtifact,
+    Reload,
     ResumeWork,
     Retry,
     Role,
@@ -110,6 +112,8 @@ async def handle(request: AnyRequest, body: bytes, caller: Caller, services: Ser
             return await put_blob.handle(request, services)
         case ExecutePlan():
             return await execute_plan.handle(request, caller, services)
+        case Reload():
+            return await reload.handle(services)
         case Shutdown():
             return shutdown.handle(request, services)
         case _:

@@ -10,6 +10,7 @@ from stoker_daemon.ports.outputs import Artifacts, Blobs, Cleaning
 from stoker_daemon.ports.planning import Planning
 from stoker_daemon.ports.store import JobStore
 from stoker_protocol import jobs as words
+from stoker_protocol.changes import ConfigChange
 from stoker_protocol.events import AnyEvent
 from stoker_protocol.gpus import Holding
 from stoker_protocol.replies import Finding
@@ -75,6 +76,7 @@ class Services:
     daemon: words.Daemon
     event_endpoints: Callable[[], list[str]]
     check: Callable[[], Awaitable[list[Finding]]]
+    reload: Callable[[], Awaitable[list[ConfigChange]]]
     shut_down: Callable[[str], None]
 
 

@@ -1,10 +1,11 @@
-"""`stoker cancel`, `retry`, `pause`, `resume`, `shutdown`: what people change."""
+"""`stoker cancel`, `retry`, `pause`, `resume`, `reload`, `shutdown`: what people change."""
 
 import pytest
 from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.running import run_process, terminal
 from tests.fakes.daemon import FakeDaemon
 
+from stoker_protocol.changes import ConfigChange
 from stoker_protocol.jobs import ItemState
 from stoker_protocol.requests import Cancel, PauseWork, Retry
 
@@ -113,6 +114,21 @@ def test_pause_and_resume_a_job(stoker: Stoker, daemon: FakeDaemon) -> None:
     assert daemon.world.jobs["mine"].paused is not None
     assert stoker("resume", "mine").code == 0
     assert daemon.world.jobs["mine"].paused is None
+
+
+def test_reload_shows_what_holds_when(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect each key with its values and when it holds, a word about the restart, or that nothing has changed."""
+    assert stoker("reload").out == "The configuration is what it was.\n"
+    now = ConfigChange("execution.timeout_s", "600.0", "900.0", is_applied=True)
+    later = ConfigChange("engines.comfyui.url", "", '"http://127.0.0.1:8188"', is_applied=False)
+    daemon.world.changes = [now]
+    assert "after a restart" not in stoker("reload").out
+    daemon.world.changes = [now, later]
+    lines = stoker("reload").out.splitlines()
+    assert lines[1].split() == ["execution.timeout_s", "600.0", "900.0", "now"]
+    assert lines[2].endswith("after a restart")
+    assert "nothing is lost" in lines[-1]
+    assert stoker("reload", "--json").json["changes"][1]["is_applied"] is False
 
 
 def test_shutdown_is_asked_for(stoker: Stoker, daemon: FakeDaemon) -> None:
