@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @verb("stoker reload", "stoker reload --json | jq '.changes[] | select(.is_applied | not)'")
 def reload(shared: Shared) -> None:
-    """Have the daemon read its configuration again, and show what that changes.
+    """Have the daemon read its configuration again.
 
-    What needs a restart of the daemon says so. A configuration that makes no sense changes nothing.
+    Shows what that changes; what needs a restart of the daemon says so. A configuration that makes no sense changes
+    nothing.
     """
     with shared.client() as client:
         changes = client.reload().changes
