@@ -29,6 +29,8 @@ EVENTS, QUICK_EVENTS = 2_000, 50
 A_SECOND = 1_000
 SECONDS, QUICK_SECONDS = 10, 1
 LISTENERS, PROCESSES = 100, 4
+ANSWER = 16 << 20
+"""Bytes that a listener may say at its end."""
 PAUSE_S = 0.002
 """Between two events whose way is timed, so that neither waits for the other."""
 
@@ -122,7 +124,7 @@ def _send(socket: "zmq.Socket[bytes]", seq: int) -> None:
 
 async def _listener(mode: str, count: int, until: int, *endpoints: str) -> Process:
     args = ["-m", "benchmarks.wire.listeners", mode, str(count), str(until), *endpoints]
-    return await asyncio.create_subprocess_exec(sys.executable, *args, stdout=PIPE)
+    return await asyncio.create_subprocess_exec(sys.executable, *args, stdout=PIPE, limit=ANSWER)
 
 
 async def _warm(listener: Process, publisher: Publisher, bare: "zmq.Socket[bytes] | None" = None) -> None:
