@@ -428,6 +428,19 @@ def test_a_server_that_falls_silent(server: OpenAIProcess) -> None:
     tried(scenario)
 
 
+def test_a_server_that_is_slow_to_begin(server: OpenAIProcess) -> None:
+    """A server that says nothing at all for too long fails the item as late, and the engine stays ready for others."""
+
+    async def scenario() -> None:
+        server.defects(load_s=30)
+        async with engine_at(server, silence_s=0.3) as engine:
+            recorder = await run(engine, {"prompt": "a"})
+            assert (recorder.positions, failed(recorder)) == ([], [(0, "timeout")])
+            assert engine.facts().state == "ready"
+
+    tried(scenario)
+
+
 @pytest.mark.parametrize("way", ["server", "engine"])
 def test_answers_in_one_piece(server: OpenAIProcess, way: str) -> None:
     """A server that does not stream gives the same answers, whether that was known or not."""
