@@ -35,13 +35,14 @@ def choose_model(models: Sequence[ModelFacts], asked: str) -> str:
 
 def refuse_recipes(request: Submit, engine: str) -> None:
     """For engines that have none of it. Raises Refused: `bad_request`: a recipe, workflow or profile is named."""
-    for field, given in (
-        ("recipe", bool(request.recipe)),
-        ("workflow", request.workflow is not UNSET),
-        ("profile", bool(request.profile)),
-    ):
-        if given:
-            hint = "leave it out, or name an engine that has recipes; `stoker recipes` lists them"
+    hint = "leave it out, or name an engine that has recipes; `stoker recipes` lists them"
+    refuse(request, engine, ("recipe", "workflow", "profile"), hint)
+
+
+def refuse(request: Submit, engine: str, fields: Sequence[str], hint: str) -> None:
+    """For what an engine has no use for. Raises Refused: `bad_request`: one of these fields is given."""
+    for field in fields:
+        if getattr(request, field) not in ("", UNSET):
             raise Refused(ErrorCode.BAD_REQUEST, f"engine {engine} takes no {field}", field=field, hint=hint)
 
 

@@ -7,11 +7,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from msgspec import UNSET
-
 from stoker_daemon.engines.command.batch import Batch, Bench
 from stoker_daemon.engines.command.outputs import remove
-from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map, check_items
+from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map, check_items, refuse
 from stoker_daemon.jobs.parameters import by_name, check_values
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
@@ -91,7 +89,8 @@ class CommandEngine:
         ]
 
     def place(self, request: Submit) -> Placement:
-        self._refuse_others(request)
+        hint = "leave it out; `recipe` says which command, and `stoker recipes` lists them"
+        refuse(request, self.name, ("model", "workflow", "profile"), hint)
         word = request.recipe or next(iter(self._commands))
         self._command(word)
         return Placement("", Signature(engine=self.name, residency=word), recipe=word, template=word.encode())
@@ -168,16 +167,6 @@ class CommandEngine:
             hint = did_you_mean(word, self._commands) or f"commands: {', '.join(self._commands)}"
             raise Refused(ErrorCode.BAD_REQUEST, f"there is no command {word!r:.80}", field="recipe", hint=hint)
         return command
-
-    def _refuse_others(self, request: Submit) -> None:
-        for field, given in (
-            ("model", bool(request.model)),
-            ("workflow", request.workflow is not UNSET),
-            ("profile", bool(request.profile)),
-        ):
-            if given:
-                hint = "leave it out; `recipe` says which command, and `stoker recipes` lists them"
-                raise Refused(ErrorCode.BAD_REQUEST, f"engine {self.name} takes no {field}", field=field, hint=hint)
 
 
 def _make_empty(folder: Path) -> None:

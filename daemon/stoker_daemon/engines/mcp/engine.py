@@ -8,9 +8,8 @@ from typing import Any, cast
 import jsonschema
 from mcp import MCPError
 from mcp.types import Tool
-from msgspec import UNSET
 
-from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map
+from stoker_daemon.engines.fitting import ITEMS_A_TURN, as_map, refuse
 from stoker_daemon.engines.mcp.answers import Unfit, outputs_of, reason_of
 from stoker_daemon.engines.mcp.server import Gone, ToolServer
 from stoker_daemon.execution.waiting import end_tasks
@@ -96,7 +95,8 @@ class MCPEngine:
         ]
 
     def place(self, request: Submit) -> Placement:
-        self._refuse_others(request)
+        hint = "leave it out; `recipe` says which tool, and `stoker recipes` lists them"
+        refuse(request, self.name, ("model", "workflow", "profile"), hint)
         tool = request.recipe or next((each.name for each in self.tools()), self._allowed[0])
         self._check_allowed(tool)
         return Placement("", Signature(engine=self.name, residency=tool), tool, tool.encode())
@@ -200,16 +200,6 @@ class MCPEngine:
         )
         hint = did_you_mean(tool, known) or f"tools: {', '.join(known)}"
         raise Refused(ErrorCode.BAD_REQUEST, what, field="recipe", hint=hint)
-
-    def _refuse_others(self, request: Submit) -> None:
-        for field, given in (
-            ("model", bool(request.model)),
-            ("workflow", request.workflow is not UNSET),
-            ("profile", bool(request.profile)),
-        ):
-            if given:
-                hint = "leave it out; `recipe` says which tool, and `stoker recipes` lists them"
-                raise Refused(ErrorCode.BAD_REQUEST, f"engine {self.name} takes no {field}", field=field, hint=hint)
 
 
 class _Progress:
