@@ -1,6 +1,9 @@
-"""Submits a job and leaves: what the daemon has accepted is safe, and `stoker status` shows what became of it."""
+"""Submits a job and leaves: what the daemon has accepted is safe, and `stoker status` shows what became of it.
 
-# ruff: noqa: T201  a program that prints
+Each night by cron, which mails what goes wrong, with a key where the daemon asks for one (`crontab -e`):
+
+    30 2 * * * STOKER_KEY=$HOME/me.key /opt/stoker/bin/python $HOME/submit_and_forget.py "a tiny owl" >/dev/null
+"""
 
 import sys
 

@@ -1,7 +1,5 @@
 """Submits a job, follows it and fetches its files by docs/protocol.md, with nothing but pyzmq and msgpack."""
 
-# ruff: noqa: T201  a program that prints
-
 import hashlib
 import os
 import sys

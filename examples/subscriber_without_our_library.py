@@ -1,7 +1,5 @@
 """Prints every event of a daemon, none missed, with nothing but pyzmq and msgpack; ends with the job that is named."""
 
-# ruff: noqa: T201  a program that prints
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """Submits a job, follows it to its end through whatever happens, and brings its files into a folder."""
 
-# ruff: noqa: T201  a program that prints
-
 import asyncio
 import sys
 from pathlib import Path
