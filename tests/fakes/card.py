@@ -86,7 +86,8 @@ class SimulatedEngine:
         self._loaded: list[str] = []
 
     def facts(self) -> words.Engine:
-        return words.Engine(self.name, "python", "ready", "gpu", "", [], [], 8)
+        kind = "comfyui" if self.name == "comfyui" else "python"
+        return words.Engine(self.name, kind, "ready", "gpu", "", [], [], 8)
 
     def max_batch(self, _signature: Signature, /) -> int:
         return 8

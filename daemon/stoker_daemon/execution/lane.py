@@ -377,7 +377,8 @@ class Lane:
         """Let what decides know how the run went, and people if it thinks otherwise of the size of the next."""
         if work.ending == Ending():
             await self._room.learn(work.key)
-        news = self._decider.ended(work.run, work.seconds, work.went)
+        peak_gb = await self._room.used_gb(work.engine.name) if work.went == "well" else None
+        news = self._decider.ended(work.run, work.seconds, work.went, peak_gb)
         if news:
             model = work.run.signature.residency
             await self._tell(BatchReduced(lane=self.name, engine=work.engine.name, model=model, reason=news))
@@ -444,6 +445,7 @@ class Lane:
             self._work = None
 
     def _order(self) -> ClaimOrder:
+        self._decider.see(self._room.free_gb())
         return ClaimOrder(
             lane=self.name,
             engines=self._absences.spare(self._engines),

@@ -27,6 +27,9 @@ give way; that is tried again each so many looks, since an engine that kept its 
 FILLABLE = 0.95
 """The driver needs a part of each card for itself: nobody waits for more than this."""
 
+MEASURED = frozenset({"comfyui"})
+"""Kinds of engines that need the more memory the more items share a run; others see to that themselves."""
+
 log = structlog.get_logger()
 
 
@@ -90,6 +93,24 @@ class Room:
         if held or self._is_elsewhere(key.engine):
             self._sizes[key] = max(held, self._sizes.get(key, 0))
 
+    def free_gb(self) -> dict[str, float]:
+        """GB that runs of an engine may need in all, model included: what is free and what this lane's engines hold.
+
+        Only of engines that are measured, and where the driver tells.
+        """
+        gpu, measured = self.watch.monitor.gpu, self._measured()
+        if not measured or gpu is None or gpu.memory_free is None:
+            return {}
+        ours = sum(each.bytes or 0 for each in self._holdings() if each.holder in self.engines)
+        return dict.fromkeys(measured, (gpu.memory_free + ours) / GIB)
+
+    async def used_gb(self, engine: str) -> float | None:
+        """GB that an engine holds right after a run, which is what the run needed: it keeps what it once took."""
+        if engine not in self._measured() or await self.watch.monitor.look() is None:
+            return None
+        held = sum(each.bytes or 0 for each in self._holdings() if each.holder == engine)
+        return held / GIB if held else None
+
     async def release(self, reason: str) -> list[Left]:
         """Give back all that this lane's engines hold."""
         self._ready = None
@@ -106,6 +127,9 @@ class Room:
     def forget(self) -> None:
         """What was loaded is not any more, as an engine has died: the next run has to be prepared for."""
         self._ready = None
+
+    def _measured(self) -> list[str]:
+        return [name for name, engine in self.engines.items() if engine.facts().kind in MEASURED]
 
     def _is_elsewhere(self, engine: str) -> bool:
         """Whether an engine's own process, which would tell, holds models in the host's memory alone."""

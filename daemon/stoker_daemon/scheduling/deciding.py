@@ -1,6 +1,6 @@
 """Who decides for one lane what runs next: by a sort key, or in waves, learning from all that it loads and runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -35,6 +35,10 @@ class Decider(Protocol):
         """Items came into the queue; `idle`: the lane had nothing to do."""
         ...
 
+    def see(self, free_gb: Mapping[str, float], /) -> None:
+        """What runs of an engine may need of the GPU's memory now, in GB; without an entry nobody knows."""
+        ...
+
     def expected_s(self, run_id: str, /) -> float:
         """How long a run that was chosen should take, with its load; 0: nobody knows."""
         ...
@@ -43,8 +47,11 @@ class Decider(Protocol):
         """The model of a run is there, after so many seconds (0: it was, or is loaded within the run); why it is."""
         ...
 
-    def ended(self, run: Run, seconds: float, went: Went, /) -> str:
-        """A run ended after so many seconds; what people should hear about the size of its like, mostly nothing."""
+    def ended(self, run: Run, seconds: float, went: Went, peak_gb: float | None = None, /) -> str:
+        """A run ended after so many seconds, and needed so much memory, if that is known.
+
+        What people should hear about the size of its like is returned, mostly nothing.
+        """
         ...
 
     def lost(self, engine: str, /) -> None:
@@ -78,6 +85,8 @@ class ByKey:
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None: ...
 
+    def see(self, free_gb: Mapping[str, float], /) -> None: ...
+
     def expected_s(self, _run_id: str, /) -> float:
         return 0.0
 
@@ -85,7 +94,7 @@ class ByKey:
         self._engine, self._residency = run.signature.engine, run.signature.residency
         return ""
 
-    def ended(self, _run: Run, _seconds: float, _went: Went, /) -> str:
+    def ended(self, _run: Run, _seconds: float, _went: Went, _peak_gb: float | None = None, /) -> str:
         return ""
 
     def lost(self, engine: str, /) -> None:
@@ -118,6 +127,8 @@ class InWaves:
         self._script = Script()
         self._estimator = Estimator(Costs())
         self._offered = OfferedLoad(now_ms / 1000)
+        self._free_gb: Mapping[str, float] = {}
+        self._largest: dict[Key, int] = {}
         self._decided: dict[str, waves.Decision] = {}
         self._cold: set[Key] = set()
         self._unpriced: dict[Key, tuple[int, int, float]] = {}
@@ -155,6 +166,10 @@ class InWaves:
             self._look(signatures, now_ms)
             return Outlook(self._gpu, self._estimator.copy(), self.dials, self._script.left)
 
+    def see(self, free_gb: Mapping[str, float], /) -> None:
+        with self._lock:
+            self._free_gb = free_gb
+
     def expected_s(self, run_id: str, /) -> float:
         with self._lock:
             decision = self._decided.get(run_id)
@@ -174,6 +189,7 @@ class InWaves:
             decision = self._decided.get(run.run_id)
             if seconds or key not in self._gpu.residents:
                 self._cold.add(key)
+                self._largest.pop(key, None)
             if seconds:
                 self._estimator.loaded(key, seconds)
             if decision is not None:
@@ -184,7 +200,7 @@ class InWaves:
                 self._unpriced[key] = (0, 0, 0.0)
             return why_chosen(decision.reason, self.dials) if decision else ""
 
-    def ended(self, run: Run, seconds: float, went: Went, /) -> str:
+    def ended(self, run: Run, seconds: float, went: Went, peak_gb: float | None = None, /) -> str:
         key, items = _key(run.signature), len(run.members)
         with self._lock:
             decision = self._decided.pop(run.run_id, None)
@@ -197,7 +213,7 @@ class InWaves:
             if went == "out of memory":
                 self._estimator.ran_out(signature, items)
             elif went == "well":
-                self._learn(key, signature, items, seconds)
+                self._learn(key, signature, items, seconds, peak_gb)
             return self._news(signature)
 
     def lost(self, engine: str, /) -> None:
@@ -223,7 +239,7 @@ class InWaves:
         """Take in what is there now: what may come, what is loaded, and how much work arrives."""
         self._know(signatures)
         now_s = now_ms / 1000
-        self._estimator.look(now_s, {})
+        self._estimator.look(now_s, self._free_gb)
         there = set(self._loaded())
         known = tuple(key for key in self._gpu.residents if key in there)
         residents = (*sorted(there.difference(known)), *known)
@@ -242,13 +258,16 @@ class InWaves:
             family = f"{signature.residency}\n{signature.merge}"
             self._estimator.kinds[signature_id] = Kind(_key(signature), family, max(1, self._most(signature)))
 
-    def _learn(self, key: Key, signature: int, items: int, seconds: float) -> None:
+    def _learn(self, key: Key, signature: int, items: int, seconds: float, peak_gb: float | None) -> None:
         """Take in what a run took. The first after a load is slower, and may have had the load in it."""
         is_warm = key not in self._cold
         self._cold.discard(key)
         if not is_warm and key in self._unpriced:
             self._unpriced[key] = signature, items, seconds
-        self._estimator.ran(signature, items, seconds, warm=is_warm)
+        if items < self._largest.get(key, 0):
+            peak_gb = None  # an engine keeps what its largest run took: this one needed less than it holds
+        self._largest[key] = max(items, self._largest.get(key, 0))
+        self._estimator.ran(signature, items, seconds, warm=is_warm, peak_gb=peak_gb)
         first = self._unpriced.get(key)
         if is_warm and first is not None and self._estimator.is_trusted(signature):
             del self._unpriced[key]

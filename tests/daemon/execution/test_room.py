@@ -241,3 +241,18 @@ def test_nothing_ever_exceeds_the_card(seed: int) -> None:
         assert len([swap for swap in bench.card.swaps if swap.startswith("load")]) < 200
 
     asyncio.run(scenario())
+
+
+def test_what_runs_may_need_and_needed() -> None:
+    """We expect what is free and what our engines could give back, of ComfyUI alone, and what it holds after a run."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.run(XL)
+        assert bench.room.free_gb() == {"comfyui": 23.5}
+        bench.card.put(BLENDER, "a scene", 6 * GB)
+        assert await bench.room.used_gb("comfyui") == 10.0
+        assert bench.room.free_gb() == {"comfyui": 17.5}
+        assert await bench.room.used_gb("llm") is None
+
+    asyncio.run(scenario())

@@ -108,6 +108,44 @@ def test_memory_that_ran_out_is_said_once() -> None:
     assert decider.ended(a_run("2", "a", 4), 1.0, "badly") == ""
 
 
+def test_batches_fit_into_what_is_free() -> None:
+    """We expect as many items as the memory allows, by what is believed at first and then by what runs needed."""
+    decider = waves()
+    heads = [a_head("a", ready=100)]
+
+    def size(run_id: str) -> int:
+        choice = decider.choose(heads, run_id, START_MS)
+        assert choice is not None
+        return choice.takes[0][1]
+
+    assert size("unknown") == 8
+    decider.see({"gpu": 24.0})
+    sizes: list[int] = []
+    for number in range(8):
+        run_id = str(number)
+        sizes.append(size(run_id))
+        run = a_run(run_id, "a", sizes[-1])
+        decider.loaded(run, 0.0 if number else 1.0, START_MS)
+        decider.ended(run, 1.0 + sizes[-1], "well", 4.0 + 1.0 * sizes[-1])
+    assert sizes[0] == 2  # 6 + 4 GB for each are believed to be needed, and a tenth stays free
+    assert sizes[-1] == 8
+    decider.see({"gpu": 9.0})
+    assert size("less") < 8
+
+
+def test_what_an_engine_keeps_is_not_what_a_smaller_run_needs() -> None:
+    """We expect memory that a large run took to say nothing of the small ones after it."""
+    decider = waves()
+    decider.see({"gpu": 100.0})
+    for number, items in enumerate([8, 1, 1, 1, 1, 1]):
+        decider.choose([a_head("a", ready=items)], str(number), START_MS)
+        run = a_run(str(number), "a", items)
+        decider.loaded(run, 0.0 if number else 1.0, START_MS)
+        decider.ended(run, float(items), "well", 38.0)
+    (line,) = Costs.decoded(decider.costs()).memory.values()
+    assert line.count == 1
+
+
 def test_very_short_items_share_large_runs() -> None:
     """We expect items that take less than a commit to fill what their engine takes at once."""
     decider = waves(most=64)
