@@ -41,7 +41,7 @@ def status(shared: Shared, job_id: str | None, everything: bool, watch: bool) ->
     """
     with shared.client() as client:
         look = (
-            partial(_one, client, client.find(job_id).job_id)
+            partial(_one, client, client.find(job_id).job_id, not shared.json)
             if job_id
             else partial(_queue, client, everything, 0 if everything or shared.json else _LATELY)
         )
@@ -52,9 +52,9 @@ def status(shared: Shared, job_id: str | None, everything: bool, watch: bool) ->
             shared.answer(frame.shape, frame.text)
 
 
-def _one(client: Client, job_id: str) -> Frame:
+def _one(client: Client, job_id: str, is_read: bool) -> Frame:
     job = client.job(job_id)
-    ahead = _ahead(client) if job.items.pending else None
+    ahead = _ahead(client) if is_read and job.items.pending else None
     return Frame(job_shape(job), portrait_of_job(job, time(), ahead), is_over=job.state.is_final)
 
 
