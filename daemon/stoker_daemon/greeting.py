@@ -24,10 +24,11 @@ def say_ready(control: Sequence[str], events: Sequence[str], as_json: str, *, da
 
 
 def _greeting(control: str, events: str, data_dir: Path) -> str:
-    where = "" if control == DEFAULT_CONTROL else f" --endpoint {control}"
+    near = control.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    where = "" if near == DEFAULT_CONTROL else f" --endpoint {near}"
     return (
         f"stokerd is ready at {control}, with events at {events}.\n"
-        f"The queue and all that is made are in {data_dir}\n"
+        f"The queue and all that is made are in {data_dir.absolute()}\n"
         f'Try, in another terminal: stoker generate "a red dragon" --wait{where}\n'
         "Ctrl+C stops it; what it has accepted is safe.\n"
     )

@@ -89,5 +89,9 @@ def test_no_such_file(tmp_path: Path) -> None:
 @both
 def test_a_key_where_none_is_wanted(daemon: FakeDaemon, connect: Connect) -> None:
     """We expect a daemon that takes no keys to be told from one that is away."""
-    with connect(daemon.control, key=KEY, timeout_s=0.5) as client, pytest.raises(BadRequest, match="takes no keys"):
+    with (
+        connect(daemon.control, key=KEY, timeout_s=0.5) as client,
+        pytest.raises(BadRequest, match="takes no keys") as refused,
+    ):
         client.ping()
+    assert "restart it" in str(refused.value.hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
-from stoker_client.cli.render import clean, clip
+from stoker_client.cli.render import clean, clip, done
 from stoker_client.cli.sentences import how_far, is_notable, line
 from stoker_client.operations.watching import Update
 from stoker_protocol.events import JobProgress
@@ -65,7 +65,7 @@ class LiveView:
         if job.job_id not in self._bars:
             called = clip(clean(job.name or job.job_id), 24)
             self._bars[job.job_id] = self._screen.add_task(called, total=100, facts="")
-        facts = "held back" if job.paused else f"{job.items.finished} of {job.items.total} done"
+        facts = "held back" if job.paused else done(job.items)
         percent = 100 * job.items.finished / max(job.items.total, 1)
         self._screen.update(self._bars[job.job_id], completed=percent, facts=facts)
 

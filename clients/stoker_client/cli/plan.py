@@ -68,8 +68,8 @@ def _summary(made: Plan) -> str:
 
 
 def _beside(seconds: float, made: Plan) -> str:
-    times = seconds / made.done_s.p50 if made.done_s.p50 else 1.0
-    return f"{duration(seconds)} ({times:.1f} times as long)"
+    times = f"{seconds / made.done_s.p50 if made.done_s.p50 else 1.0:.1f}"
+    return f"{duration(seconds)} ({'as long' if times == '1.0' else f'{times} times as long'})"
 
 
 def _row(number: int, wave: Wave, at_ms: int) -> list[str | Cell]:

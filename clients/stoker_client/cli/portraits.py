@@ -10,6 +10,7 @@ from stoker_client.cli.render import (
     clip,
     clock,
     counts,
+    done,
     duration,
     making,
     paint,
@@ -30,7 +31,7 @@ def portrait_of_job(job: Job, now_s: float, ahead: Plan | None = None) -> str:
     """One job in full, with when it should be done and what can be done next."""
     facts = [
         ("state", paint(state(job)) + (f" ({job.state}) {pause_facts(job.paused)}" if job.paused else "")),
-        ("items", f"{job.items.finished} of {job.items.total} done: {counts(job.items)}"),
+        ("items", f"{done(job.items)}: {counts(job.items)}"),
         ("model", clean(f"{job.engine}/{job.model}" if job.model else "")),
         ("recipe", clean(job.recipe and f"{job.recipe} of {job.engine}")),
         ("priority", job.priority),
@@ -78,10 +79,10 @@ def table_of_jobs(jobs: Sequence[Job], now_s: float, ahead: Plan | None = None) 
 
 
 def _row(job: Job, now_s: float) -> list[str | Cell]:
-    done = f"{job.items.finished}/{job.items.total}"
+    ended = f"{job.items.finished - job.items.cancelled}/{job.items.total}"
     failed = Cell(str(job.items.failed), "red" if job.items.failed else None)
     age = duration(now_s - job.created_at_ms / 1000)
-    return [job.job_id, clip(job.name, 24), state(job), job.priority, making(job), done, failed, age]
+    return [job.job_id, clip(job.name, 24), state(job), job.priority, making(job), ended, failed, age]
 
 
 def _ends(ahead: Plan | None) -> dict[str, tuple[str, str]]:

@@ -1,6 +1,9 @@
 """What a person reads: tables, times, durations and colours (click drops colours where there is no terminal)."""
 
 import os
+import shutil
+import sys
+import textwrap
 import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +14,8 @@ import click
 from stoker_protocol.jobs import ItemCounts, Job, Pause
 from stoker_protocol.replies import HealthReport
 
+_FEW = 16
+"""Characters in which a sentence can't be read."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLOURS = {
     "running": "cyan",
@@ -41,12 +46,19 @@ class Cell(NamedTuple):
     colour: str | None = None
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> str:
-    """Columns as wide as their content; headers that end in `>` mark columns of numbers, set to the right."""
+def table(headers: Sequence[str], rows: Sequence[Sequence[str | Cell]], room: int | None = None) -> str:
+    """Columns as wide as their content; headers that end in `>` mark columns of numbers, set to the right.
+
+    Where the last column is too wide for the terminal, or for `room` characters, it goes on in the next lines.
+    """
     to_right = [header.endswith(">") for header in headers]
     lines = [[Cell(header.rstrip(">").upper(), "bright_black") for header in headers]]
     lines += [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
     widths = [max(_width(clean(line[column].text)) for line in lines) for column in range(len(headers))]
+    room = room or _room()
+    if room and not to_right[-1]:
+        left = room - sum(widths[:-1]) - 2 * len(widths[:-1])
+        lines = [part for line in lines for part in _broken(line, left)]
     return "\n".join(_line(line, widths, to_right) for line in lines)
 
 
@@ -115,6 +127,11 @@ def troubles(report: HealthReport, engines: Collection[str]) -> list[str]:
     ]
 
 
+def done(items: ItemCounts) -> str:
+    """`12 of 40 done`: how many came to an end that is not a cancel."""
+    return f"{items.finished - items.cancelled} of {items.total} done"
+
+
 def plural(count: int, noun: str) -> str:
     """`1 item`, `2 items`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -154,6 +171,23 @@ def size(count: int) -> str:
     if count < 1 << 20:
         return f"{count / (1 << 10):.0f} KiB"
     return f"{count / (1 << 20):.1f} MiB" if count < 1 << 30 else f"{count / (1 << 30):.1f} GiB"
+
+
+def _room() -> int:
+    """The width of the terminal, or 0 where there is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _broken(line: Sequence[Cell], left: int) -> list[Sequence[Cell]]:
+    """A line as several, of which the last column is at most `left` wide; words and paths stay whole."""
+    *first, last = line
+    parts = (
+        textwrap.wrap(clean(last.text), left, break_long_words=False, break_on_hyphens=False) if left >= _FEW else []
+    )
+    if len(parts) < 2:
+        return [line]
+    blank = [Cell("")] * len(first)
+    return [[*(blank if row else first), Cell(part, last.colour)] for row, part in enumerate(parts)]
 
 
 def _line(cells: Sequence[Cell], widths: Sequence[int], to_right: Sequence[bool]) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from types import NoneType
 
-from stoker_client.cli.render import clean, clip, clock, counts, duration, making, pause_facts, plural, title
+from stoker_client.cli.render import clean, clip, clock, counts, done, duration, making, pause_facts, plural, title
 from stoker_client.operations.watching import Update
 from stoker_protocol import events as tell
 from stoker_protocol.jobs import ItemState, Job, Outcome, Progress
@@ -48,7 +48,7 @@ def is_notable(update: Update) -> bool:
 def how_far(progress: Progress) -> str:
     """`12 of 40 done, 3.1 items/s, about 9 s left`."""
     items = progress.items
-    parts = [f"{items.finished} of {items.total} done"]
+    parts = [done(items)]
     parts += [f"{items.failed} failed"] if items.failed else []
     parts += [f"{progress.items_per_s:.1f} items/s"] if progress.items_per_s else []
     parts += [f"about {duration(progress.eta_s.p50)} left"] if progress.eta_s else []
@@ -57,10 +57,10 @@ def how_far(progress: Progress) -> str:
 
 def ending(job: Job) -> str:
     """How a job ended, and what can be done now."""
-    done, job_id = f"{title(job)} {job.state}", job.job_id
+    said, job_id = f"{title(job)} {job.state}", job.job_id
     if job.started_at_ms is not None and job.finished_at_ms is not None:
-        done += f" after {duration((job.finished_at_ms - job.started_at_ms) / 1000)}"
-    lines = [f"{done}: {counts(job.items)}."]
+        said += f" after {duration((job.finished_at_ms - job.started_at_ms) / 1000)}"
+    lines = [f"{said}: {counts(job.items)}."]
     lines += [f"Why: {clean(job.error.message)}"] if job.error else []
     lines += [f"See each and try again: stoker items {job_id} --state failed; stoker retry {job_id}"] * bool(
         job.items.failed
@@ -77,7 +77,7 @@ def _of_job(event: tell.JobEvent) -> str:
         case tell.RunStarted(run=run):
             return f"{title(job)} runs {plural(len(run.indexes), 'item')} on {clean(run.model)}"
         case tell.RunFinished(outcomes=outcomes):
-            return f"{title(job)}: {_outcomes(outcomes)}; {job.items.finished} of {job.items.total} done"
+            return f"{title(job)}: {_outcomes(outcomes)}; {done(job.items)}"
         case tell.JobCancelled(author=author, dropped=dropped, stopping=stopping):
             return f"{title(job)} cancelled by {clean(author)}: {dropped} waiting dropped, {stopping} running stopping"
         case tell.JobRetried(author=author, requeued=requeued):

@@ -80,7 +80,10 @@ def _about_the_key(endpoint: str, trouble: KeyTrouble) -> StokerError:
             hint = "it was revoked, or added at another daemon; `stokerd keys list` on the host shows whom it knows"
             return Forbidden("forbidden", f"the daemon at {endpoint} does not know this key", field="key", hint=hint)
         case Trouble.KEY_NOT_WANTED:
-            hint = "do without --key and STOKER_KEY there"
+            hint = (
+                "if its first keys were just made (`stokerd keys init`), restart it;"
+                " else do without --key and STOKER_KEY, or: stoker connect --forget"
+            )
             return BadRequest("bad_request", f"{endpoint} takes no keys", field="key", hint=hint)
         case Trouble.OTHER_DAEMON:
             hint = "its keys were made anew, or something stands between: ask who runs it before you go on"

@@ -4,7 +4,8 @@ import click
 import pytest
 
 from stoker_client.cli import render
-from stoker_client.cli.render import Cell, clean, clip, duration, table, timestamp
+from stoker_client.cli.render import Cell, clean, clip, done, duration, table, timestamp
+from stoker_protocol.jobs import ItemCounts
 
 
 def test_columns_line_up() -> None:
@@ -18,6 +19,24 @@ def test_wide_characters_line_up() -> None:
     """We expect characters that take two columns, or none, to be counted so."""
     lines = click.unstyle(table(("a", "b"), [("狐狸", "x"), ("e\u0301", "x"), ("four", "x")])).splitlines()
     assert lines[1:] == ["狐狸  x", "e\u0301     x", "four  x"]
+
+
+def test_a_last_column_goes_on_below() -> None:
+    """We expect what is too wide to go on under itself, with words and paths whole, and numbers to be left alone."""
+    said = [("1", Cell("it stays until it has worked", "green")), ("2", "a/long/path/of/a/file.png and it")]
+    assert click.unstyle(table(("n>", "why"), said, room=20)).splitlines() == [
+        "N  WHY",
+        "1  it stays until it",
+        "   has worked",
+        "2  a/long/path/of/a/file.png",
+        "   and it",
+    ]
+    assert table(("why", "n>"), [("it stays until it has worked", "1")], room=20).count("\n") == 1
+
+
+def test_what_was_cancelled_is_not_done() -> None:
+    """We expect a job that was cancelled half-way to say how much of it was made."""
+    assert done(ItemCounts(total=9, succeeded=3, failed=1, cancelled=5)) == "4 of 9 done"
 
 
 def test_colours_do_not_move_columns() -> None:
