@@ -45,6 +45,8 @@ def follow(shared: Shared, client: Client, job_ids: Sequence[str], *, events: bo
     jobs: dict[str, Job] = {}
     if not shared.json and job_ids:
         _tell_what_is_in_the_way(client, job_ids)
+    elif not shared.json:
+        click.echo("What happens from now on is told here, until Ctrl+C.", err=True)
     try:
         with view_for(shared, events=events) as view:
             for update in client.watch(job_ids or None, pauses=True):

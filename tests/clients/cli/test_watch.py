@@ -105,6 +105,17 @@ def test_waiting_says_that_the_queue_is_paused_meanwhile(daemon: FakeDaemon, oth
         assert shown.screen.count("held back") == shown.screen.count("let go on by ada") == 1
 
 
+def test_watching_all_says_so(daemon: FakeDaemon) -> None:
+    """We expect somebody who watches an idle daemon to be told that this is what they do, and then what happens."""
+    with piped("watch", endpoint=daemon.control) as shown:
+        shown.wait_for(lambda screen: "is told here, until Ctrl+C" in screen)
+        shown.wait_for(lambda _: bool(daemon.asked("snapshot")))
+        daemon.tell(QUEUE_TOPIC, QueuePaused(paused=Pause("gaming", "ada", 0)))
+        shown.wait_for(lambda screen: "gaming" in screen)
+        shown.interrupt()
+        assert shown.end() == 130
+
+
 def test_nothing_to_watch(stoker: Stoker, daemon: FakeDaemon) -> None:
     """We expect exit code 3 for an unknown job, and 5 when nobody answers."""
     assert stoker("watch", "nope").code == 3
