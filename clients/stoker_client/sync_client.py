@@ -43,6 +43,7 @@ from stoker_client.shell import (
 )
 from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
+from stoker_protocol.events import AnyEvent
 from stoker_protocol.jobs import Artifact, Engine, Item, Job, Profile, Recipe
 
 T = TypeVar("T")
@@ -212,6 +213,10 @@ class Client:
         of how many are there.
         """
         return self._run(uploading.upload(self._caller, told), Source(source))
+
+    def recent_events(self, number: int = 10) -> list[AnyEvent]:
+        """The newest committed events, oldest first; `watch` follows them."""
+        return self._run(verbs.recent_events(self._caller, number))
 
     def stats(self, job_id: str | None = None, *, window_s: float | None = None) -> re.Stats:
         """What was done in the last seconds, by default 3600, or of one job in its life: how fast, after what wait."""

@@ -14,7 +14,7 @@ from stoker_protocol.codec import nearest
 
 VERBS = {
     "Make": ("generate", "submit", "rerun", "upload", "fetch", "demo"),
-    "Look": ("status", "why", "plan", "watch", "items", "outputs", "stats", "gpu"),
+    "Look": ("status", "top", "why", "plan", "watch", "items", "outputs", "stats", "gpu"),
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("connect", "ping", "doctor", "selftest", "reload", "shutdown"),

@@ -28,10 +28,13 @@ class Frame(NamedTuple):
 Show = Callable[[Frame], None]
 
 
-def keep_showing(shared: Shared, look: Callable[[], Frame]) -> None:
-    """Show a frame each second until it is over; once it has begun, absences of the daemon are waited out."""
+def keep_showing(shared: Shared, look: Callable[[], Frame], *, whole_screen: bool = False) -> None:
+    """Show a frame each second until it is over; once it has begun, absences of the daemon are waited out.
+
+    `whole_screen`: it has the terminal to itself, and what was there comes back at the end.
+    """
     frame = look()
-    with _screen() if sys.stdout.isatty() and not shared.json else _log(shared) as show:
+    with _screen(whole=whole_screen) if sys.stdout.isatty() and not shared.json else _log(shared) as show:
         show(frame)
         while not frame.is_over:
             sleep(_EVERY_S)
@@ -44,12 +47,12 @@ def keep_showing(shared: Shared, look: Callable[[], Frame]) -> None:
 
 
 @contextmanager
-def _screen() -> Generator[Show]:
+def _screen(*, whole: bool) -> Generator[Show]:
     """The frames replace each other."""
     from rich.live import Live
     from rich.text import Text
 
-    with Live(auto_refresh=False) as live:
+    with Live(auto_refresh=False, screen=whole, vertical_overflow="crop" if whole else "ellipsis") as live:
         yield lambda frame: live.update(Text.from_ansi(frame.text), refresh=True)
 
 

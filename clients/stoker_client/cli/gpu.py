@@ -44,7 +44,7 @@ def gpu(shared: Shared, watch: bool) -> None:
 
 def _look(client: Client) -> Frame:
     report = client.gpu()
-    return Frame(_shape(report), "\n".join(_text(report)))
+    return Frame(_shape(report), "\n".join(portrait_of_gpus(report)))
 
 
 def _shape(report: GpuReport) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def _shape(report: GpuReport) -> dict[str, Any]:
     }
 
 
-def _text(report: GpuReport) -> Iterator[str]:
+def portrait_of_gpus(report: GpuReport) -> Iterator[str]:
+    """The GPUs and the host, line by line, and what is not well."""
     sample = report.sample
     if sample is None:
         yield "The daemon has not looked yet."

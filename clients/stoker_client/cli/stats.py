@@ -23,7 +23,7 @@ def stats(shared: Shared, job_id: str | None, window_s: float | None) -> None:
     with shared.client() as client:
         job_id = client.find(job_id).job_id if job_id else None
         reply = client.stats(job_id, window_s=window_s)
-    shared.answer(_shape(reply), _text(reply))
+    shared.answer(_shape(reply), summary(reply))
 
 
 def _shape(reply: Stats) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def _shape(reply: Stats) -> dict[str, Any]:
     return times | {name: getattr(reply, name) for name in reply.__struct_fields__ if name not in left_out}
 
 
-def _text(reply: Stats) -> str:
+def summary(reply: Stats) -> str:
+    """Rates, outcomes and times in words and a table."""
     if not reply.attempts:
         return "Nothing ended in that time."
     seconds = (reply.until_ms - reply.since_ms) / 1000

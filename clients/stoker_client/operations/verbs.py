@@ -12,6 +12,7 @@ from stoker_client.operations.effects import AppendFile, BeginFile, Emit, Finish
 from stoker_protocol import codec
 from stoker_protocol import replies as re
 from stoker_protocol import requests as ask
+from stoker_protocol.events import AnyEvent
 from stoker_protocol.jobs import (
     Artifact,
     Engine,
@@ -283,6 +284,13 @@ def recipe(caller: Caller, name: str, engine: str) -> Operation[Recipe]:
 def profiles(caller: Caller) -> Operation[list[Profile]]:
     """The profiles."""
     return (yield from caller.call(ask.ListProfiles(id=caller.next_id()), re.ProfilesReply)).profiles
+
+
+def recent_events(caller: Caller, number: int) -> Operation[list[AnyEvent]]:
+    """The newest committed events, oldest first."""
+    head = (yield from caller.call(ask.GetSnapshot(id=caller.next_id(), limit=1), re.SnapshotPage)).seq
+    page = yield from caller.call(ask.EventsSince(id=caller.next_id(), seq=max(0, head - number)), re.EventsPage)
+    return [codec.decode_event(event.body) for event in page.events][-number:]
 
 
 def stats(caller: Caller, job_id: str | None, window_s: float | None) -> Operation[re.Stats]:
