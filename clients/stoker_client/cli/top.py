@@ -11,12 +11,12 @@ import click
 import msgspec
 
 from stoker_client.cli.board import Frame, keep_showing
-from stoker_client.cli.gpu import portrait_of_gpus
+from stoker_client.cli.cards import portrait_of_gpus
 from stoker_client.cli.portraits import portrait_of_queue
+from stoker_client.cli.rates import summary
 from stoker_client.cli.render import clean, clock, duration, plural, timestamp, troubles
 from stoker_client.cli.sentences import line
 from stoker_client.cli.shapes import status_shape
-from stoker_client.cli.stats import summary
 from stoker_client.cli.verb import Shared, verb
 from stoker_client.operations.watching import Update
 

@@ -27,7 +27,7 @@ def test_for_scripts(stoker: Stoker, daemon: FakeDaemon) -> None:
     assert shape["rates"]["attempts"] >= 0
 
 
-def test_the_newest_events(stoker: Stoker, daemon: FakeDaemon) -> None:
+def test_the_newest_events(stoker: Stoker) -> None:
     """We expect the last few events as sentences, the newest last."""
     assert stoker("pause", "--reason", "lunch").code == 0
     told = stoker("top", "--once").out.split("Lately (stoker watch):\n")[1].splitlines()
