@@ -28,6 +28,7 @@ def default_data_dir() -> Path:
 
 
 DATA_DIR_HELP = "Queue and outputs [default: ~/.local/state/stoker, or where systemd says]."
+SETTINGS = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
 EXAMPLES = """\b
 Examples:
   stokerd
@@ -45,7 +46,7 @@ Exit codes: 0 stopped as told, 1 a fault of its own, 2 usage or configuration,
 """
 
 
-@click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings={"max_content_width": 100})
+@click.group(invoke_without_command=True, epilog=EXAMPLES, context_settings=SETTINGS)
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help=DATA_DIR_HELP)
 @click.option("--control", multiple=True, metavar="ENDPOINT", help=f"Control socket [default: {DEFAULT_CONTROL}].")
 @click.option("--events", multiple=True, metavar="ENDPOINT", help=f"Events socket [default: {DEFAULT_EVENTS}].")

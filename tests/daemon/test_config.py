@@ -282,6 +282,14 @@ def test_a_server_by_its_address_alone() -> None:
         ('[engines.a]\nmodel = "a:B"\nlane = "x/y"', "engines.a: lane: 'x/y' is not a name of lower-case letters"),
         ('[engines."A b"]\nmodel = "a:B"', "engines: 'A b' is not a name of lower-case letters"),
         ('[engines.a]\nmodel = "a:B"\npython_path = [1]', "engines.a.python_path = [1]: expected `str`, got `int`"),
+        (
+            '[engines.a]\nkind = "agent"\nchat = "b"\ntools = ["b"]\n[engines.b]\nkind = "openai"\nurl = "http://h/v1"',
+            "engines.a.tools: 'b' is no engine for that; there is no such engine",
+        ),
+        (
+            '[engines.a]\nkind = "agent"\nchat = "c"\n[engines.b]\nkind = "openai"\nurl = "http://h/v1"',
+            "engines.a.chat: 'c' is no engine for that; such engines: b",
+        ),
         ("[engines]", "engines = {}: expected a table of length >= 1"),
         ("[engines]\na = 3", "engines.a: expected a table, got `int`"),
         ("engines = 3", "engines = 3: expected a table, got `int`"),

@@ -120,11 +120,16 @@ def pause_facts(pause: Pause) -> str:
 
 def troubles(report: HealthReport, engines: Collection[str]) -> list[str]:
     """What keeps jobs of these engines from going on, a line each."""
-    return [
-        f"{click.style(clean(finding.part), fg='yellow')}: {clean(finding.detail)}"
+    known = {finding.part[7:] for finding in report.findings if finding.part.startswith("engine ")}
+    wrong = [
+        (finding.part, finding.detail)
         for finding in report.findings
         if not finding.ok and (not finding.part.startswith("engine ") or finding.part[7:] in engines)
     ]
+    if known:  # who tells of no engine, as a daemon without any, can't be asked which are missing
+        gone = "the configuration does not name it any more; jobs for it wait until it does"
+        wrong += [(f"engine {engine}", gone) for engine in sorted(set(engines) - known)]
+    return [f"{click.style(clean(part), fg='yellow')}: {clean(detail)}" for part, detail in wrong]
 
 
 def done(items: ItemCounts) -> str:

@@ -65,6 +65,7 @@ def ending(job: Job) -> str:
     lines += [f"See each and try again: stoker items {job_id} --state failed; stoker retry {job_id}"] * bool(
         job.items.failed
     )
+    lines += [f"See why: stoker items {job_id} --state rejected"] * bool(job.items.rejected)
     lines += [f"Get the files: stoker fetch {job_id}"] * bool(job.items.succeeded)
     return "\n".join(lines)
 

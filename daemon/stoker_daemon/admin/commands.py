@@ -97,7 +97,15 @@ def restore(file: Path, data_dir: Path) -> None:
 @_data_dir
 @_told
 def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
-    """Find out whether queue and outputs are sound, also while the daemon works; exits with 1 if not."""
+    """Find out whether queue and outputs are sound.
+
+    Also while the daemon works. Exits with 1 if they are not.
+
+    \b
+    Examples:
+      stokerd check
+      stokerd --data-dir /var/lib/stoker check --checksums
+    """
     findings = run_check(data_dir, checksums=checksums)
     if as_json:
         click.echo(json.dumps({"findings": msgspec.to_builtins(findings)}, indent=2))
@@ -108,7 +116,16 @@ def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
 
 @click.group()
 def keys() -> None:
-    """The keys by which clients on other machines are let in. A daemon at work takes changes up within a second."""
+    """The keys by which clients on other machines are let in.
+
+    A daemon that has keys of its own takes changes up within a second.
+
+    \b
+    Examples:
+      stokerd keys init                                                  # once; then restart the daemon
+      stokerd keys add ann --role submit --endpoint tcp://gpu-box:5577   # makes ann.key, for: stoker connect ann.key
+      stokerd keys revoke ann
+    """
 
 
 @keys.command()
@@ -116,7 +133,9 @@ def keys() -> None:
 @_data_dir
 @_told
 def init(replace: bool, data_dir: Path) -> None:
-    """Make the daemon's own keys, by which its clients know it; without --replace what is there stays.
+    """Make the daemon's own keys, by which its clients know it.
+
+    What is there stays, unless --replace is given. A daemon at work has to be restarted.
 
     With them it may listen beyond this machine: stokerd --control tcp://0.0.0.0:5577 --events tcp://0.0.0.0:5578
     """
@@ -175,7 +194,10 @@ def list_keys(as_json: bool, data_dir: Path) -> None:
 @_data_dir
 @_told
 def revoke(name: str, data_dir: Path) -> None:
-    """Let NAME in no more: within a second its requests are refused and its connections to the events end."""
+    """Let NAME in no more.
+
+    Within a second its requests are refused and its connections to the events end.
+    """
     ring.revoke(data_dir, name)
     click.echo(f"{name} is let in no more.")
 
@@ -185,7 +207,9 @@ def revoke(name: str, data_dir: Path) -> None:
 @_data_dir
 @_told
 def trace(lane: str, data_dir: Path) -> None:
-    """Write what came and what it took as JSON lines, also while a daemon works.
+    """Write what came and what it took, as JSON lines.
+
+    Also while a daemon works.
 
     A clone of the project tries other orders of work on it: python -m benchmarks.scheduling --trace FILE
 
@@ -207,7 +231,9 @@ def nodes() -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @_told
 def install(path: Path) -> None:
-    """Copy the node pack into the ComfyUI at PATH, or into its folder custom_nodes.
+    """Copy the node pack into the ComfyUI at PATH.
+
+    PATH may also be its folder custom_nodes.
 
     Doing it again changes nothing, or brings the pack up to date.
     """

@@ -256,7 +256,9 @@ def check_agent(name: str, agent: AgentConfig, engines: Mapping[str, EngineConfi
     for key, used, kind in wanted:
         if not isinstance(engines.get(used), kind):
             known = [each for each, engine in engines.items() if isinstance(engine, kind)]
-            raise ValueError(f"engines.{name}.{key}: {used!r} is no engine for that; such engines: {known}")
+            such = f"such engines: {', '.join(known)}" if known else "there is no such engine"
+            raise ValueError(f"engines.{name}.{key}: {used!r} is no engine for that; {such}")
     validator = engines.get(commands)
     if isinstance(validator, CommandConfig) and word not in validator.commands:
-        raise ValueError(f"engines.{name}.validate_by: {commands} has no command {word!r}: {list(validator.commands)}")
+        words = ", ".join(validator.commands)
+        raise ValueError(f"engines.{name}.validate_by: {commands} has no command {word!r}; its commands: {words}")

@@ -166,3 +166,10 @@ def test_what_keeps_jobs_from_going_on(stoker: Stoker, daemon: FakeDaemon) -> No
     daemon.answer_instead("health", UNWELL)
     daemon.add_job("yours", engine="comfyui")
     assert "it is down" not in stoker("status").out
+
+
+def test_jobs_of_an_engine_that_is_gone(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect jobs whose engine is configured no more to be told of, as they wait without an end in sight."""
+    daemon.answer_instead("health", UNWELL)
+    daemon.add_job("yours", engine="comfyui")
+    assert stoker("status").out.splitlines()[0].startswith("engine comfyui: the configuration does not name it any")

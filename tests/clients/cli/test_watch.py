@@ -1,6 +1,7 @@
 """Staying with a job: `generate --wait` and `--watch`, `watch`, `status --watch`; plain, as JSON and on a terminal."""
 
 import pytest
+from msgspec.structs import replace
 from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.running import piped, terminal
 from tests.fakes.daemon import FakeDaemon
@@ -103,6 +104,14 @@ def test_waiting_says_that_the_queue_is_paused_meanwhile(daemon: FakeDaemon, oth
             daemon.finish(job_id)
         assert shown.end() == 0
         assert shown.screen.count("held back") == shown.screen.count("let go on by ada") == 1
+
+
+def test_results_that_were_refused(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect somebody whose results did not pass to be told where the reasons are."""
+    daemon.add_job("mine")
+    daemon.finish("mine")
+    daemon.world.jobs["mine"] = replace(daemon.world.jobs["mine"], items=ItemCounts(total=2, succeeded=1, rejected=1))
+    assert "stoker items mine --state rejected" in stoker("watch", "mine").out
 
 
 def test_watching_all_says_so(daemon: FakeDaemon) -> None:
