@@ -146,7 +146,8 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
         return ByKey(policy.fifo, most)
 
     def loaded() -> list[Key]:
-        residents = ((name, each.residency) for name, engine in engines.items() for each in engine.residents())
+        residents = [(name, each.residency) for name, engine in engines.items() for each in engine.residents()]
+        residents += [(name, each.presumed) for name, each in engines.items() if isinstance(each, OpenAIEngine)]
         return [Key(name, residency) for name, residency in residents if residency]
 
     return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock())

@@ -353,13 +353,14 @@ def test_a_server_that_is_away(server: OpenAIProcess, monkeypatch: pytest.Monkey
         async with engine_at(server) as engine:
             news: list[str] = []
             engine.subscribe(lambda: news.append(engine.facts().state))
-            await within_bound(engine.load(""))
+            await within_bound(engine.load("tiny"))
+            assert engine.presumed == "tiny"
             server.kill()
             recorder = Recorder()
             with pytest.raises(EngineFailure, match="does not answer") as away:
                 await engine.run("run", members({"prompt": "a"}), recorder)
             assert (away.value.unavailable, away.value.died, recorder.failures) == (True, False, [])
-            assert engine.facts().state == "down"
+            assert (engine.facts().state, engine.presumed) == ("down", "")
             with pytest.raises(EngineFailure):
                 await engine.load("")
             server.start()

@@ -77,6 +77,11 @@ class OllamaEngine(OpenAIEngine):
         """Also what others had it load."""
         return list(self._loaded)
 
+    @property
+    def presumed(self) -> str:
+        """Nothing: it tells."""
+        return ""
+
     async def load(self, residency: str, /) -> float:
         """Have the model in memory, even if Ollama has thrown it out since the last run."""
         await super().load(residency)

@@ -88,7 +88,7 @@ class OpenAIEngine:
         self._told_limit = self._gate.limit
         self._models: list[words.ModelFacts] = []
         self._state, self._detail = "starting", ""
-        self._resident = ""
+        self._resident, self._presumed = "", ""
         self._learned_s = float("-inf")
         self._listeners: list[Callable[[], None]] = []
         self._watching: asyncio.Task[None] | None = None
@@ -179,11 +179,16 @@ class OpenAIEngine:
             raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True)
         if self._gate.is_long:
             raise EngineFailure(FailureKind.RATE_LIMIT, self._gate.reason, unavailable=True)
-        self._resident = residency or self.facts().default_model
+        self._resident, self._presumed = residency or self.facts().default_model, residency
         return 0.0
 
     def residents(self) -> list[Resident]:
         return []
+
+    @property
+    def presumed(self) -> str:
+        """The model that the server is taken to hold: the last that it was asked for, since it tells nothing of it."""
+        return self._presumed
 
     async def unload(self, _residency: str, /) -> None:
         """The protocol has no word for it."""
@@ -311,7 +316,7 @@ class OpenAIEngine:
     def _leave(self, why: str) -> None:
         if self._state != "down":
             log.warning("a server is away", engine=self.name, why=why)
-        self._state, self._detail = "down", why
+        self._state, self._detail, self._presumed = "down", why, ""
 
     def _tell_if_more(self) -> None:
         """Say when more runs can be at work than could be."""
