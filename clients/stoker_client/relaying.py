@@ -110,5 +110,7 @@ def _bound(socket: Socket, endpoint: str) -> str:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         why = zmq.strerror(error.errno or 0).lower()
-        raise BadRequest("bad_request", f"can't bind {endpoint}: {why}", hint="name another one") from None
+        raise BadRequest(
+            "bad_request", f"can't bind {endpoint}: {why}", hint="name others: --control and --events"
+        ) from None
     return socket.get_string(zmq.LAST_ENDPOINT)

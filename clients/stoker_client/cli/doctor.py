@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from stoker_client.cli.failure import UNAVAILABLE_EXIT
-from stoker_client.cli.render import clean, duration, plural
+from stoker_client.cli.render import GONE, clean, duration, gone, plural
 from stoker_client.cli.verb import Shared, verb
 from stoker_client.errors import StokerError
 from stoker_client.operations.watching import events_endpoint
@@ -58,8 +58,11 @@ def _checks(client: Client) -> Iterator[Check]:
     yield Check("daemon", True, f"{client.endpoint} answers, round trip {client.ping() * 1000:.1f} ms")
     yield from _about(client, welcome)
     yield _events(client, welcome)
-    for finding in [*client.health().findings, *client.check()]:
+    report = client.health()
+    for finding in [*report.findings, *client.check()]:
         yield Check(finding.part, finding.ok, finding.detail or "nothing is in its way")
+    for engine in gone(report, {job.engine for job in client.snapshot().jobs}):
+        yield Check(f"engine {engine}", False, f"{GONE}, and jobs wait for it", "name it again, or cancel them")
 
 
 def _about(client: Client, welcome: Welcome) -> Iterator[Check]:

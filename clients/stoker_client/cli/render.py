@@ -14,6 +14,7 @@ import click
 from stoker_protocol.jobs import ItemCounts, Job, Pause
 from stoker_protocol.replies import HealthReport
 
+GONE = "the configuration does not name it any more"
 _FEW = 16
 """Characters in which a sentence can't be read."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -120,21 +121,24 @@ def pause_facts(pause: Pause) -> str:
 
 def troubles(report: HealthReport, engines: Collection[str]) -> list[str]:
     """What keeps jobs of these engines from going on, a line each."""
-    known = {finding.part[7:] for finding in report.findings if finding.part.startswith("engine ")}
     wrong = [
         (finding.part, finding.detail)
         for finding in report.findings
         if not finding.ok and (not finding.part.startswith("engine ") or finding.part[7:] in engines)
     ]
-    if known:  # who tells of no engine, as a daemon without any, can't be asked which are missing
-        gone = "the configuration does not name it any more; jobs for it wait until it does"
-        wrong += [(f"engine {engine}", gone) for engine in sorted(set(engines) - known)]
+    wrong += [(f"engine {engine}", f"{GONE}; jobs for it wait until it does") for engine in gone(report, engines)]
     return [f"{click.style(clean(part), fg='yellow')}: {clean(detail)}" for part, detail in wrong]
 
 
 def done(items: ItemCounts) -> str:
     """`12 of 40 done`: how many came to an end that is not a cancel."""
     return f"{items.finished - items.cancelled} of {items.total} done"
+
+
+def gone(report: HealthReport, engines: Collection[str]) -> list[str]:
+    """Which of these engines the daemon has no more; none, where its report tells of no engine at all."""
+    known = {finding.part[7:] for finding in report.findings if finding.part.startswith("engine ")}
+    return sorted(set(engines) - known) if known else []
 
 
 def plural(count: int, noun: str) -> str:

@@ -45,6 +45,14 @@ def test_the_daemons_own_findings_count(stoker: Stoker, daemon: FakeDaemon) -> N
     assert "it is down" in stoker("doctor").out
 
 
+def test_jobs_of_an_engine_that_is_gone(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect exit code 5 and what to do when jobs wait for an engine that is configured no more."""
+    daemon.add_job("yours", engine="comfyui")
+    daemon.answer_instead("health", UNWELL)
+    (check,) = (check for check in stoker("doctor", "--json").json["checks"] if check["part"] == "engine comfyui")
+    assert (check["ok"], check["advice"]) == (False, "name it again, or cancel them")
+
+
 def test_silent_events_are_noticed(stoker: Stoker, daemon: FakeDaemon) -> None:
     """We expect exit code 5 and the port to look at when the events socket can't be reached."""
     daemon.world.event_endpoints = ["tcp://127.0.0.1:1"]
