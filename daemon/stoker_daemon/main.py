@@ -213,7 +213,8 @@ class StokerDaemon:
         config = self._config = applied(self._config, fresh)
         self._house.lanes.adopt(lane_settings(config))
         self._house.housekeeping.idle_s = config.execution.open_idle_s
-        self._house.retention.keep(config.retention.events_days, config.retention.jobs_days)
+        kept = config.retention
+        self._house.retention.keep(kept.events_days, kept.events_max, kept.jobs_days)
         for change in changes:
             logger.info("the configuration has changed", **msgspec.structs.asdict(change))
         return changes
@@ -340,14 +341,15 @@ class StokerDaemon:
         return Condition(status_line(snapshot.queue, house.lanes.lanes()), ailments)
 
     def _build_retention(self, cleaning: OutputCleaning, blobs: BlobStore) -> Retention:
-        days = self._config.retention
+        kept = self._config.retention
         return Retention(
             self._store,
             cleaning,
             blobs,
             self._clock,
-            events_days=days.events_days,
-            jobs_days=days.jobs_days,
+            events_days=kept.events_days,
+            events_max=kept.events_max,
+            jobs_days=kept.jobs_days,
         )
 
     async def _until_stopped(self, tasks: "list[asyncio.Task[None]]") -> None:

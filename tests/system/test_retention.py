@@ -8,6 +8,7 @@ from tests.fault.audit import connect
 from tests.system.daemons import Rig, config
 from tests.worker.processes import wait_for
 
+from stoker_client import Client
 from stoker_client.errors import Conflict, NotFound
 from stoker_protocol.replies import EventsPage
 from stoker_protocol.requests import EventsSince
@@ -60,6 +61,46 @@ def test_old_events_leave_a_gap(tmp_path: Path) -> None:
         rig.run("b")
         assert _events_after(rig, head).head > head
         assert not _events_after(rig, head).gap
+    finally:
+        rig.stop()
+
+
+def test_a_bounded_log_leaves_a_gap(tmp_path: Path) -> None:
+    """We expect as many events as said to stay, and who slept through more to be told and get the jobs as they are."""
+    rig = Rig(tmp_path, config(head="[retention]\nevents_max = 5"), "")
+    rig.daemon.start()
+    try:
+        slept = rig.submit("a")
+        with Client(rig.daemon.control) as sleeper:
+            watch = sleeper.watch([slept])
+            next(watch)
+            rig.restart()
+            rig.wait(slept)
+            rig.run("b")
+            wait_for(lambda: _events_after(rig, _events_after(rig, 0).head - 6).gap)
+            head = _events_after(rig, 0).head
+            assert [_events_after(rig, head - back).gap for back in (0, 5, 6)] == [False, False, True]
+            assert len(_events_after(rig, head - 5).events) == 5
+            *_, gap, last = watch
+            assert gap.link == "gap"
+            assert last.job is not None
+            assert last.job.state == "succeeded"
+    finally:
+        rig.stop()
+
+
+def test_a_bound_from_now_on(tmp_path: Path) -> None:
+    """We expect a bound that a reload brings to hold without a restart."""
+    rig = Rig(tmp_path, config(), "")
+    rig.daemon.start()
+    try:
+        rig.run("a", "b")
+        assert not _events_after(rig, 0).gap
+        (tmp_path / "stokerd.toml").write_text(config(head="[retention]\nevents_max = 3"))
+        (change,) = rig.client.reload().changes
+        assert (change.key, change.is_applied) == ("retention.events_max", True)
+        wait_for(lambda: _events_after(rig, 0).gap)
+        assert len(_events_after(rig, _events_after(rig, 0).head - 3).events) == 3
     finally:
         rig.stop()
 

@@ -81,10 +81,12 @@ class SchedulingConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[retention]`: when what is old is removed; 0: never."""
+    """`[retention]`: when what is old, or too much, is removed; 0: never."""
 
     events_days: Days = 30.0
     """Days that events are kept; who was away for longer takes a snapshot instead."""
+    events_max: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1_000_000
+    """How many events are kept at most, the newest; each takes about half a kilobyte on disk."""
     jobs_days: Days = 0.0
     """Days after their end that jobs are kept, with their files."""
 

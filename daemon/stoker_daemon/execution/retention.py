@@ -1,6 +1,8 @@
-"""Lets go what the config says is old enough: events, and jobs with their files, in steps that hold nobody up."""
+"""Lets go what the config says is old or too much: events, and jobs with their files, in steps that hold nobody up."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -10,6 +12,8 @@ from stoker_protocol.requests import CleanOutputs
 
 ROUND_S = 600.0
 """Between two rounds."""
+LOG_ROUND_S = 2.0
+"""Between two looks at how long the log of events is; by what comes in that time it may be too long."""
 JUMP_S = 3600.0
 """A clock that went so much faster or slower than time itself is not believed: what it calls old may be new."""
 DAY_MS = 86_400_000
@@ -18,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Retention:
-    """One task; events are kept for `events_days`, jobs for `jobs_days` after their end, 0: for ever.
+    """One task; events are kept for `events_days`, the newest `events_max`, jobs for `jobs_days`, 0: all for ever.
 
     Input files go when no job has used them for as long.
     """
@@ -31,30 +35,36 @@ class Retention:
         clock: Clock,
         *,
         events_days: float,
+        events_max: int,
         jobs_days: float,
     ) -> None:
         self._store = store
         self._cleaning = cleaning
         self._blobs = blobs
         self._clock = clock
-        self.keep(events_days, jobs_days)
+        self.keep(events_days, events_max, jobs_days)
         self._began_s = self._offset_s()
 
-    def keep(self, events_days: float, jobs_days: float) -> None:
-        """Keep things for so long, from the next round on."""
+    def keep(self, events_days: float, events_max: int, jobs_days: float) -> None:
+        """Keep things for so long, and so many, from the next round on."""
         self._events_ms = round(events_days * DAY_MS)
+        self._events_max = events_max
         self._jobs_ms = round(jobs_days * DAY_MS)
 
     async def serve(self) -> None:
         """Go round until cancelled."""
-        while True:
-            try:
-                await self._round()
-            except Refused as refused:
-                log.warning("a round of retention failed", why=refused.message)
-            await asyncio.sleep(ROUND_S)
+        async with asyncio.TaskGroup() as rounds:
+            rounds.create_task(_again_and_again(self._let_go_what_is_old, ROUND_S))
+            rounds.create_task(_again_and_again(self._shorten_the_log, LOG_ROUND_S))
 
-    async def _round(self) -> None:
+    async def _shorten_the_log(self) -> None:
+        if not self._events_max:
+            return
+        with suppress(Refused):  # a disk in trouble is told of elsewhere, and not every two seconds
+            while await self._store.forget_events_beyond(self._events_max):
+                pass
+
+    async def _let_go_what_is_old(self) -> None:
         if abs(self._offset_s() - self._began_s) > JUMP_S:
             log.warning("nothing is removed: the clock was set while the daemon ran; restart it if the time is right")
             return
@@ -71,3 +81,12 @@ class Retention:
     def _offset_s(self) -> float:
         """Stays the same while the clock goes as time does."""
         return self._clock.now_ms() / 1000 - self._clock.monotonic_s()
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], every_s: float) -> None:
+    while True:
+        try:
+            await work()
+        except Refused as refused:
+            log.warning("a round of retention failed", why=refused.message)
+        await asyncio.sleep(every_s)

@@ -224,6 +224,10 @@ class JobStore(Protocol):
         """Remove the first events of the log as far as they are old; how many."""
         ...
 
+    async def forget_events_beyond(self, most: int) -> int:
+        """Remove some of the first events of the log as far as there are more than `most`; how many."""
+        ...
+
     async def forget_some_of_a_job(self, before_ms: int) -> bool:
         """Go one step on with the removal of an old job whose files are gone; False: there is none."""
         ...

@@ -18,6 +18,15 @@ def forget_some_events(transaction: Transaction, before_ms: int) -> int:
     return transaction.execute("DELETE FROM events WHERE seq <= ?", (old[-1],)).rowcount
 
 
+def forget_events_beyond(transaction: Transaction, most: int) -> int:
+    """Remove the first events of the log as far as there are more than `most`; how many. Seqs have no holes."""
+    (oldest,) = transaction.execute("SELECT coalesce(min(seq), ?) FROM events", (transaction.head + 1,)).fetchone()
+    excess = transaction.head + 1 - oldest - most
+    if excess <= 0:
+        return 0
+    return transaction.execute("DELETE FROM events WHERE seq < ?", (oldest + min(excess, EVENTS_AT_ONCE),)).rowcount
+
+
 def forget_some_of_a_job(transaction: Transaction, before_ms: int) -> bool:
     """Go one step on with the removal of a job that ended until then and has no files; False: there is none.
 

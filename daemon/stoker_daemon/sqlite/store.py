@@ -308,6 +308,9 @@ class Store:
     async def forget_some_events(self, before_ms: int) -> int:
         return await self._write(lambda tx: forgetting.forget_some_events(tx, before_ms))
 
+    async def forget_events_beyond(self, most: int) -> int:
+        return await self._write(lambda tx: forgetting.forget_events_beyond(tx, most))
+
     async def forget_some_of_a_job(self, before_ms: int) -> bool:
         return await self._write(lambda tx: forgetting.forget_some_of_a_job(tx, before_ms))
 

@@ -35,6 +35,9 @@ _PART = (("SAVEPOINT one",), ("ROLLBACK TO one",), ("RELEASE one",))
 _WHOLE = ((), ("ROLLBACK", "BEGIN IMMEDIATE"), ())
 """How a part of a transaction, or all of it, begins, is undone, and ends."""
 
+_PREV = "SELECT coalesce((SELECT max(seq) FROM events WHERE thread = ?2), (SELECT min(seq) - 1 FROM events), ?1)"
+"""The seq of the event before; ?1 is the head."""
+
 _OF_THE_FILE = (sqlite3.OperationalError, sqlite3.DatabaseError)
 """Exactly these classes speak of the disk or the file, and concern the whole group; subclasses, of one write."""
 
@@ -59,8 +62,11 @@ class Transaction:
         self.executemany = connection.executemany
 
     def tell(self, thread: str, event: LifecycleEvent) -> None:
-        """Write an event to the log as it will go out; `thread` is its topic up to and with the last slash."""
-        (prev,) = self.execute("SELECT coalesce(max(seq), 0) FROM events WHERE thread = ?", (thread,)).fetchone()
+        """Write an event to the log as it will go out; `thread` is its topic up to and with the last slash.
+
+        Where the one before it may have been removed, `prev` is the last that was: who has less has missed something.
+        """
+        (prev,) = self.execute(_PREV, (self.head, thread)).fetchone()
         self._log([(thread, event)], prev)
 
     def tell_first(self, told: Sequence[tuple[str, LifecycleEvent]]) -> None:

@@ -10,6 +10,7 @@ from tests.daemon.sqlite.queues import Queue
 from stoker_daemon.sqlite import forgetting, reading
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
+from stoker_protocol.events import QueueResumed
 from stoker_protocol.jobs import ItemState, JobState
 from stoker_protocol.requests import EventsSince, GetSnapshot, ListArtifacts, ListItems, ListJobs
 
@@ -194,6 +195,28 @@ def test_gap_in_the_log(queue: Queue) -> None:
     queue.write(lambda tx: forgetting.forget_some_events(tx, queue.clock.ms))
     assert [has_gap(seq) for seq in range(6)] == [True] * 5 + [False]
     assert reading.read_events(queue.connection, EventsSince(id="1", seq=5), "me").head == 5
+
+
+def test_a_bounded_log(queue: Queue) -> None:
+    """We expect the newest events alone to stay, a thousand of the others to go at a time, and seqs to go on."""
+    for n in range(5):
+        queue.accept(f"job-{n}")
+    assert [queue.write(lambda tx: forgetting.forget_events_beyond(tx, 2)) for _ in "ab"] == [3, 0]
+    assert queue.connection.execute("SELECT min(seq), max(seq) FROM events").fetchone() == (4, 5)
+    queue.write(lambda tx: [tx.tell("queue/", QueueResumed(author="tests")) for _ in range(2500)])
+    assert [queue.write(lambda tx: forgetting.forget_events_beyond(tx, 5)) for _ in "abcd"] == [1000, 1000, 497, 0]
+    queue.accept("another")
+    assert queue.connection.execute("SELECT min(seq), max(seq) FROM events").fetchone() == (2501, 2506)
+
+
+def test_prev_of_what_is_removed(queue: Queue) -> None:
+    """We expect an event whose predecessor is gone to name the last that is gone: who has less knows of a hole."""
+    queue.accept("job")
+    queue.accept("other")
+    queue.write(lambda tx: forgetting.forget_events_beyond(tx, 1))
+    queue.claim()
+    event = codec.decode_event(queue.connection.execute("SELECT body FROM events WHERE seq = 3").fetchone()[0])
+    assert (event.seq, event.prev) == (3, 1)
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1e3", " 1", "1 ", "9" * 19, "²", "0x1", "1.x", "x.1"])
