@@ -65,11 +65,13 @@ clean:  ## Forget the environment and all caches.
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-# `+cpu`: never the build for GPUs, which brings several GB; where pip finds no other, this fails.
+# `+cpu`: the build for GPUs brings several GB, and is taken only where pip finds no other.
 .venv-torch/.made: pyproject.toml
 	@echo "Installing torch and model libraries into .venv-torch ..."
 	@test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
 	@.venv-torch/bin/python -m pip install -qq --disable-pip-version-check torch==2.13.0+cpu \
+	    || .venv-torch/bin/python -m pip install -qq --disable-pip-version-check torch==2.13.0
+	@.venv-torch/bin/python -m pip install -qq --disable-pip-version-check \
 	    'diffusers>=0.42' 'transformers>=5' 'sentence-transformers>=6' accelerate Pillow --editable .
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Runs the tests in as many processes as there are processors: `python -m tests`, with any options of pytest."""
+"""Runs the tests in one process more than there are processors, since many only wait: `python -m tests [OPTIONS]`."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ NO_TESTS = 5
 
 def main(options: list[str]) -> int:
     """The exit code of the first part that failed; the output of all parts, one after the other."""
-    parts = max(1, len(os.sched_getaffinity(0)))
+    parts = 1 + len(os.sched_getaffinity(0))
     with ExitStack() as stack:
         logs: list[IO[bytes] | None] = [None]
         logs += [stack.enter_context(tempfile.TemporaryFile()) for _ in range(1, parts)]

@@ -371,7 +371,10 @@ class StokerDaemon:
     async def _check(self) -> list[Finding]:
         """Look through what is on disk, once at a time: each look reads a lot."""
         async with self._checking:
-            return await asyncio.to_thread(glance, self._options.data_dir)
+            try:
+                return await asyncio.to_thread(glance, self._options.data_dir)
+            except OSError as error:  # too many open files, for instance
+                return [Finding("data directory", ok=False, detail=f"it can't be looked at: {error}")]
 
     def _build_watch(self, engines: dict[str, Engine], publisher: Publisher, stack: AsyncExitStack) -> Watch:
         probe = Probe(self._options.data_dir, self._clock.now_ms)

@@ -26,6 +26,7 @@ from stoker_protocol.worker import (
     RunEnded,
 )
 
+INSTALLED = ("diffusers", "sentence_transformers", "sprites")
 HOSTED = '[{"model": "tests.models.faults:Faults"}]'
 
 
@@ -47,7 +48,10 @@ def test_first_word_is_what_the_class_offers() -> None:
         ("tests.models.nowhere:Faults", "ModuleNotFoundError: No module named 'tests.models.nowhere'"),
         ("tests.models.faults:Nothing", "AttributeError: module 'tests.models.faults' has no attribute 'Nothing'"),
         ("sprite", "LookupError: no model class 'sprite' is installed; did you mean sprites?"),
-        ("nonsense", "LookupError: no model class 'nonsense' is installed; installed: sprites"),
+        (
+            "nonsense",
+            "LookupError: no model class 'nonsense' is installed; installed: diffusers, sentence_transformers, sprites",
+        ),
         ("tests.models.faults:CannotDescribe", "RuntimeError: no idea what this offers"),
     ],
 )
