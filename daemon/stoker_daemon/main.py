@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -171,10 +172,11 @@ class StokerDaemon:
         """
         loop = asyncio.get_running_loop()
         self._stop_reason = loop.create_future()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop, f"told to by {number.name}")
         hangup = asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, hangup.set)
+        if not sys.stdout.isatty():  # at a terminal it says that this was closed, and nobody would be left to end us
+            loop.add_signal_handler(signal.SIGHUP, hangup.set)
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
             house = self._house = self._build(stack)

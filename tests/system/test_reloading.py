@@ -1,7 +1,10 @@
 """A daemon reads its configuration again while it works: by the verb, by SIGHUP, and not if it makes no sense."""
 
 import os
+import select
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,31 @@ def test_by_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "the configuration is not used" in log
         assert rig.run("a").state is JobState.SUCCEEDED
     manager.close()
+
+
+def test_a_terminal_that_is_closed(tmp_path: Path) -> None:
+    """We expect a daemon at a terminal to stop in an orderly way when that is closed, rather than to read anew."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "stoker_daemon", f"--data-dir={tmp_path}"]
+    command += [f"--{socket}=tcp://127.0.0.1:0" for socket in ("control", "events")]
+    take_terminal = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
+    take_terminal += "; os.execv(sys.argv[1], sys.argv[1:])"
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", take_terminal, *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        said = b""
+        while b"Ctrl+C stops it" not in said:
+            assert select.select([ours], [], [], 60)[0]
+            said += os.read(ours, 4096)
+        os.close(ours)
+        assert daemon.wait(60) == 0
+        assert not list(tmp_path.glob("*.json"))  # where its sockets are, as long as it is there
+    finally:
+        daemon.kill()
+        daemon.wait()
