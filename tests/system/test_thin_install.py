@@ -39,6 +39,16 @@ def test_the_daemon_stays_out(bare: Path) -> None:
     assert not [name for name in DAEMON_ONLY if name in installed]
 
 
+def test_the_godot_plugin_comes_along(bare: Path, tmp_path: Path) -> None:
+    """We expect the wheel to have the whole plugin for the Godot editor."""
+    (tmp_path / "project.godot").write_text("config_version=4\n")
+    run([str(bare / "stoker"), "godot", "install", str(tmp_path)])
+    there, ours = tmp_path / "addons" / "stoker", REPOSITORY / "clients" / "godot" / "addons" / "stoker"
+    assert {file.name: file.read_bytes() for file in there.iterdir()} == {
+        file.name: file.read_bytes() for file in ours.iterdir()
+    }
+
+
 def test_the_client_works(bare: Path) -> None:
     """We expect help without a daemon, and a clear answer about one that is not there."""
     assert "Keep one GPU fed" in run([str(bare / "stoker"), "--help"])

@@ -18,7 +18,7 @@ VERBS = {
     "Choose": ("engines", "models", "recipes", "profiles"),
     "Steer": ("cancel", "retry", "move", "pause", "resume"),
     "The daemon": ("connect", "ping", "doctor", "selftest", "reload", "shutdown"),
-    "Other clients": ("relay", "bridge", "conformance"),
+    "Other clients": ("godot", "relay", "bridge", "conformance"),
     "This shell": ("completion",),
 }
 
