@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 quietly = said=$$($(BIN)/$(1) 2>&1) || { echo "$$said"; exit 1; }
 
-.PHONY: test test-comfyui test-adapters lint format demo clean install uninstall
+.PHONY: test test-comfyui test-adapters lint format demo bench bench-quick clean install uninstall
 
 test: lint  ## All checks, then all tests; those that this machine lacks something for are listed.
 	@$(BIN)/python -m tests -rs

@@ -11,6 +11,7 @@ class Quiet:
 
     is_recorded = False
     wants_previews = False
+    unwanted: frozenset[int] = frozenset()
 
     def __init__(self, tell: Callable[[], None]) -> None:
         self.tell = tell
@@ -27,6 +28,9 @@ class Quiet:
 
     def on_output(self, output: Output) -> None:
         """What matters is kept in the transcript."""
+
+    def on_out_of_memory(self) -> None:
+        """The policy decides nothing here."""
 
     def on_item_done(self, position: int) -> None:
         """Who asked gets the answer itself."""
