@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -19,20 +19,30 @@ from benchmarks.soak.studio import Studio, a_studio
 from stoker_client import Client
 from stoker_protocol.jobs import JobState
 
-JOBS_A_SECOND = 0.5
 LOOK_S = 10.0
 SETTLE_S = 600.0
 LIFE_S = {"daemon": 900.0, "worker": 60.0, "comfyui": 150.0, "llm": 150.0}
 """The mean time from one death to the next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many jobs come in a second, and how many times as hastily all else happens."""
+
+    jobs_a_second: float = 0.5
+    haste: float = 1.0
+
+
+QUICK = Pace(jobs_a_second=3, haste=100)
+
+
 class Soak:
     """One run: who submits, who watches, who dies when."""
 
-    def __init__(self, studio: Studio, folder: Path, seed: int, haste: float) -> None:
+    def __init__(self, studio: Studio, folder: Path, seed: int, pace: Pace) -> None:
         self._studio = studio
         self._dice = random.Random(seed)
-        self._haste = haste
+        self._pace = pace
         self._next_death_s = {victim: time.monotonic() + self._life_s(victim) for victim in studio.kill}
         self.deaths: Counter[str] = Counter()
         self.samples = Samples(folder / "samples.jsonl")
@@ -45,13 +55,13 @@ class Soak:
         while (now_s := time.monotonic()) < until_s:
             self.submitter.tick()
             if now_s >= look_s:
-                look_s = now_s + LOOK_S / self._haste
+                look_s = now_s + LOOK_S / self._pace.haste
                 self._say(until_s - now_s)
             for victim in [victim for victim, at_s in self._next_death_s.items() if now_s >= at_s]:
                 self._studio.kill[victim]()
                 self.deaths[victim] += 1
                 self._next_death_s[victim] = now_s + self._life_s(victim)
-            time.sleep(1 / JOBS_A_SECOND / self._haste)
+            time.sleep(1 / self._pace.jobs_a_second)
 
     def settle(self) -> None:
         """No more jobs and no more deaths; wait until all is done and told."""
@@ -64,7 +74,7 @@ class Soak:
         self.submitter.close()
 
     def _life_s(self, victim: str) -> float:
-        return self._dice.expovariate(1 / LIFE_S[victim]) / self._haste
+        return self._dice.expovariate(1 / LIFE_S[victim]) / self._pace.haste
 
     def _say(self, left_s: float) -> None:
         sample = self.samples.look(self._studio.daemon.pid)
@@ -81,18 +91,18 @@ class Soak:
 @click.command()
 @click.option("--minutes", default=120.0, show_default=True, help="How long work comes and processes die.")
 @click.option("--seed", type=int, help="Of the load and the deaths.  [default: another each time, and printed]")
-@click.option("--quick", is_flag=True, help="Thirty times as hasty, for 20 seconds: whether it works.")
+@click.option("--quick", is_flag=True, help="Hastily, for some seconds: whether it works.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep all there.  [default: kept nowhere]")
 @click.option("--output", type=click.Path(path_type=Path), help="Also write the figures there as JSON.")
 def main(minutes: float, seed: int | None, quick: bool, folder: Path | None, output: Path | None) -> None:
     """Work at a steady rate while daemon, worker and servers are killed; then count what was lost and what grew."""
     seed = random.randrange(1 << 32) if seed is None else seed
-    minutes, haste = (1 / 3, 30.0) if quick else (minutes, 1.0)
+    minutes, pace = (0.1, QUICK) if quick else (minutes, Pace())
     with tempfile.TemporaryDirectory() as scratch:
         kept = folder or Path(scratch)
         kept.mkdir(parents=True, exist_ok=True)
         with a_studio(kept) as studio:
-            soak = Soak(studio, kept, seed, haste)
+            soak = Soak(studio, kept, seed, pace)
             soak.run(time.monotonic() + minutes * 60)
             soak.settle()
         states = audit_settled(kept / "data").states

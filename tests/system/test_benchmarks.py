@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from tests.system.daemons import REPOSITORY
 
+SEED_OF_ALL_DEATHS = "28"
+"""With it the daemon, its worker and both servers of a quick soak die at least once."""
+
 
 @pytest.mark.parametrize(
     ("part", "number"),
@@ -86,6 +89,26 @@ def test_the_wire(tmp_path: Path) -> None:
     *ratios, missed = [figure["value"] for figure in json.loads(output.read_text())["figures"]]
     assert [ratio > 0 for ratio in ratios] == [True] * 3
     assert missed == 0
+
+
+def test_a_short_soak(tmp_path: Path) -> None:
+    """We expect that a few seconds of work and deaths of everybody lose nothing, and end with all figures met."""
+    output = tmp_path / "figures.json"
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.soak",
+        "--quick",
+        "--seed",
+        SEED_OF_ALL_DEATHS,
+        "--output",
+        str(output),
+    ]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    soak = json.loads(output.read_text())
+    assert set(soak["deaths"]) == {"daemon", "worker", "comfyui", "llm"}
+    assert [figure["is_met"] for figure in soak["figures"]] == [True] * 5
 
 
 def _quick_run(folder: Path, part: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
