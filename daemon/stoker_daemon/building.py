@@ -1,5 +1,6 @@
 """Makes what the configuration names: engines, and who is let in; with `main` the only reader of the configuration."""
 
+import os
 import pwd
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from threading import Lock
 import structlog
 from msgspec import structs
 
+from stoker_daemon.admin.surroundings import Named
 from stoker_daemon.config import (
     AgentConfig,
     ComfyConfig,
@@ -23,6 +25,7 @@ from stoker_daemon.config import (
     OpenAIConfig,
     PythonConfig,
     SchedulingConfig,
+    compare,
 )
 from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.command import CommandEngine, environment
@@ -49,6 +52,7 @@ from stoker_daemon.zmq.doors import Doors
 from stoker_daemon.zmq.security import Locks
 from stoker_daemon.zmq.shares import Share
 from stoker_protocol.errors import Refused
+from stoker_protocol.replies import Finding
 from stoker_protocol.requests import Role
 from stoker_protocol.worker import Hosted
 
@@ -80,6 +84,44 @@ def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs
     }
     built |= {name: _build_agent(name, agent, config, built) for name, agent in agents.items()}
     return {name: built[name] for name in config.engines}
+
+
+def in_force(config: Config, file: Path | None, read: Callable[[], Config]) -> Finding:
+    """Whether what the configuration file says now is what holds; `read` reads it once more."""
+    part = "configuration"
+    if file is None:
+        return Finding(part, ok=True, detail="there is no file, all is as by default")
+    try:
+        changes = compare(config, read())
+    except ConfigError as error:
+        advice = "mend it; the daemon goes on with what it read before, and would not start again"
+        return Finding(part, ok=False, detail=str(error), advice=advice)
+    if not changes:
+        return Finding(part, ok=True, detail=f"as {file} says")
+    keys = ", ".join(change.key for change in changes)
+    advice = "stoker reload" if all(change.is_applied for change in changes) else "restart the daemon to have it so"
+    return Finding(part, ok=True, detail=f"{file} was changed, and does not hold yet: {keys}", advice=advice)
+
+
+def named_files(config: Config) -> list[Named]:
+    """What the configuration names of the host's files and folders."""
+    named = [] if config.recipes is None else [Named("recipes", Path(config.recipes))]
+    for name, engine in config.engines.items():
+        key = f"engines.{name}"
+        match engine:
+            case PythonConfig():
+                named.append(Named(f"{key}.python", Path(engine.python), os.X_OK))
+                named += [Named(f"{key}.python_path", Path(folder)) for folder in engine.python_path]
+            case ComfyConfig() if engine.output_dir is not None:
+                need = os.R_OK | os.W_OK if engine.delete_outputs else os.R_OK
+                named.append(Named(f"{key}.output_dir", Path(engine.output_dir), need))
+            case OpenAIConfig() if engine.api_key_file is not None:
+                named.append(Named(f"{key}.api_key_file", Path(engine.api_key_file), is_secret=True))
+            case MCPConfig() if engine.cwd is not None:
+                named.append(Named(f"{key}.cwd", Path(engine.cwd)))
+            case _:
+                pass
+    return named
 
 
 def build_thresholds(config: Config) -> Thresholds:

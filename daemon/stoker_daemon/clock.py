@@ -1,6 +1,7 @@
-"""Where time comes from."""
+"""Where time comes from, and whether somebody set the clock."""
 
 import time
+from collections.abc import Callable
 
 
 class SystemClock:
@@ -11,3 +12,19 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+
+class Jumps:
+    """How far the clock was set since this was made, by hand or by a time service, however long the host slept."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._began_s = self._offset_s()
+
+    def jumped_s(self) -> float:
+        """Seconds, less than nothing if it was set back."""
+        return self._offset_s() - self._began_s
+
+    def _offset_s(self) -> float:
+        """Stays the same while the clock goes as time does; what it is taken from goes on while the host sleeps."""
+        return self._now_ms() / 1000 - time.clock_gettime(time.CLOCK_BOOTTIME)

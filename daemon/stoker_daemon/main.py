@@ -21,14 +21,17 @@ import zmq
 
 from stoker_daemon import chronicle, handlers
 from stoker_daemon.admin.check import glance
+from stoker_daemon.admin.surroundings import Surroundings, survey
 from stoker_daemon.building import (
     build_doors,
     build_engines,
     build_lanes,
     build_thresholds,
+    in_force,
     lane_settings,
+    named_files,
 )
-from stoker_daemon.clock import SystemClock
+from stoker_daemon.clock import Jumps, SystemClock
 from stoker_daemon.config import Config, ConfigError, applied, compare
 from stoker_daemon.config import load as load_config
 from stoker_daemon.config import markdown as config_reference
@@ -152,6 +155,7 @@ class StokerDaemon:
         self._config = config
         self._doors = doors
         self._clock = SystemClock()
+        self._jumps = Jumps(self._clock.now_ms)
         self._boot = secrets.token_hex(4)
         self._library = load_library(
             None if config.recipes is None else Path(config.recipes),
@@ -206,7 +210,7 @@ class StokerDaemon:
         """
         assert self._house is not None  # requests and signals come later
         try:
-            fresh = await asyncio.to_thread(_read_config, self._options.config, self._options.comfyui)
+            fresh = await asyncio.to_thread(self._read_again)
         except ConfigError as error:
             logger.error("the configuration is not used", why=str(error))
             hint = "correct it and reload again; the old one stays in force"
@@ -220,6 +224,9 @@ class StokerDaemon:
         for change in changes:
             logger.info("the configuration has changed", **msgspec.structs.asdict(change))
         return changes
+
+    def _read_again(self) -> Config:
+        return _read_config(self._options.config, self._options.comfyui)
 
     async def _reload_at(self, hangup: asyncio.Event) -> None:
         """Do so whenever SIGHUP came, and let systemd know."""
@@ -349,6 +356,7 @@ class StokerDaemon:
             cleaning,
             blobs,
             self._clock,
+            self._jumps.jumped_s,
             events_days=kept.events_days,
             events_max=kept.events_max,
             jobs_days=kept.jobs_days,
@@ -371,12 +379,19 @@ class StokerDaemon:
             await self._store.tell(DAEMON_TOPIC, DaemonStopping(boot=self._boot, reason=reason))
 
     async def _check(self) -> list[Finding]:
-        """Look through what is on disk, once at a time: each look reads a lot."""
+        """Look through what is on disk and around it, once at a time: each look reads a lot."""
+        assert self._house is not None  # requests come later
+        around = Surroundings(
+            self._options.data_dir.absolute(),
+            [*self._house.frontend.endpoints, *self._house.publisher.endpoints],
+            self._doors.locks,
+            named_files(self._config),
+            partial(in_force, self._config, self._options.config, self._read_again),
+            self._jumps.jumped_s,
+            self._clock.now_ms,
+        )
         async with self._checking:
-            try:
-                return await asyncio.to_thread(glance, self._options.data_dir)
-            except OSError as error:  # too many open files, for instance
-                return [Finding("data directory", ok=False, detail=f"it can't be looked at: {error}")]
+            return await asyncio.to_thread(lambda: [*glance(around.data_dir), *survey(around)])
 
     def _build_watch(self, engines: dict[str, Engine], publisher: Publisher, stack: AsyncExitStack) -> Watch:
         probe = Probe(self._options.data_dir, self._clock.now_ms)

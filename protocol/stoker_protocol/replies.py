@@ -67,11 +67,12 @@ class Pong(Reply, frozen=True, tag="pong", kw_only=True):
 
 
 class Finding(Struct, frozen=True):
-    """One part that a job needs: `ok`, or in its `detail` why not and what to do."""
+    """One part that a job needs: `ok`, or in its `detail` why not. `advice`: what to do, also where all goes well."""
 
     part: str
     ok: bool
     detail: str = ""
+    advice: str = ""
 
 
 class HealthReport(Reply, frozen=True, tag="health", kw_only=True):

@@ -26,7 +26,7 @@ _CLOCK_OFF_S = 5.0
 
 
 class Check(NamedTuple):
-    """One thing that was looked at: whether it is well, what was seen, and if not what to do."""
+    """One thing that was looked at: whether it is well, what was seen, and what to do, also where it is well enough."""
 
     part: str
     ok: bool
@@ -60,7 +60,7 @@ def _checks(client: Client) -> Iterator[Check]:
     yield _events(client, welcome)
     report = client.health()
     for finding in [*report.findings, *client.check()]:
-        yield Check(finding.part, finding.ok, finding.detail or "nothing is in its way")
+        yield Check(finding.part, finding.ok, finding.detail or "nothing is in its way", finding.advice)
     for engine in gone(report, {job.engine for job in client.snapshot().jobs}):
         yield Check(f"engine {engine}", False, f"{GONE}, and jobs wait for it", "name it again, or cancel them")
 
@@ -68,15 +68,21 @@ def _checks(client: Client) -> Iterator[Check]:
 def _about(client: Client, welcome: Welcome) -> Iterator[Check]:
     mine, theirs = version("stoker"), welcome.daemon.version
     speaks = VERSION in welcome.versions
-    advice = "" if speaks else "install the same version of stoker on both sides"
+    advice = "" if speaks and mine == theirs else "install the same version of stoker on both sides"
     yield Check("version", speaks, f"client {mine}, daemon {theirs}, protocol {VERSION}", advice)
     how = f", by the key of {client.key.name}; nobody can listen in" if client.key else ""
     yield Check("you", True, f"{welcome.name}, with the role {welcome.role}{how}")
-    off_s = welcome.server_time_ms / 1000 - time()
-    where = (
-        "like yours" if abs(off_s) < _CLOCK_OFF_S else f"{duration(abs(off_s))} {'ahead' if off_s > 0 else 'behind'}"
+    yield _clocks(welcome.server_time_ms / 1000 - time())
+
+
+def _clocks(ahead_s: float) -> Check:
+    """Whether times that the daemon tells mean the same here."""
+    if abs(ahead_s) < _CLOCK_OFF_S:
+        return Check("your clock", True, "the daemon's is like it")
+    detail = f"the daemon's is {duration(abs(ahead_s))} {'ahead of' if ahead_s > 0 else 'behind'} it"
+    return Check(
+        "your clock", False, detail, "set the one that is wrong, or have both kept right: timedatectl set-ntp true"
     )
-    yield Check("clock", True, f"the daemon's is {where}")
 
 
 def _events(client: Client, welcome: Welcome) -> Check:
@@ -101,9 +107,17 @@ def _text(checks: list[Check]) -> str:
     lines: list[str] = []
     width = max(16, *(len(check.part) + 2 for check in checks))
     for check in checks:
-        mark = click.style("ok", fg="green") if check.ok else click.style("!!", fg="red")
+        mark = _mark(check)
         lines.append(f"{mark}  {clean(check.part):<{width}}{clean(check.detail)}".rstrip())
         lines += [f"    {'':<{width}}{clean(check.advice)}"] if check.advice else []
     bad = sum(not check.ok for check in checks)
-    lines.append("All is well." if not bad else f"Not well: {plural(bad, 'part')}.")
+    noted = sum(check.ok and bool(check.advice) for check in checks)
+    well = f"All is well; {plural(noted, 'part')} could be better." if noted else "All is well."
+    lines.append(well if not bad else f"Not well: {plural(bad, 'part')}.")
     return "\n".join(lines)
+
+
+def _mark(check: Check) -> str:
+    if not check.ok:
+        return click.style("!!", fg="red")
+    return click.style("??", fg="yellow") if check.advice else click.style("ok", fg="green")

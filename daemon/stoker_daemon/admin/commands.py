@@ -111,6 +111,8 @@ def check(checksums: bool, as_json: bool, data_dir: Path) -> None:
         click.echo(json.dumps({"findings": msgspec.to_builtins(findings)}, indent=2))
     for finding in [] if as_json else findings:
         click.echo(f"{'ok' if finding.ok else '!!'}  {finding.part:<12}{finding.detail}")
+        if finding.advice:
+            click.echo(f"    {'':<12}{finding.advice}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
 
 

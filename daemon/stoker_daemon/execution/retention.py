@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class Retention:
     """One task; events are kept for `events_days`, the newest `events_max`, jobs for `jobs_days`, 0: all for ever.
 
-    Input files go when no job has used them for as long.
+    Input files go when no job has used them for as long. `jumped_s`: how far the clock was set since the daemon began.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Retention:
         cleaning: Cleaning,
         blobs: Blobs,
         clock: Clock,
+        jumped_s: Callable[[], float],
         *,
         events_days: float,
         events_max: int,
@@ -42,8 +43,8 @@ class Retention:
         self._cleaning = cleaning
         self._blobs = blobs
         self._clock = clock
+        self._jumped_s = jumped_s
         self.keep(events_days, events_max, jobs_days)
-        self._began_s = self._offset_s()
 
     def keep(self, events_days: float, events_max: int, jobs_days: float) -> None:
         """Keep things for so long, and so many, from the next round on."""
@@ -65,7 +66,7 @@ class Retention:
                 pass
 
     async def _let_go_what_is_old(self) -> None:
-        if abs(self._offset_s() - self._began_s) > JUMP_S:
+        if abs(self._jumped_s()) > JUMP_S:
             log.warning("nothing is removed: the clock was set while the daemon ran; restart it if the time is right")
             return
         if self._jobs_ms:
@@ -77,10 +78,6 @@ class Retention:
         if self._events_ms:
             while await self._store.forget_some_events(self._clock.now_ms() - self._events_ms):
                 pass
-
-    def _offset_s(self) -> float:
-        """Stays the same while the clock goes as time does."""
-        return self._clock.now_ms() / 1000 - self._clock.monotonic_s()
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]], every_s: float) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +89,14 @@ def known_files(data_dir: Path) -> Iterator[KnownFile]:
             KnownFile._make,
             connection.execute("SELECT path, bytes, sha256 FROM artifacts ORDER BY artifact_id DESC"),
         )
+
+
+def newest_job_ms(data_dir: Path) -> int:
+    """When the newest job was accepted; 0: there is none, or the database can't be read, which is told elsewhere."""
+    with suppress(sqlite3.Error), closing(_open(data_dir / FILE_NAME)) as connection:
+        newest = connection.execute("SELECT created_ms FROM jobs ORDER BY job_key DESC LIMIT 1").fetchone()
+        return newest[0] if newest else 0
+    return 0
 
 
 def _open(path: Path) -> sqlite3.Connection:

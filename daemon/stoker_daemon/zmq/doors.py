@@ -25,6 +25,7 @@ class Doors:
         for fault in faults:
             log.warning("A key lets nobody in", fault=fault)
         self.admission = Admission(rules, clients)
+        self.locks = locks
         self.secret_for = locks.secret_for
         self.share = share
         self._data_dir = data_dir

@@ -1,7 +1,11 @@
 """`stoker doctor`: what is not well, and what to do."""
 
+import pytest
 from tests.clients.cli.conftest import Stoker
 from tests.fakes.daemon import FakeDaemon
+from tests.fakes.world import NOW_MS
+
+from stoker_client.cli import doctor
 
 UNWELL = {
     "v": 1,
@@ -9,6 +13,12 @@ UNWELL = {
     "ready": False,
     "findings": [{"part": "engine sprites", "ok": False, "detail": "it is down"}],
 }
+
+
+@pytest.fixture(autouse=True)
+def fixture_ahead_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock here goes as that of the fake daemon does."""
+    monkeypatch.setattr(doctor, "time", lambda: NOW_MS / 1000)
 
 
 def parts(shape: dict[str, list[dict[str, object]]]) -> dict[object, object]:
@@ -20,7 +30,9 @@ def test_all_is_well(stoker: Stoker) -> None:
     """We expect exit code 0 and each part looked at: the way there, versions, events, the daemon's own findings."""
     ran = stoker("doctor", "--json")
     assert ran.code == 0
-    assert parts(ran.json) == dict.fromkeys(["daemon", "version", "you", "clock", "events", "store", "database"], True)
+    assert parts(ran.json) == dict.fromkeys(
+        ["daemon", "version", "you", "your clock", "events", "store", "database"], True
+    )
     out = stoker("doctor").out
     assert "All is well" in out
     assert not [line for line in out.splitlines() if line.startswith("ok") and len(line.split()) < 3]
@@ -51,6 +63,28 @@ def test_jobs_of_an_engine_that_is_gone(stoker: Stoker, daemon: FakeDaemon) -> N
     daemon.answer_instead("health", UNWELL)
     (check,) = (check for check in stoker("doctor", "--json").json["checks"] if check["part"] == "engine comfyui")
     assert (check["ok"], check["advice"]) == (False, "name it again, or cancel them")
+
+
+@pytest.mark.parametrize(("ahead_s", "way"), [(7200, "2 h 00 min behind"), (-90, "1 min 30 s ahead of")])
+def test_clocks_that_differ(stoker: Stoker, monkeypatch: pytest.MonkeyPatch, ahead_s: int, way: str) -> None:
+    """We expect exit code 5, by how much the daemon's clock differs from that here, and how both are kept right."""
+    monkeypatch.setattr(doctor, "time", lambda: NOW_MS / 1000 + ahead_s)
+    ran = stoker("doctor", "--json")
+    assert ran.code == 5
+    (check,) = (check for check in ran.json["checks"] if check["part"] == "your clock")
+    assert way in check["detail"]
+    assert "timedatectl" in check["advice"]
+
+
+def test_versions_that_differ(stoker: Stoker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect both versions and advice, but no fault, while they speak the same protocol."""
+    monkeypatch.setattr(doctor, "version", "0.0.{}".format)
+    ran = stoker("doctor")
+    assert ran.code == 0
+    assert "??  version" in ran.out
+    assert "client 0.0.stoker, daemon" in ran.out
+    assert "install the same version" in ran.out
+    assert "All is well; 1 part could be better." in ran.out
 
 
 def test_silent_events_are_noticed(stoker: Stoker, daemon: FakeDaemon) -> None:
