@@ -20,7 +20,7 @@ from stoker_daemon.scheduling import policy
 from stoker_daemon.sqlite import claiming, controlling
 from stoker_daemon.sqlite.database import FILE_NAME
 from stoker_daemon.sqlite.migrating import open_database
-from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.recording import Ended, record
 from stoker_daemon.sqlite.writer import Transaction, Writer
 from stoker_protocol.jobs import ItemState, Priority
 
@@ -135,7 +135,7 @@ class _Queue:
 
     async def _record(self, run: Run) -> None:
         results = [Result(member.position, ItemState.SUCCEEDED) for member in run.members]
-        await self._writer.write(lambda transaction: record(transaction, run.run_id, run.members, results))
+        await self._writer.write(lambda transaction: record(transaction, [Ended(run.run_id, run.members, results)]))
 
 
 def _order(model: str, max_batch: int) -> ClaimOrder:

@@ -115,7 +115,7 @@ def _keep(folder: Path, publisher: zmq.Socket[bytes] | None) -> Write:
         connection.execute("BEGIN IMMEDIATE")
         orders = [accepting.Submission(request, body, "local", placement) for request, body in submits]
         accepting.accept(transaction, orders, MAX_PENDING)
-        transaction.note_head()
+        transaction.finish()
         connection.execute("COMMIT")
         head = transaction.head
         for event in transaction.events if publisher else ():

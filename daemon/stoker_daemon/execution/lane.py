@@ -454,6 +454,7 @@ class Lane:
             no_progress_s=self._settings.no_progress_s,
             max_delay_s=self._settings.retries.max_s,
             at_once=MAX_AT_ONCE if self._short_runs >= SURELY_SHORT else 1,
+            choose_alike=self._decider.choose_alike,
         )
 
     def _stop_run(self, stop: Stop) -> None:

@@ -67,7 +67,8 @@ class ClaimOrder:
 
     `timeout_s` and `no_progress_s` hold for jobs that set none of their own. Nothing waits longer than `max_delay_s`
     after a failure: an item that would was delayed by a clock that has been put back since. Runs so short that a commit
-    takes longer than they do may be claimed `at_once`: so many at most, for one model, to be run one after the other.
+    takes longer than they do may be claimed `at_once`: so many at most, of one choice, to be run one after the other;
+    `choose_alike(run_id, first)` then hears of each that was chosen with the first.
     """
 
     lane: str
@@ -77,6 +78,7 @@ class ClaimOrder:
     no_progress_s: float
     max_delay_s: float
     at_once: int = 1
+    choose_alike: Callable[[str, str], None] = lambda _run_id, _first: None
 
 
 @dataclass(frozen=True, slots=True)

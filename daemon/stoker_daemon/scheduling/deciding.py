@@ -25,10 +25,14 @@ Went = Literal["well", "out of memory", "badly"]
 
 
 class Decider(Protocol):
-    """What a lane asks and tells. `choose` is called in the store's thread, the rest on the loop."""
+    """What a lane asks and tells. Choices are made in the store's thread, the rest is called on the loop."""
 
     def choose(self, heads: Sequence[Head], run_id: str, now_ms: int, /) -> Choice | None:
         """What the run of that id takes, or None: there is nothing."""
+        ...
+
+    def choose_alike(self, run_id: str, first: str, /) -> None:
+        """Let one run more take of what was chosen for another."""
         ...
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None:
@@ -82,6 +86,8 @@ class ByKey:
     def choose(self, heads: Sequence[Head], _run_id: str, _now_ms: int, /) -> Choice | None:
         head = self._first(heads, self._engine, self._residency)
         return head and Choice(((head, max(1, self._most(head.signature))),), one_job=self._one_job)
+
+    def choose_alike(self, run_id: str, first: str, /) -> None: ...
 
     def arrive(self, arrivals: Sequence[Arrival], now_ms: int, /, *, idle: bool) -> None: ...
 
@@ -150,10 +156,12 @@ class InWaves:
                     run, choice = planned
                     takes = ((_seen(head), number) for head, number in choice.takes)
                     decision = as_decision(run, takes, decision, self._gpu, self._estimator)
-            while len(self._decided) >= MAX_DECIDED:
-                del self._decided[next(iter(self._decided))]
-            self._decided[run_id] = decision
+            self._remember(run_id, decision)
             return choice
+
+    def choose_alike(self, run_id: str, first: str, /) -> None:
+        with self._lock:
+            self._remember(run_id, self._decided[first])
 
     def follow(self, planned: Sequence[PlannedRun]) -> None:
         """Choose exactly these runs first, as far as their items are there; something urgent may still cut in."""
@@ -251,6 +259,11 @@ class InWaves:
             patience=patience(self._offered.rho(now_s), self.dials.max_patience),
             demand=self._offered.shares(),
         )
+
+    def _remember(self, run_id: str, decision: waves.Decision) -> None:
+        while len(self._decided) >= MAX_DECIDED:
+            del self._decided[next(iter(self._decided))]
+        self._decided[run_id] = decision
 
     def _know(self, signatures: dict[int, Signature]) -> None:
         """Let the estimator answer for these; what their engines allow may have changed."""

@@ -1,13 +1,14 @@
 """How a run begins: from what the policy chose to a committed run row, over items of one job or several."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 from stoker_daemon.jobs.records import Choice, Head, Limits, Member, Run, Signature
 from stoker_daemon.ports import ClaimOrder
-from stoker_daemon.sqlite.rows import PRIORITIES, move_items, move_ready
+from stoker_daemon.sqlite.inserting import insert
+from stoker_daemon.sqlite.rows import PRIORITIES, Tally, move_ready
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol import codec
 from stoker_protocol.events import RunStarted, topic_of_job
@@ -19,34 +20,32 @@ MAX_DUE = 1_000
 
 
 def claim_some(transaction: Transaction, order: ClaimOrder, next_run_id: Callable[[], str]) -> tuple[Run, ...]:
-    """Commit the runs that come first, none if nothing is ready or all is paused."""
-    runs: list[Run] = []
-    while len(runs) < order.at_once:
-        run = claim(transaction, order, next_run_id(), after=runs[-1] if runs else None)
-        if run is None:
-            break
-        runs.append(run)
-    return tuple(runs)
+    """Commit the runs that come first, none if nothing is ready or all is paused.
 
-
-def claim(transaction: Transaction, order: ClaimOrder, run_id: str, *, after: Run | None = None) -> Run | None:
-    """Commit a run over the first items of what was chosen, or None: nothing is ready or all is paused.
-
-    One that comes `after` another has to be for the same model, and such that it may wait.
+    Several are of one choice, and all but the first such that they may wait.
     """
     end_back_off(transaction, order.max_delay_s)
-    choice = _choose(transaction, order, run_id)
-    parts = _take(transaction, choice) if choice else []
-    while choice and choice.parts and not parts:  # of what was planned nothing is left
-        choice = _choose(transaction, order, run_id)
-        parts = _take(transaction, choice) if choice else []
-    if choice is None or not parts:
-        return None
-    head, _ = choice.takes[0]
-    run = _make_run(order, run_id, head, parts)
-    if after and not (run.may_wait and run.signature == after.signature):
-        return None
-    return replace(run, jobs=_mark_running(transaction, run, head, parts))
+    run_id = next_run_id()
+    choice, parts = _choose_what_is_there(transaction, order, run_id)
+    taken: list[_Taken] = []
+    while choice and parts and len(taken) < order.at_once:
+        run = _make_run(order, run_id, choice.takes[0][0], parts)
+        if taken:
+            if not run.may_wait:
+                break
+            order.choose_alike(run_id, taken[0].run.run_id)
+        _take_away(transaction, parts)
+        taken.append(_Taken(run, parts))
+        if choice.parts:  # which say what this one run takes
+            break
+        run_id = next_run_id()
+        parts = _take(transaction, choice)
+    return _begin(transaction, taken, choice.takes[0][0].signature_id) if choice else ()
+
+
+def claim(transaction: Transaction, order: ClaimOrder, run_id: str) -> Run | None:
+    """Commit a run over the first items of what was chosen, or None: nothing is ready or all is paused."""
+    return next(iter(claim_some(transaction, replace(order, at_once=1), lambda: run_id)), None)
 
 
 def end_back_off(transaction: Transaction, max_delay_s: float) -> None:
@@ -60,6 +59,17 @@ def end_back_off(transaction: Transaction, max_delay_s: float) -> None:
     transaction.executemany("UPDATE items SET not_before_ms = NULL WHERE job_key = ? AND idx = ?", due)
     for job_key in {job_key for job_key, _ in due}:
         move_ready(transaction, job_key, sum(key == job_key for key, _ in due))
+
+
+def _choose_what_is_there(
+    transaction: Transaction, order: ClaimOrder, run_id: str
+) -> "tuple[Choice | None, list[_Part]]":
+    """What was chosen, and the items for a run of it: of what was planned nothing may be left."""
+    while True:
+        choice = _choose(transaction, order, run_id)
+        parts = _take(transaction, choice) if choice else []
+        if parts or not (choice and choice.parts):
+            return choice, parts
 
 
 def _choose(transaction: Transaction, order: ClaimOrder, run_id: str) -> Choice | None:
@@ -105,6 +115,13 @@ class _Part:
 
     job: _JobRow
     items: list[Any]
+
+
+class _Taken(NamedTuple):
+    """A run that was put together, and what it is of."""
+
+    run: Run
+    parts: list[_Part]
 
 
 def _take(transaction: Transaction, choice: Choice) -> list[_Part]:
@@ -200,30 +217,39 @@ def _members(part: _Part, start: int) -> list[Member]:
     ]
 
 
-def _mark_running(transaction: Transaction, run: Run, head: Head, parts: list[_Part]) -> tuple[Job, ...]:
-    """Write the run down, and tell each of its jobs; these as they are then."""
+def _take_away(transaction: Transaction, parts: Sequence[_Part]) -> None:
+    """Leave these items to nobody else."""
     transaction.executemany(
         "UPDATE items SET state = 'running' WHERE job_key = ? AND idx = ?",
-        [(member.job_key, member.index) for member in run.members],
+        [(part.job.job_key, item[0]) for part in parts for item in part.items],
     )
-    transaction.execute(
-        "INSERT INTO runs (run_id, lane, signature_id, claimed_ms) VALUES (?, ?, ?, ?)",
-        (run.run_id, run.lane, head.signature_id, transaction.now_ms),
-    )
-    transaction.executemany(
-        "INSERT INTO attempts (run_id, position, job_key, idx) VALUES (?, ?, ?, ?)",
-        [(run.run_id, member.position, member.job_key, member.index) for member in run.members],
-    )
-    return tuple(_start(transaction, run, part) for part in parts)
+    for part in parts:
+        if part.job.appended_ms > part.job.created_ms:
+            _wait_anew(transaction, part.job.job_key)
+        move_ready(transaction, part.job.job_key, -len(part.items))
 
 
-def _start(transaction: Transaction, run: Run, part: _Part) -> Job:
-    """Bring a job in step with the run that takes these items of it."""
-    job_key, number = part.job.job_key, len(part.items)
-    if part.job.appended_ms > part.job.created_ms:
-        _wait_anew(transaction, job_key)
-    move_ready(transaction, job_key, -number)
-    job = move_items(transaction, job_key, {(ItemState.PENDING, ItemState.RUNNING): number})
+def _begin(transaction: Transaction, taken: Sequence[_Taken], signature_id: int) -> tuple[Run, ...]:
+    """Write runs down, and tell each of their jobs; the runs, with their jobs as they are then."""
+    now_ms = transaction.now_ms
+    rows = [(run.run_id, run.lane, signature_id, now_ms) for run, _ in taken]
+    insert(transaction.execute, "runs", "run_id, lane, signature_id, claimed_ms", rows)
+    attempts = [(run.run_id, m.position, m.job_key, m.index) for run, _ in taken for m in run.members]
+    insert(transaction.execute, "attempts", "run_id, position, job_key, idx", attempts)
+    job_keys = dict.fromkeys(part.job.job_key for _, parts in taken for part in parts)
+    tallies = {job_key: Tally(transaction, job_key) for job_key in job_keys}
+    begun = tuple(
+        replace(run, jobs=tuple(_tell_start(transaction, run, part, tallies[part.job.job_key]) for part in parts))
+        for run, parts in taken
+    )
+    for tally in tallies.values():
+        tally.write()
+    return begun
+
+
+def _tell_start(transaction: Transaction, run: Run, part: _Part, tally: Tally) -> Job:
+    """Count these items of a job as running."""
+    job = tally.move({(ItemState.PENDING, ItemState.RUNNING): len(part.items)})
     facts = RunFacts(
         run_id=run.run_id,
         lane=run.lane,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from stoker_daemon.jobs.records import Interrupted, Limits, Member, Result, Run, Signature
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.sqlite.controlling import hold_job
-from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.recording import Ended, record
 from stoker_daemon.sqlite.rows import PRIORITIES, read_job
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol import codec
@@ -29,7 +29,8 @@ def read_interrupted(connection: sqlite3.Connection) -> list[Interrupted]:
 def hand_back(transaction: Transaction, run: Interrupted) -> None:
     """Treat each member by its job's `on_interrupt`; a death of the daemon never counts against an item."""
     wishes = {member.job_key: _wish(transaction, member.job_key) for member in run.members}
-    record(transaction, run.run_id, run.members, [_result(m, wishes[m.job_key]) for m in run.members])
+    results = [_result(m, wishes[m.job_key]) for m in run.members]
+    record(transaction, [Ended(run.run_id, run.members, results)])
     for job_key, wish in wishes.items():
         job = read_job(transaction.execute, job_key)
         if wish is OnInterrupt.ASK and job.paused is None:

@@ -107,54 +107,70 @@ def read_job(execute: Execute, job_key: int, *, with_metadata: bool = False) -> 
     return to_job(row, with_metadata=with_metadata)
 
 
-def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: int = 0, seal: bool = False) -> Job:
-    """Bring a job's counts, state and times in step with moves that its items have made; the job as it is then.
+class Tally:
+    """One job's counts, state and times within a transaction: read once, moved along with its items, written once."""
 
-    `added` pending items are new; with `seal` no more may come. A job that is over, or on its way there, is held back
-    no more. One that left no file has no folder, and nothing to sum up in it.
-    """
-    job = read_job(transaction.execute, job_key)
-    counts = msgspec.structs.asdict(job.items)
-    counts["total"] += added
-    counts["pending"] += added
-    for (before, after), number in moves.items():
-        counts[before] -= number
-        counts[after] += number
-    items = ItemCounts(**counts)
-    is_open = job.is_open and not seal
-    state = job_state(items, job.state, is_open=is_open)
-    started_ms = job.started_at_ms or (transaction.now_ms if items.running else None)
-    finished_ms = (job.finished_at_ms or transaction.now_ms) if state.is_final else None
-    is_bare = state.is_final and not _has_files(transaction, job_key)
-    transaction.has_ended = transaction.has_ended or (state.is_final and not is_bare)
-    error = _first_error(transaction, job_key) if state is JobState.FAILED else None
-    if job.paused and (state.is_final or state is JobState.CANCELLING):
-        release_job(transaction, job_key)
-        job = msgspec.structs.replace(job, paused=None)
-    transaction.execute(
-        "UPDATE jobs SET total=?, pending=?, running=?, succeeded=?, failed=?, rejected=?, cancelled=?, skipped=?,"
-        " state=?, is_open=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=? WHERE job_key=?",
-        (
-            *msgspec.structs.astuple(items),
-            state.value,
-            int(is_open),
-            started_ms,
-            finished_ms,
-            error.kind if error else None,
-            error.message if error else None,
-            int(is_bare),
-            job_key,
-        ),
-    )
-    return msgspec.structs.replace(
-        job,
-        items=items,
-        state=state,
-        is_open=is_open,
-        started_at_ms=started_ms,
-        finished_at_ms=finished_ms,
-        error=error,
-    )
+    def __init__(self, transaction: Transaction, job_key: int) -> None:
+        self.job = read_job(transaction.execute, job_key)
+        self._transaction = transaction
+        self._job_key = job_key
+        self._is_bare = False
+
+    def move(self, moves: Moves, *, added: int = 0, seal: bool = False) -> Job:
+        """Follow moves that the items have made; the job as it is then.
+
+        `added` pending items are new; with `seal` no more may come. A job that is over, or on its way there, is held
+        back no more. One that left no file has no folder, and nothing to sum up in it.
+        """
+        transaction, job, now_ms = self._transaction, self.job, self._transaction.now_ms
+        items = _moved(job.items, moves, added)
+        is_open = job.is_open and not seal
+        state = job_state(items, job.state, is_open=is_open)
+        self._is_bare = state.is_final and not _has_files(transaction, self._job_key)
+        transaction.has_ended = transaction.has_ended or (state.is_final and not self._is_bare)
+        paused = job.paused
+        if paused and (state.is_final or state is JobState.CANCELLING):
+            release_job(transaction, self._job_key)
+            paused = None
+        self.job = msgspec.structs.replace(
+            job,
+            items=items,
+            state=state,
+            is_open=is_open,
+            paused=paused,
+            started_at_ms=job.started_at_ms or (now_ms if items.running else None),
+            finished_at_ms=(job.finished_at_ms or now_ms) if state.is_final else None,
+            error=_first_error(transaction, self._job_key) if state is JobState.FAILED else None,
+        )
+        return self.job
+
+    def write(self) -> None:
+        """Bring the row in step."""
+        job = self.job
+        self._transaction.execute(
+            "UPDATE jobs SET total=?, pending=?, running=?, succeeded=?, failed=?, rejected=?, cancelled=?, skipped=?,"
+            " state=?, is_open=?, started_ms=?, finished_ms=?, error_kind=?, error_message=?, is_summed=?"
+            " WHERE job_key=?",
+            (
+                *msgspec.structs.astuple(job.items),
+                job.state.value,
+                int(job.is_open),
+                job.started_at_ms,
+                job.finished_at_ms,
+                job.error.kind if job.error else None,
+                job.error.message if job.error else None,
+                int(self._is_bare),
+                self._job_key,
+            ),
+        )
+
+
+def move_items(transaction: Transaction, job_key: int, moves: Moves, *, added: int = 0, seal: bool = False) -> Job:
+    """Bring a job's row in step with moves that its items have made, as a `Tally` does; the job as it is then."""
+    tally = Tally(transaction, job_key)
+    job = tally.move(moves, added=added, seal=seal)
+    tally.write()
+    return job
 
 
 def move_ready(transaction: Transaction, job_key: int, number: int) -> None:
@@ -194,6 +210,16 @@ def stop_runs(transaction: Transaction, reason: str, job_key: int | None = None)
 def head_seq(connection: sqlite3.Connection) -> int:
     """The seq of the last committed event, pruned or not."""
     return connection.execute("SELECT head FROM totals").fetchone()[0]
+
+
+def _moved(items: ItemCounts, moves: Moves, added: int) -> ItemCounts:
+    counts = msgspec.structs.asdict(items)
+    counts["total"] += added
+    counts["pending"] += added
+    for (before, after), number in moves.items():
+        counts[before] -= number
+        counts[after] += number
+    return ItemCounts(**counts)
 
 
 def _has_files(transaction: Transaction, job_key: int) -> bool:

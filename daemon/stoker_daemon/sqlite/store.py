@@ -42,7 +42,7 @@ from stoker_daemon.sqlite import (
 from stoker_daemon.sqlite.database import FILE_NAME, Lock
 from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
-from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.recording import Ended, record
 from stoker_daemon.sqlite.writer import PROBE_S, Transaction, Writer
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
@@ -208,7 +208,7 @@ class Store:
 
     async def record(self, ended: Sequence[tuple[Run, Sequence[Result]]], order: ClaimOrder | None) -> Recorded:
         def work(tx: Transaction) -> Recorded:
-            jobs = [job for run, results in ended for job in record(tx, run.run_id, run.members, results)]
+            jobs = record(tx, [Ended(run.run_id, run.members, results) for run, results in ended])
             finished = tuple(job.job_id for job in jobs if job.state.is_final)
             return Recorded(finished, claiming.claim_some(tx, order, self._next_run_id) if order else ())
 

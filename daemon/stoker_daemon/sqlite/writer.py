@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -47,12 +47,21 @@ Execute = Callable[..., sqlite3.Cursor]
 """`Connection.execute`, whichever connection it is."""
 
 
+class Mark(NamedTuple):
+    """How far a transaction was: the head, and what was noted of each kind."""
+
+    head: int
+    events: int
+    stops: int
+    arrivals: int
+
+
 class Transaction:
     """What a write works with: the connection, one `now_ms` for all that it does, and a place to tell of it."""
 
     def __init__(self, connection: sqlite3.Connection, now_ms: int, head: int) -> None:
         self.now_ms = now_ms
-        self.head = head
+        self.head = self._first_head = head
         self.events: list[CommittedEvent] = []
         self.stops: list[Stop] = []
         self.arrivals: list[Arrival] = []
@@ -60,33 +69,50 @@ class Transaction:
         self.has_ended = False
         self.execute = connection.execute
         self.executemany = connection.executemany
+        self._last: dict[str, int] = {}
 
     def tell(self, thread: str, event: LifecycleEvent) -> None:
-        """Write an event to the log as it will go out; `thread` is its topic up to and with the last slash.
+        """Have an event in the log as it will go out; `thread` is its topic up to and with the last slash.
 
         Where the one before it may have been removed, `prev` is the last that was: who has less has missed something.
         """
-        (prev,) = self.execute(_PREV, (self.head, thread)).fetchone()
-        self._log([(thread, event)], prev)
+        prev = self._last.get(thread)
+        if prev is None:
+            (prev,) = self.execute(_PREV, (self._first_head, thread)).fetchone()
+        self._log(thread, event, prev)
 
     def tell_first(self, told: Sequence[tuple[str, LifecycleEvent]]) -> None:
-        """Write the first event of each of these threads, as `tell` does it for one of any."""
-        self._log(told, prev=0)
+        """Have the first event of each of these threads in the log, as `tell` does it for one of any."""
+        for thread, event in told:
+            self._log(thread, event, prev=0)
 
-    def note_head(self) -> None:
-        """Keep the seq of the last event, before the commit: the event itself may be removed some day."""
+    def finish(self) -> None:
+        """Write the events, and the seq of the last since that may be removed some day; comes before the commit."""
         if self.events:
+            rows = [(event.seq, _thread_of(event.topic), event.topic, event.body) for event in self.events]
+            insert(self.execute, "events", "seq, thread, topic, body", rows)
             self.execute("UPDATE totals SET head = ?", (self.head,))
 
-    def _log(self, told: Sequence[tuple[str, LifecycleEvent]], prev: int) -> None:
-        rows: list[tuple[int, str, str, bytes]] = []
-        for thread, event in told:
-            self.head += 1
-            topic = thread + str(event.__struct_config__.tag)
-            numbered = msgspec.structs.replace(event, seq=self.head, prev=prev, at_ms=self.now_ms)
-            rows.append((self.head, thread, topic, codec.encode(numbered)))
-            self.events.append(CommittedEvent(self.head, topic, rows[-1][-1]))
-        insert(self.execute, "events", "seq, thread, topic, body", rows)
+    def mark(self) -> Mark:
+        """How far it is, to go `back_to` that."""
+        return Mark(self.head, len(self.events), len(self.stops), len(self.arrivals))
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what was noted since."""
+        self.head = mark.head
+        del self.events[mark.events :], self.stops[mark.stops :], self.arrivals[mark.arrivals :]
+        self._last = {_thread_of(event.topic): event.seq for event in self.events}
+
+    def _log(self, thread: str, event: LifecycleEvent, prev: int) -> None:
+        self.head += 1
+        self._last[thread] = self.head
+        numbered = msgspec.structs.replace(event, seq=self.head, prev=prev, at_ms=self.now_ms)
+        topic = thread + str(event.__struct_config__.tag)
+        self.events.append(CommittedEvent(self.head, topic, codec.encode(numbered)))
+
+
+def _thread_of(topic: str) -> str:
+    return topic[: topic.rindex("/") + 1]
 
 
 @dataclass(slots=True)
@@ -205,7 +231,7 @@ class Writer:
                 self._attempt(alike, transaction, is_all=len(calls) == 1 and not self.trouble)
             if transaction.has_work and self._connection.execute("SELECT 1 FROM queue_pause").fetchone():
                 transaction.has_work = False  # nobody need look: the end of the pause will say so again
-            transaction.note_head()
+            transaction.finish()
             began_s = self._clock.monotonic_s()
             self._connection.execute("COMMIT")
             sync_s = self._clock.monotonic_s() - began_s
@@ -229,8 +255,7 @@ class Writer:
         Those that are all that the transaction has are undone with it, which saves a savepoint.
         """
         begin, undo, end = _WHOLE if is_all else _PART
-        head, lists = transaction.head, (transaction.events, transaction.stops, transaction.arrivals)
-        lengths = [len(each) for each in lists]
+        mark = transaction.mark()
         for statement in begin:
             transaction.execute(statement)
         failure: Exception | None = None
@@ -242,9 +267,7 @@ class Writer:
             failure = error
             for statement in undo:
                 transaction.execute(statement)
-            transaction.head = head
-            for each, length in zip(lists, lengths, strict=True):
-                del each[length:]
+            transaction.back_to(mark)
         for statement in end:
             transaction.execute(statement)
         if failure is None:

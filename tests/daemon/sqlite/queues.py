@@ -11,7 +11,7 @@ from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.scheduling import policy
 from stoker_daemon.sqlite import accepting, claiming
 from stoker_daemon.sqlite.migrating import open_database
-from stoker_daemon.sqlite.recording import record
+from stoker_daemon.sqlite.recording import Ended, record
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol import codec
 from stoker_protocol.jobs import ItemState, Priority
@@ -62,7 +62,7 @@ class Queue:
         except BaseException:
             self.connection.execute("ROLLBACK")
             raise
-        transaction.note_head()
+        transaction.finish()
         self.connection.execute("COMMIT")
         self._head, self.last = transaction.head, transaction
         return result
@@ -81,7 +81,7 @@ class Queue:
     def record(self, run: Run, *results: Result) -> None:
         """Record what became of a run; without results, all members succeed."""
         outcomes = results or tuple(a_success(run, member.position) for member in run.members)
-        self.write(lambda tx: record(tx, run.run_id, run.members, outcomes))
+        self.write(lambda tx: record(tx, [Ended(run.run_id, run.members, outcomes)]))
 
     def one(self, query: str, *values: object) -> Any:
         """The first column of the first row."""

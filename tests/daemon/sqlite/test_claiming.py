@@ -208,6 +208,32 @@ def test_one_job_only(queue: Queue) -> None:
     assert _parts(run) == [("first", 0)]
 
 
+def test_several_runs_of_one_choice(queue: Queue) -> None:
+    """We expect one choice for all runs of a claim, who chose to hear of each, and one that may not wait to be last."""
+    queue.accept("long", 3)
+    queue.accept("short", 1)
+    queue.accept("careful", 2, on_interrupt=OnInterrupt.ASK)
+    alike: list[tuple[str, str]] = []
+    chosen: list[str] = []
+    order = an_order(max_batch=2)
+
+    def choose(heads: Sequence[Head], run_id: str, now_ms: int) -> Choice | None:
+        chosen.append(run_id)
+        return order.choose(heads, run_id, now_ms)
+
+    def choose_alike(run_id: str, first: str) -> None:
+        alike.append((run_id, first))
+
+    some = replace(order, choose=choose, at_once=8, choose_alike=choose_alike)
+    numbers = count(1)
+    runs = queue.write(lambda tx: claiming.claim_some(tx, some, lambda: f"run-{next(numbers)}"))
+    assert [_parts(run) for run in runs] == [[("long", 0), ("long", 1)], [("long", 2), ("short", 0)]]
+    assert (chosen, alike) == (["run-1"], [("run-2", "run-1")])
+    assert [[job.items.running for job in run.jobs] for run in runs] == [[2], [3, 1]]
+    assert queue.all("SELECT job_id, running FROM jobs ORDER BY job_key") == [("long", 3), ("short", 1), ("careful", 0)]
+    assert queue.one("SELECT ready FROM heads") == 2
+
+
 def test_since_when_a_head_waits(queue: Queue) -> None:
     """We expect the time of the first job that is left, without its own pauses."""
     said = "SELECT came_ms FROM heads"

@@ -282,6 +282,20 @@ def test_close_commits_what_waits(tmp_path: Path) -> None:
     run(test())
 
 
+def test_events_of_a_refused_write_are_no_links(tmp_path: Path) -> None:
+    """We expect events that share a commit with those of a refused write to chain as if that had not been."""
+
+    async def test() -> None:
+        async with a_writer(tmp_path) as rig:
+            writes = (put("a"), put_and("b", refuse), put("c"))
+            await asyncio.gather(*map(rig.writer.write, writes), return_exceptions=True)
+        with closing(connect(tmp_path)) as connection:
+            rows = connection.execute("SELECT seq, body FROM events ORDER BY seq").fetchall()
+        assert [(seq, codec.decode_event(body).prev) for seq, body in rows] == [(1, 0), (2, 1)]
+
+    run(test())
+
+
 def test_events_chain_along_their_threads(tmp_path: Path) -> None:
     """We expect `seq` to be one line over all topics, and `prev` to lead along each one, over a restart too."""
 
