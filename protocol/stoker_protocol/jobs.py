@@ -119,7 +119,8 @@ class ItemCounts(Struct, frozen=True):
 class Job(Struct, frozen=True):
     """One job as it is now. Times are milliseconds since the epoch; `rev` counts what people did to it.
 
-    `is_open`: more items may come. `recipe`: what it is made by, where its engine has recipes.
+    `is_open`: more items may come. `recipe`: what it is made by, where its engine has recipes. `max_concurrency`: so
+    many of its items may be at work at once (0: as many as there may be).
     """
 
     job_id: str
@@ -139,6 +140,7 @@ class Job(Struct, frozen=True):
     error: Failure | None = None
     metadata: FreeForm | UnsetType = UNSET
     recipe: str = ""
+    max_concurrency: int = 0
 
 
 class Artifact(Struct, frozen=True):

@@ -87,7 +87,7 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
     `workflow` is a graph of the client's own in the engine's format, instead of a recipe. `profile` names defaults that
     lie under `params`. `batch_size` bounds how many items share one run (0: what the engine and the policy find best);
     `level` is how equal they must be to what they are alone if they do (None: `exact` for a `batch_size` of 1, else
-    `close`),
+    `close`), `max_concurrency` bounds how many items of the job are at work at once (0: as many as there may be),
     `timeout_s` and `no_progress_s` bound one item's run and its silence (None: the daemon's defaults). With `more` the
     job stays open: `append` adds items, it runs meanwhile, and it can't end before it is sealed. `dry_run` checks and
     stores nothing.
@@ -108,6 +108,7 @@ class Submit(Request, frozen=True, tag="submit", kw_only=True):
     on_interrupt: OnInterrupt = OnInterrupt.REQUEUE
     batch_size: Annotated[int, Meta(ge=0, le=1024)] = 0
     level: Level | None = None
+    max_concurrency: Annotated[int, Meta(ge=0, le=MAX_ITEMS)] = 0
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 3
     timeout_s: Seconds | None = None
     no_progress_s: Seconds | None = None

@@ -167,7 +167,8 @@ def _fitting_states(items: ItemCounts, *, is_open: bool) -> set[JobState]:
 
 def _heads_sum_their_lots(connection: sqlite3.Connection) -> Iterator[str]:
     lots = connection.execute(
-        "SELECT signature_id, priority, sum(ready), min(place) FROM lots WHERE ready > 0 AND is_held = 0"
+        "SELECT signature_id, priority, sum(min(ready, coalesce(room, ready))), min(place) FROM lots"
+        " WHERE is_held = 0 AND min(ready, coalesce(room, ready)) > 0"
         " GROUP BY signature_id, priority ORDER BY signature_id, priority"
     ).fetchall()
     heads = connection.execute(
@@ -177,11 +178,18 @@ def _heads_sum_their_lots(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"heads {heads} over lots {lots}"
     firsts = connection.execute(
         "SELECT heads.came_ms, lots.came_ms FROM heads JOIN lots USING (signature_id, priority)"
-        " WHERE place = oldest AND lots.ready > 0 AND is_held = 0"
+        " WHERE place = oldest AND offered > 0"
     )
     for said, came_ms in firsts:
         if said != came_ms:
             yield f"a head says that its first lot came at {said}, it did at {came_ms}"
+    bounds = connection.execute(
+        "SELECT job_id, max_concurrency, running, room FROM jobs JOIN lots USING (job_key)"
+        " WHERE max_concurrency > 0 OR room IS NOT NULL"
+    )
+    for job_id, most, running, room in bounds:
+        if running > most or room != most - running:
+            yield f"{job_id} has {running} items at work of at most {most}, and room for {room}"
     counts = connection.execute(
         "SELECT job_key, ready, (SELECT count(*) FROM items WHERE items.job_key = lots.job_key AND state = 'pending'"
         " AND not_before_ms IS NULL) FROM lots"

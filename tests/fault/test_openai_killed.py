@@ -69,7 +69,7 @@ def test_at_random_moments(
     record_property("seed of the deaths at a language model", seed)
     dice = random.Random(seed)
     with a_rig(tmp_path, config(crash_limit=30, engines=ENGINE.format(url=server.url))) as rig:
-        job_id = rig.client.submit(PROMPTS, max_attempts=20).job_id
+        job_id = rig.client.submit(PROMPTS, max_attempts=20, max_concurrency=SLOTS).job_id
         witness = Witness(rig, server)
         moments = sorted(dice.sample(range(1, len(PROMPTS) - 2 * SLOTS), len(DEATHS)))
         for moment, dying in zip(moments, dice.sample(DEATHS, len(DEATHS)), strict=True):

@@ -165,6 +165,30 @@ def test_jobs_at_a_time(rig: Rig, server: OpenAIProcess) -> None:
     assert [each.part for each in rig.client.health().findings if each.part.startswith("lane llm")] == ["lane llm"]
 
 
+def test_items_of_a_job_at_a_time(rig: Rig, server: OpenAIProcess) -> None:
+    """No more items of a job are at the server than it allows, also after a kill, and those of others go on."""
+    file = rig.folder / "in.jsonl"
+    file.write_text('"!hold"\n' * 5)
+    bound = ["--max-concurrency", "2", "--name", "few"]
+    assert stoker(rig, "submit", str(file), *bound).code == 0
+    server.wait_until_held(2)
+    assert rig.wait(rig.client.submit(["one", "two", "three"]).job_id).state is JobState.SUCCEEDED
+    assert server.state()["held"] == 2
+    assert "at most 2 of its items" in stoker(rig, "status", "few").out
+    rig.kill()
+    server.wait_until_held(0)
+    rig.restart()
+    server.wait_until_held(2)
+    assert rig.wait(rig.client.submit(["four"]).job_id).state is JobState.SUCCEEDED
+    assert server.state()["held"] == 2
+    assert "no more than 2" in stoker(rig, "why", "few").out
+    for left in (2, 1):
+        server.release()
+        server.wait_until_held(left)
+    server.release()
+    assert rig.wait(rig.client.find("few").job_id).items.succeeded == 5
+
+
 def test_embeddings_of_one_job_share_requests(rig: Rig, server: OpenAIProcess) -> None:
     """Two hundred texts become vectors with four requests, each at its own item."""
     job_id = rig.client.submit([{"params": {"input": f"t{number}"}} for number in range(200)]).job_id

@@ -10,7 +10,7 @@ from stoker_client.cli.making import input_file, lora, made_by
 from stoker_client.cli.order import Order
 from stoker_client.cli.render import clean, plural
 from stoker_client.cli.shapes import job_shape, print_json
-from stoker_client.cli.values import LEVEL_HELP, LEVELS, batch_size, label, setting, size
+from stoker_client.cli.values import LEVEL_HELP, LEVELS, at_once, batch_size, label, setting, size
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.jobs import MAX_ITEMS, MAX_SEED, Priority
 from stoker_protocol.replies import Submitted
@@ -90,6 +90,14 @@ from stoker_protocol.replies import Submitted
 )
 @click.option(
     "--batch-size", type=batch_size, metavar="auto|N", default="auto", show_default=True, help="Most items in one run."
+)
+@click.option(
+    "--max-concurrency",
+    type=at_once,
+    metavar="all|N",
+    default="all",
+    show_default=True,
+    help="Most items of the job at work at once.",
 )
 @click.option("--level", type=click.Choice(LEVELS), help=LEVEL_HELP)
 @click.option("--name", default="", metavar="TEXT", help="What you call the job.")

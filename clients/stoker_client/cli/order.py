@@ -46,6 +46,7 @@ class Order(NamedTuple):
     settings: tuple[tuple[str, Any], ...] = ()
     batch_size: int = 0
     level: Level | None = None
+    max_concurrency: int = 0
     name: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     dry_run: bool = False
@@ -72,6 +73,7 @@ class Order(NamedTuple):
                 metadata=dict(self.labels),
                 batch_size=self.batch_size,
                 level=self.level,
+                max_concurrency=self.max_concurrency,
                 job_id=job_id,
                 dry_run=self.dry_run,
             )

@@ -32,6 +32,7 @@ def portrait_of_job(job: Job, now_s: float, ahead: Plan | None = None) -> str:
     facts = [
         ("state", paint(state(job)) + (f" ({job.state}) {pause_facts(job.paused)}" if job.paused else "")),
         ("items", f"{done(job.items)}: {counts(job.items)}"),
+        ("at once", f"at most {job.max_concurrency} of its items" if job.max_concurrency else ""),
         ("model", clean(f"{job.engine}/{job.model}" if job.model else "")),
         ("recipe", clean(job.recipe and f"{job.recipe} of {job.engine}")),
         ("priority", job.priority),

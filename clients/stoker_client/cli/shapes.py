@@ -34,6 +34,7 @@ def job_shape(job: Job) -> dict[str, Any]:
         "engine": job.engine,
         "model": job.model,
         "recipe": job.recipe,
+        "max_concurrency": job.max_concurrency,
         "client": job.client,
         "metadata": codec.unpack(job.metadata),
         "items": counts_shape(job.items),

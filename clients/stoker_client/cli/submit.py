@@ -16,7 +16,7 @@ from stoker_client.cli.making import Workflow, made_by, naming
 from stoker_client.cli.meter import Meter
 from stoker_client.cli.render import plural
 from stoker_client.cli.shapes import job_shape, print_json
-from stoker_client.cli.values import LEVEL_HELP, LEVELS, batch_size, label, setting
+from stoker_client.cli.values import LEVEL_HELP, LEVELS, at_once, batch_size, label, setting
 from stoker_client.cli.verb import Shared, verb
 from stoker_client.errors import Conflict, InvalidState, StokerError
 from stoker_client.operations.verbs import SubmitOptions
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     "--meta", "labels", type=label, metavar="NAME=VALUE", multiple=True, help="A note of your own, kept with the job."
 )
 @click.option("--batch-size", type=batch_size, metavar="auto|N", help="Most items in one run.  [default: auto]")
+@click.option(
+    "--max-concurrency", type=at_once, metavar="all|N", help="Most items of the job at work at once.  [default: all]"
+)
 @click.option("--level", type=click.Choice(LEVELS), help=LEVEL_HELP)
 @click.option("--job-id", metavar="ID", help="An id of your own: the same command again is the same job, not another.")
 @click.option(

@@ -6,7 +6,7 @@ from typing import get_args
 
 import click
 
-from stoker_protocol.jobs import Level
+from stoker_protocol.jobs import MAX_ITEMS, Level
 
 Value = int | float | bool | str
 
@@ -57,6 +57,15 @@ def batch_size(text: str) -> int:
         return 0
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise click.BadParameter(f"{text!r} is neither auto nor a number from 1 to 1024")
+    return int(text)
+
+
+def at_once(text: str) -> int:
+    """A number of items from 1 on, or `all`, which is 0 on the wire."""
+    if text == "all":
+        return 0
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_ITEMS:
+        raise click.BadParameter(f"{text!r} is neither all nor a number from 1 to {MAX_ITEMS}")
     return int(text)
 
 

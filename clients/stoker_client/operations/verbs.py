@@ -56,6 +56,7 @@ class SubmitOptions(TypedDict, total=False):
     on_interrupt: str | None
     batch_size: int | None
     level: Level | None
+    max_concurrency: int | None
     max_attempts: int | None
     timeout_s: float | None
     no_progress_s: float | None

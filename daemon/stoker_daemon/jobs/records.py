@@ -72,7 +72,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class WaitingLot:
-    """What one job has ready, how many of its items may share a run (0: it does not say), and since when it waits."""
+    """What one job has ready, how many of its items may share a run (0: it does not say), and since when it waits.
+
+    `at_once`: so many of its items may be at work at a time (0: as many as there may be).
+    """
 
     job_id: str
     signature_id: int
@@ -81,6 +84,7 @@ class WaitingLot:
     items: int
     batch_size: int
     came_ms: int
+    at_once: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,22 @@ NINETIETH = 1.2816
 
 
 class Lot(NamedTuple):
-    """Items of one job that came together; `most`: how many share a run that they are in, 0 as many as there may be."""
+    """Items of one job that came together.
+
+    `most`: how many share a run that they are in, whosever these are; `at_once`: how many of them may be at work at a
+    time; 0: as many as there may be.
+    """
 
     job_id: str
     items: int
     came_s: float
     most: int = 0
+    at_once: int = 0
+
+    @property
+    def offered(self) -> int:
+        """How many of them one run may take."""
+        return min(self.items, self.at_once or self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +151,7 @@ def fifo_s(queue: Iterable[Queued], gpu: Gpu, estimates: Estimates, dials: Dials
         if queued.key != loaded:
             seconds += estimates.load_s(queued.key)
             loaded = queued.key
-        items = estimates.batch(queued.signature, lot.items, dials.batch_s)
+        items = estimates.batch(queued.signature, lot.offered, dials.batch_s)
         whole, rest = divmod(lot.items, items)
         seconds += whole * estimates.run_s(queued.signature, items)
         seconds += estimates.run_s(queued.signature, rest) if rest else 0.0
@@ -177,7 +187,7 @@ class _Head:
     def __init__(self, queued: Queued) -> None:
         self._queued = queued
         self._lots = deque(queued.lots)
-        self.ready = sum(lot.items for lot in queued.lots)
+        self.ready = sum(lot.offered for lot in queued.lots)
         self.line = queued.signature, queued.rank
 
     def waiting(self) -> Waiting:
@@ -190,31 +200,35 @@ class _Head:
         if at is None:
             return 0
         lot = self._lots[at]
-        number = min(items, lot.items)
-        self.ready -= number
-        if number < lot.items:
-            self._lots[at] = lot._replace(items=lot.items - number)
-        else:
-            del self._lots[at]
+        number = min(items, lot.offered)
+        self._take_from(at, number)
         return number
 
     def take(self, items: int, taken: int, most: int) -> tuple[list[Share], int]:
         """The first so many items, as far as all may share a run of at most so many; and how many these allow."""
         shares: list[Share] = []
+        at = 0
         while items:
-            lot = self._lots[0]
+            lot = self._lots[at]
             limit = min(most, lot.most or most)
-            number = min(items, lot.items, limit - taken)
+            number = min(items, lot.offered, limit - taken)
             if number <= 0:
                 return shares, 0
             most, items, taken = limit, items - number, taken + number
-            self.ready -= number
             shares.append(Share(lot.job_id, self._queued.rank, number))
-            if number < lot.items:
-                self._lots[0] = lot._replace(items=lot.items - number)
-            else:
-                self._lots.popleft()
+            at += self._take_from(at, number)
         return shares, most
+
+    def _take_from(self, at: int, items: int) -> bool:
+        """Have a lot lose so many items; whether it is still there."""
+        lot = self._lots[at]
+        left = lot._replace(items=lot.items - items)
+        self.ready += left.offered - lot.offered
+        if left.items:
+            self._lots[at] = left
+        else:
+            del self._lots[at]
+        return bool(left.items)
 
 
 def _next(

@@ -55,11 +55,8 @@ def accept(transaction: Transaction, submissions: Sequence[Submission], max_pend
     signature_ids = {
         one: _signature_id(transaction, one) for one in {new.placement.signature for new in fresh.values()}
     }
-    lots = (
-        (key, signature_ids[new.placement.signature], new.request.priority.rank, key, len(new.request.items), now_ms)
-        for key, new in keyed
-    )
-    insert(execute, "lots", "job_key, signature_id, priority, place, ready, came_ms", lots)
+    lots = (_lot_row(key, signature_ids[new.placement.signature], new.request, now_ms) for key, new in keyed)
+    insert(execute, "lots", "job_key, signature_id, priority, place, ready, room, came_ms", lots)
     for one, signature_id in signature_ids.items():
         number = sum(len(new.request.items) for new in fresh.values() if new.placement.signature == one)
         transaction.arrivals.append(Arrival(signature_id, one, number))
@@ -235,6 +232,7 @@ def _job_row(transaction: Transaction, job_key: int, fingerprint: bytes, new: Su
         "on_interrupt": request.on_interrupt.value,
         "batch_size": request.batch_size,
         "max_attempts": request.max_attempts,
+        "max_concurrency": request.max_concurrency,
         "timeout_s": request.timeout_s,
         "no_progress_s": request.no_progress_s,
         "total": len(request.items),
@@ -243,6 +241,11 @@ def _job_row(transaction: Transaction, job_key: int, fingerprint: bytes, new: Su
         "created_ms": transaction.now_ms,
         "appended_ms": transaction.now_ms,
     }
+
+
+def _lot_row(job_key: int, signature_id: int, request: Submit, now_ms: int) -> tuple[Any, ...]:
+    rank, ready = request.priority.rank, len(request.items)
+    return job_key, signature_id, rank, job_key, ready, request.max_concurrency or None, now_ms
 
 
 def _as_accepted(new: Submission, now_ms: int) -> Job:
@@ -261,6 +264,7 @@ def _as_accepted(new: Submission, now_ms: int) -> Job:
         is_open=request.more,
         metadata=UNSET if _blob(request.metadata) == EMPTY_MAP else request.metadata,
         recipe=new.placement.recipe,
+        max_concurrency=request.max_concurrency,
     )
 
 

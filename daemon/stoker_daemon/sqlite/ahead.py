@@ -12,16 +12,14 @@ MOST_LOTS = 20_000
 def read_waiting(connection: sqlite3.Connection) -> WaitingLots:
     """The lots of the queue, whether or not that is paused, up to a bound."""
     rows = connection.execute(
-        "SELECT job_id, signature_id, signatures.engine, residency, merge, lots.priority, ready, batch_size, came_ms"
-        " FROM lots JOIN jobs USING (job_key) JOIN signatures USING (signature_id)"
+        "SELECT job_id, signature_id, signatures.engine, residency, merge, lots.priority, ready, batch_size, came_ms,"
+        " max_concurrency FROM lots JOIN jobs USING (job_key) JOIN signatures USING (signature_id)"
         " WHERE ready > 0 AND is_held = 0 ORDER BY signature_id, lots.priority, place LIMIT ?",
         (MOST_LOTS + 1,),
     ).fetchall()
     lots = tuple(
-        WaitingLot(
-            job_id, number, Signature(engine, residency, merge), PRIORITIES[priority], ready, batch_size, came_ms
-        )
-        for job_id, number, engine, residency, merge, priority, ready, batch_size, came_ms in rows[:MOST_LOTS]
+        WaitingLot(job_id, number, Signature(engine, residency, merge), PRIORITIES[priority], *rest)
+        for job_id, number, engine, residency, merge, priority, *rest in rows[:MOST_LOTS]
     )
     return WaitingLots(lots, is_whole=len(rows) <= MOST_LOTS)
 

@@ -15,7 +15,7 @@ REPORT = "work goes on, but please report this with the output of `stokerd check
 
 _HEADS = "SELECT signature_id, priority, ready, oldest FROM heads"
 _LOTS = (
-    "SELECT signature_id, priority, sum(ready), min(place) FROM lots WHERE ready > 0 AND is_held = 0"
+    "SELECT signature_id, priority, sum(offered), min(place) FROM lots WHERE offered > 0"
     " GROUP BY signature_id, priority"
 )
 _DISAGREEMENTS = {
@@ -37,6 +37,11 @@ _DISAGREEMENTS = {
         "models and priorities whose queue is not what its jobs have ready",
         f"SELECT signature_id || '/' || priority FROM (SELECT * FROM ({_HEADS} EXCEPT {_LOTS})"
         f" UNION SELECT * FROM ({_LOTS} EXCEPT {_HEADS}))",
+    ),
+    "jobs at their bounds": (
+        "jobs that have more or less room for further items at work than they say",
+        "SELECT job_id FROM jobs JOIN lots USING (job_key)"
+        " WHERE room IS NOT iif(max_concurrency > 0, max_concurrency - running, NULL)",
     ),
     "queue totals": (
         "totals that are not the sums over all jobs",

@@ -101,11 +101,12 @@ class _JobRow(NamedTuple):
     no_progress_s: float | None
     template: bytes | None
     on_interrupt: str
+    offered: int
 
 
 _JOB = (
     "jobs.job_key, job_id, created_ms, appended_ms, jobs.params, batch_size, max_attempts, timeout_s, no_progress_s,"
-    " body, on_interrupt"
+    " body, on_interrupt, offered"
 )
 
 
@@ -127,15 +128,15 @@ class _Taken(NamedTuple):
 def _take(transaction: Transaction, choice: Choice) -> list[_Part]:
     """The first items of the chosen heads, job after job, as far as all of them may share a run.
 
-    No job has more items in a run than it allows, whosever they are. One that must run alone ends what is taken, or
-    is all of it if it comes first.
+    No job has more items in a run than it allows, whosever they are, nor more of its own than it offers. One that must
+    run alone ends what is taken, or is all of it if it comes first.
     """
     parts: list[_Part] = []
     taken, most = 0, sum(number for _, number in choice.takes)
     for head, number in choice.takes:
         for job, items_at_most, start in _jobs(transaction, head, number, choice):
             limit = min(most, job.batch_size or most)
-            wanted = min(number, items_at_most, limit - taken)
+            wanted = min(number, items_at_most, limit - taken, job.offered)
             if wanted <= 0:
                 return parts
             rows = _ready_items(transaction, job.job_key, wanted, start)
@@ -156,7 +157,7 @@ def _jobs(transaction: Transaction, head: Head, most: int, choice: Choice) -> It
     """The first jobs of a head that have ready items, or those that were chosen: how many of which items at most."""
     query = (
         f"SELECT {_JOB} FROM lots JOIN jobs USING (job_key) LEFT JOIN templates USING (template_key)"
-        " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0"
+        " WHERE signature_id = ? AND lots.priority = ? AND ready > 0 AND is_held = 0 AND offered > 0"
     )
     if choice.parts:
         for part in choice.parts:
@@ -226,7 +227,10 @@ def _take_away(transaction: Transaction, parts: Sequence[_Part]) -> None:
     for part in parts:
         if part.job.appended_ms > part.job.created_ms:
             _wait_anew(transaction, part.job.job_key)
-        move_ready(transaction, part.job.job_key, -len(part.items))
+        transaction.execute(
+            "UPDATE lots SET ready = ready - ?1, room = room - ?1 WHERE job_key = ?2",
+            (len(part.items), part.job.job_key),
+        )
 
 
 def _begin(transaction: Transaction, taken: Sequence[_Taken], signature_id: int) -> tuple[Run, ...]:

@@ -20,7 +20,7 @@ COUNT_COLUMNS = "total, pending, running, succeeded, failed, rejected, cancelled
 JOB_COLUMNS = (
     f"{COUNT_COLUMNS}, job_id, name, state, priority, engine, model, client, created_ms, rev, is_open,"
     " paused_reason, paused_author, paused_ms, started_ms, finished_ms, error_kind, error_message, recipe,"
-    " metadata"
+    " max_concurrency, metadata"
 )
 ITEM_COLUMNS = "idx, state, attempts, custom_id, error_kind, error_message, not_before_ms, params"
 ARTIFACT_COLUMNS = "artifact_id, idx, output, path, media_type, sha256, bytes"
@@ -35,7 +35,7 @@ def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
     job_id, name, state, priority, engine, model, client, created_ms, rev, is_open, reason, author, paused_ms = rest[
         :13
     ]
-    started_ms, finished_ms, error_kind, error_message, recipe, metadata = rest[13:]
+    started_ms, finished_ms, error_kind, error_message, recipe, max_concurrency, metadata = rest[13:]
     return Job(
         job_id=job_id,
         name=name,
@@ -54,6 +54,7 @@ def to_job(row: Sequence[Any], *, with_metadata: bool = True) -> Job:
         error=to_failure(error_kind, error_message),
         metadata=Raw(metadata) if with_metadata and metadata != EMPTY_MAP else UNSET,
         recipe=recipe,
+        max_concurrency=max_concurrency,
     )
 
 
@@ -126,6 +127,8 @@ class Tally:
         items = _moved(job.items, moves, added)
         is_open = job.is_open and not seal
         state = job_state(items, job.state, is_open=is_open)
+        if job.max_concurrency and items.running < job.items.running:
+            transaction.has_work = True  # there is room again for others of its items
         self._is_bare = state.is_final and not _has_files(transaction, self._job_key)
         transaction.has_ended = transaction.has_ended or (state.is_final and not self._is_bare)
         paused = job.paused

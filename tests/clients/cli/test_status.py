@@ -27,6 +27,7 @@ def test_a_job_has_its_promised_fields(stoker: Stoker, daemon: FakeDaemon) -> No
         "engine": "sprites",
         "model": "plain",
         "recipe": "",
+        "max_concurrency": 0,
         "client": "local",
         "metadata": {"shot": 7},
         "paused": None,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stoker_daemon.scheduling.dials import BALANCED
 from stoker_daemon.scheduling.plan import Lot, Plan, Queued, fifo_s, first_start, plan
-from stoker_daemon.scheduling.residency import Gpu
+from stoker_daemon.scheduling.residency import Gpu, Key
 from stoker_daemon.scheduling.waves import Rule
 
 MODELS = {
@@ -167,3 +167,14 @@ def test_what_is_promised_comes_first() -> None:
     assert shares[:5] == [run.shares for run in (*runs[:3], *runs[5:7])]
     assert again.is_whole
     assert sorted(share.job_id for each in shares for share in each) == sorted(str(number) for number in range(24))
+
+
+def test_jobs_that_bound_themselves() -> None:
+    """We expect runs to take no more of a job than it lets be at work at once, and others' items beside those."""
+    few = Lot("few", 5, 0.0, at_once=2)
+    queue = [Queued(Key("gpu", "B"), 1, 2, (few, Lot("rest", 3, 1.0)))]
+    trace = Trace(MODELS, [], slots=1, max_batch=4)
+    made = plan(queue, Gpu(), Believed(trace), BALANCED, 2.0)
+    runs = [[(share.job_id, share.items) for share in run.shares] for wave in made.waves for run in wave.runs]
+    assert runs == [[("few", 2), ("rest", 2)], [("few", 2), ("rest", 1)], [("few", 1)]]
+    assert made.is_whole

@@ -10,7 +10,7 @@ from tests.daemon.sqlite.queues import NO_LIMIT, START_MS, Queue, an_order
 
 from stoker_daemon.jobs.lifecycle import IllegalMove
 from stoker_daemon.jobs.records import Choice, Head, Result, Run
-from stoker_daemon.sqlite import accepting, claiming, controlling
+from stoker_daemon.sqlite import accepting, claiming, controlling, recovering
 from stoker_protocol.jobs import Failure, ItemState, OnInterrupt, Pause
 from stoker_protocol.requests import Append, ItemSpec
 
@@ -264,3 +264,68 @@ def test_since_when_what_is_appended_waits(queue: Queue) -> None:
         [(START_MS + 2_000,)],
         [],
     ]
+
+
+def test_a_job_at_its_bound_waits(queue: Queue) -> None:
+    """We expect no more items of a job at work than it allows, the next job's meanwhile, and more when a run ends."""
+    queue.accept("bound", 5, max_concurrency=2)
+    queue.accept("free", 1)
+    first = queue.claim(max_batch=1)
+    second = queue.claim(max_batch=1)
+    assert (_indexes(first), _indexes(second)) == ([0], [1])
+    assert queue.all("SELECT ready, oldest FROM heads") == [(1, 2)]
+    third = queue.claim(max_batch=8)
+    assert third is not None
+    assert [member.job_id for member in third.members] == ["free"]
+    assert queue.claim(max_batch=8) is None
+    assert not queue.all("SELECT * FROM heads")
+    assert first is not None
+    queue.record(first)
+    assert queue.last is not None
+    assert queue.last.has_work  # lanes that found nothing have to look again
+    assert queue.all("SELECT ready, oldest FROM heads") == [(1, 1)]
+    assert _indexes(queue.claim(max_batch=8)) == [2]
+
+
+def test_a_run_takes_no_more_of_a_job_than_that_allows(queue: Queue) -> None:
+    """We expect a run that two jobs share to have no more of the first than may be at work at once."""
+    queue.accept("bound", 5, max_concurrency=2)
+    queue.accept("free", 3)
+    run = queue.claim(max_batch=4)
+    assert run is not None
+    assert [(member.job_id, member.index) for member in run.members] == [
+        ("bound", 0),
+        ("bound", 1),
+        ("free", 0),
+        ("free", 1),
+    ]
+
+
+def test_a_bound_outlasts_the_daemon(queue: Queue) -> None:
+    """We expect a job whose runs were cut short to have as many items at work as it allows, and no more."""
+    queue.accept("bound", 5, max_concurrency=2)
+    assert _indexes(queue.claim(max_batch=8)) == [0, 1]
+    for run in recovering.read_interrupted(queue.connection):
+        queue.write(lambda tx, run=run: recovering.hand_back(tx, run))
+    assert _indexes(queue.claim(max_batch=8)) == [0, 1]
+    assert queue.claim(max_batch=8) is None
+
+
+def test_what_fails_for_now_makes_room(queue: Queue) -> None:
+    """We expect an item that is to be tried again later to count as none at work until it is."""
+    queue.accept("bound", 3, max_concurrency=1)
+    run = queue.claim()
+    assert run is not None
+    queue.record(run, *_again(run, delay_s=5))
+    assert _indexes(queue.claim()) == [1]
+    queue.clock.ms += 6000
+    assert queue.claim() is None
+
+
+def test_runs_claimed_together_keep_to_a_bound(queue: Queue) -> None:
+    """We expect short runs that are claimed at once to take no more items of a job than may be at work."""
+    queue.accept("bound", 5, max_concurrency=2)
+    order = replace(an_order(), at_once=8)
+    runs = queue.write(lambda tx: claiming.claim_some(tx, order, map("run-{}".format, count(1)).__next__))
+    assert [_indexes(run) for run in runs] == [[0], [1]]
+    assert queue.claim() is None

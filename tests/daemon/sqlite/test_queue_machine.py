@@ -45,7 +45,9 @@ class QueueMachine(RuleBasedStateMachine):
     def submit(self, job: str, count: int, priority: str, model: str, options: st.DataObject) -> None:
         more = options.draw(st.booleans())
         wish = options.draw(st.sampled_from(list(OnInterrupt)))
-        self._try(lambda: self.queue.accept(job, count, priority=priority, model=model, more=more, on_interrupt=wish))
+        most = options.draw(st.sampled_from([0, 0, 1, 3]))
+        said: dict[str, Any] = {"more": more, "on_interrupt": wish, "max_concurrency": most}
+        self._try(lambda: self.queue.accept(job, count, model=model, priority=priority, **said))
 
     @rule(job=jobs, count=st.integers(1, 4))
     def append(self, job: str, count: int) -> None:
