@@ -29,7 +29,8 @@ MAX_DEPTH = 32
 MAX_CONTAINERS = 100_000
 """Maps and lists in all free-form values of a request: what a byte can make costly."""
 FORMS_A_STEP = 256
-"""Free-form values that are checked before others have their turn."""
+BYTES_A_STEP = 64 << 10
+"""Free-form values that are checked, and bytes of those that need a closer look, before others have their turn."""
 MAX_METADATA = 64 << 10
 MAX_PARAMS = 256 << 10
 MAX_WORKFLOW = 1 << 20
@@ -97,6 +98,7 @@ _say_decoder = cache(lambda: Decoder(AnySay))
 _parameters_decoder = cache(lambda: Decoder(list[Parameter]))
 _flat_decoder = cache(lambda: Decoder(_FlatJob))
 _flat_map_decoder = cache(lambda: Decoder(_FlatMap))
+_flat_maps_decoder = cache(lambda: Decoder(list[_FlatMap]))
 _given_submit_decoder = cache(lambda: Decoder(_as_given(Submit, Raw, frozenset({"v", "id", "dry_run"}))))
 _given_item_decoder = cache(lambda: Decoder(_as_given(ItemSpec, Any)))
 _encoder = Encoder()
@@ -394,9 +396,35 @@ def _is_flat(body: bytes, request: Submit | Append) -> bool:
     return True
 
 
-def _check_free_forms(request: Submit | Append) -> Iterator[None]:
-    left = MAX_CONTAINERS
-    for number, (field, value, max_bytes) in enumerate(_free_forms(request), start=1):
+def _check_free_forms(request: Submit | Append) -> Generator[None, None, None]:
+    left = yield from _check_each(_forms_of_job(request), MAX_CONTAINERS)
+    for start in range(0, len(request.items), FORMS_A_STEP):
+        some = request.items[start : start + FORMS_A_STEP]
+        given = [item.params for item in some if item.params is not UNSET]
+        if len(given) <= left and _are_flat(given):
+            left -= len(given)
+        else:
+            left = yield from _check_each(_forms_of_items(some, start), left)
+        if len(some) == FORMS_A_STEP:
+            yield
+
+
+def _are_flat(values: list[Raw]) -> bool:
+    """Whether parameters, together no more than those of one item may be, are all maps of plain values."""
+    if sum(map(len, values)) > MAX_PARAMS:
+        return False
+    as_list = b"\xdc" + len(values).to_bytes(2, "big") + b"".join(values)  # so a list of up to 65 535 begins
+    try:
+        _decode(_flat_maps_decoder(), as_list)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _check_each(forms: Iterator[tuple[str, Raw, int]], left: int) -> Generator[None, None, int]:
+    """Check free-form values that may hold so many maps and lists in all; how many are left."""
+    size = 0
+    for field, value, max_bytes in forms:
         left -= _check_free_form(field, value, max_bytes)
         if left < 0:
             raise Refused(
@@ -405,19 +433,28 @@ def _check_free_forms(request: Submit | Append) -> Iterator[None]:
                 field=field,
                 hint="split the request",
             )
-        if number % FORMS_A_STEP == 0:
+        size += len(value)
+        if size >= BYTES_A_STEP:
+            size = 0
             yield
+    return left
 
 
-def _free_forms(request: Submit | Append) -> Iterator[tuple[str, Raw, int]]:
-    """The free-form values that were given: field, value, and the bytes that it may have."""
-    if isinstance(request, Submit) and request.metadata is not UNSET:
+def _forms_of_job(request: Submit | Append) -> Iterator[tuple[str, Raw, int]]:
+    """The free-form values that were given beside the items: field, value, and the bytes that it may have."""
+    if isinstance(request, Append):
+        return
+    if request.metadata is not UNSET:
         yield "metadata", request.metadata, MAX_METADATA
-    if isinstance(request, Submit) and request.params is not UNSET:
+    if request.params is not UNSET:
         yield "params", request.params, MAX_PARAMS
-    if isinstance(request, Submit) and request.workflow is not UNSET:
+    if request.workflow is not UNSET:
         yield "workflow", request.workflow, MAX_WORKFLOW
-    for index, item in enumerate(request.items):
+
+
+def _forms_of_items(items: list[ItemSpec], start: int) -> Iterator[tuple[str, Raw, int]]:
+    """The same of items, of which the first has such an index."""
+    for index, item in enumerate(items, start):
         if item.params is not UNSET:
             yield f"items[{index}].params", item.params, MAX_PARAMS
 

@@ -83,6 +83,25 @@ def test_a_large_request_is_checked_in_steps() -> None:
     assert refused.value.field == "items[2000].params"
 
 
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"a": math.inf}, ErrorCode.BAD_REQUEST),
+        ({"a": b"bytes"}, ErrorCode.BAD_REQUEST),
+        ([1], ErrorCode.BAD_REQUEST),
+        ({"a": "x" * MAX_PARAMS}, ErrorCode.TOO_LARGE),
+    ],
+    ids=["infinity", "bytes", "a list", "too large"],
+)
+@pytest.mark.parametrize("index", [0, 299, 599])
+def test_one_wrong_item_among_many(index: int, params: Any, code: ErrorCode) -> None:
+    """Of items that are looked at together, one that is wrong is found, whichever it is, and named."""
+    items: list[Any] = [{"params": {"prompt": "x" * 120, "seed": 1}}] * 600
+    items[index] = {"params": params}
+    refused = refusal(packed({**SUBMIT, "items": items}), code)
+    assert refused.field == f"items[{index}].params"
+
+
 def test_number_of_items() -> None:
     """A request takes 1 to 10 000 items."""
     assert len(submitted(items=[{}] * MAX_ITEMS).items) == 10_000
