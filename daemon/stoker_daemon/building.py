@@ -1,5 +1,7 @@
 """Makes what the configuration names: engines, and who is let in; with `main` the only reader of the configuration."""
 
+# Engines that bring an HTTP client or an SDK are imported by what makes them: whoever has none holds 10 MiB less.
+
 import os
 import pwd
 from collections import defaultdict
@@ -8,6 +10,7 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from msgspec import structs
@@ -27,11 +30,8 @@ from stoker_daemon.config import (
     SchedulingConfig,
     compare,
 )
-from stoker_daemon.engines.comfyui import ComfyEngine
 from stoker_daemon.engines.command import CommandEngine, environment
 from stoker_daemon.engines.leftover import end_leftover
-from stoker_daemon.engines.ollama import OllamaEngine
-from stoker_daemon.engines.openai import OpenAIEngine
 from stoker_daemon.engines.python import PythonEngine
 from stoker_daemon.execution.lane import Lane, LaneSettings, World
 from stoker_daemon.execution.room import Room
@@ -55,6 +55,9 @@ from stoker_protocol.errors import Refused
 from stoker_protocol.replies import Finding
 from stoker_protocol.requests import Role
 from stoker_protocol.worker import Hosted
+
+if TYPE_CHECKING:
+    from stoker_daemon.engines.openai import OpenAIEngine
 
 SERVER_LOOK_S = 60.0
 """How long an engine may look whether its server is there."""
@@ -143,7 +146,7 @@ def in_slots(config: Config, lane: str) -> bool:
 
 def further_slots(config: Config, engines: Mapping[str, Engine]) -> list[Callable[[], bool]]:
     """For each run that the engines of a lane may have at work besides a first one, whether they take it now."""
-    asked = [engine for engine in engines.values() if isinstance(engine, OpenAIEngine)]
+    asked = _openai_engines(config, engines)
 
     def takes(number: int) -> bool:
         there = [engine for engine in asked if engine.facts().state == "ready"]
@@ -189,10 +192,14 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
 
     def loaded() -> list[Key]:
         residents = [(name, each.residency) for name, engine in engines.items() for each in engine.residents()]
-        residents += [(name, each.presumed) for name, each in engines.items() if isinstance(each, OpenAIEngine)]
+        residents += [(each.name, each.presumed) for each in _openai_engines(config, engines)]
         return [Key(name, residency) for name, residency in residents if residency]
 
     return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock())
+
+
+def _openai_engines(config: Config, engines: Mapping[str, Engine]) -> list["OpenAIEngine"]:
+    return [cast("OpenAIEngine", engines[name]) for name in engines if isinstance(config.engines[name], OpenAIConfig)]
 
 
 def _swaps(engine: EngineConfig) -> bool:
@@ -278,22 +285,7 @@ def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blo
                 load_timeout_s=engine.load_timeout_s,
             )
         case ComfyConfig():
-            _check_recipe(name, engine.recipe, library)
-            return ComfyEngine(
-                name,
-                url=engine.url,
-                lane=engine.lane,
-                library=library,
-                blobs=blobs,
-                default_recipe=engine.recipe,
-                default_model=engine.model,
-                output_dir=None if engine.output_dir is None else Path(engine.output_dir),
-                delete_outputs=engine.delete_outputs,
-                restart_command=engine.restart_command,
-                max_output_bytes=engine.max_output_mb << 20,
-                start_timeout_s=engine.start_timeout_s,
-                batch_size=engine.batch_size,
-            )
+            return _build_comfyui(name, engine, library, blobs)
         case OpenAIConfig():
             return _build_openai(name, engine, slotted=slotted)
         case OllamaConfig():
@@ -317,7 +309,30 @@ def _classes(engine: PythonConfig) -> list[Hosted]:
     return [Hosted(each.model, each.options, name) for name, each in engine.models.items()]
 
 
-def _build_openai(name: str, engine: OpenAIConfig, *, slotted: bool) -> OpenAIEngine:
+def _build_comfyui(name: str, engine: ComfyConfig, library: Library, blobs: Blobs) -> Engine:
+    from stoker_daemon.engines.comfyui import ComfyEngine
+
+    _check_recipe(name, engine.recipe, library)
+    return ComfyEngine(
+        name,
+        url=engine.url,
+        lane=engine.lane,
+        library=library,
+        blobs=blobs,
+        default_recipe=engine.recipe,
+        default_model=engine.model,
+        output_dir=None if engine.output_dir is None else Path(engine.output_dir),
+        delete_outputs=engine.delete_outputs,
+        restart_command=engine.restart_command,
+        max_output_bytes=engine.max_output_mb << 20,
+        start_timeout_s=engine.start_timeout_s,
+        batch_size=engine.batch_size,
+    )
+
+
+def _build_openai(name: str, engine: OpenAIConfig, *, slotted: bool) -> Engine:
+    from stoker_daemon.engines.openai import OpenAIEngine
+
     return OpenAIEngine(
         name,
         url=engine.url,
@@ -332,7 +347,9 @@ def _build_openai(name: str, engine: OpenAIConfig, *, slotted: bool) -> OpenAIEn
     )
 
 
-def _build_ollama(name: str, engine: OllamaConfig) -> OllamaEngine:
+def _build_ollama(name: str, engine: OllamaConfig) -> Engine:
+    from stoker_daemon.engines.ollama import OllamaEngine
+
     return OllamaEngine(
         name,
         url=engine.url,
@@ -349,7 +366,7 @@ def _build_ollama(name: str, engine: OllamaConfig) -> OllamaEngine:
 
 def _build_mcp(name: str, engine: MCPConfig, data_dir: Path) -> Engine:
     try:
-        from stoker_daemon.engines.mcp import MCPEngine, Program, ToolServer  # whoever has none of it need not load it
+        from stoker_daemon.engines.mcp import MCPEngine, Program, ToolServer
     except ModuleNotFoundError as error:
         raise ConfigError(f"engines.{name}: {error}; pip install 'stoker[mcp]'") from None
 
@@ -368,6 +385,7 @@ def _build_agent(name: str, agent: AgentConfig, config: Config, built: Mapping[s
     try:
         from stoker_daemon.engines.agent import AgentEngine, Validation
         from stoker_daemon.engines.mcp import MCPEngine
+        from stoker_daemon.engines.openai import OpenAIEngine
     except ModuleNotFoundError as error:
         raise ConfigError(f"engines.{name}: {error}; pip install 'stoker[mcp]'") from None
 
