@@ -28,11 +28,11 @@ format: .venv/.dev  ## Mend what a machine can mend.
 demo: .venv/.daemon  ## A daemon in a temporary directory, at work, killed and started again.
 	@$(BIN)/stoker demo
 
-bench: .venv/.dev  ## Stoker beside its peers on this machine, with the range of the ratios; some ten minutes.
-	@$(BIN)/python -m benchmarks.peers
+bench: .venv/.dev  ## Stoker beside its peers on this machine, into docs/performance.md; some twenty minutes, best on a quiet one.
+	@$(BIN)/python -m benchmarks
 
-bench-quick: .venv/.dev  ## Whether that works.
-	@$(BIN)/python -m benchmarks.peers --quick
+bench-quick: .venv/.dev  ## Whether that works: a minute, and no figure that says anything.
+	@$(BIN)/python -m benchmarks --quick
 
 # Where `make install` puts the environment; the unit in systemd/ names the same place.
 PREFIX := /opt/stoker

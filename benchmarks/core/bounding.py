@@ -1,13 +1,12 @@
 """What bounds the rate of submits: the bare limit with one necessary thing after another, and then the daemon."""
 
-import statistics
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.core.contenders import Contender, Limit, Stepped, Stoker
-from benchmarks.core.figures import Figure, Setting
+from benchmarks.core.figures import Figure, Setting, ratio
 from benchmarks.core.processes import threads_us
 from benchmarks.core.steps import Step
 from benchmarks.core.throughput import HUNDREDS, MANY_CLIENTS, ONE_BY_ONE, QUICK_SCALE, Submits
@@ -48,7 +47,8 @@ def _measured(contender: Contender, load: Submits, scale: float) -> _Round:
 
 def _ratio(load: str, name: str, rounds: list[_Round], limits: list[_Round]) -> Figure:
     """The median ratio of the rates; the least CPU time of the rounds tells more than any rate on a busy machine."""
-    ratios = [ours.rate / limit.rate for ours, limit in zip(rounds, limits, strict=True)]
     ours_us, limit_us = min(one.cpu_us for one in rounds), min(one.cpu_us for one in limits)
-    made_of = f"{min(ratios):.2f} to {max(ratios):.2f}; CPU {ours_us:.1f} to {limit_us:.1f} us"
-    return Figure(f"{load}, {name}, to the limit", statistics.median(ratios), "", ">=", None, made_of)
+    rates = [[one.rate for one in side] for side in (rounds, limits)]
+    return ratio(
+        f"{load}, {name}, to the limit", rates[0], rates[1], ">=", None, f"CPU {ours_us:.1f} to {limit_us:.1f} us"
+    )

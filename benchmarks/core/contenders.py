@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.core.load import ask
+from benchmarks.core.marks import PAYLOAD
 from benchmarks.core.steps import Step
 from stoker_client import Client
 from stoker_client.private_daemon import PrivateDaemon
 from stoker_protocol import codec
 from stoker_protocol.requests import ItemSpec, Submit
 
-PAYLOAD = "a red dragon with a small hat, sitting on a heap of gold coins, three quarter view"
 ENGINE = "noop"
 CONFIG = """
 [engines.noop]
@@ -26,9 +26,9 @@ python_path = ["{root}"]
 """
 
 
-def submit_request(number: int, items: int) -> bytes:
+def submit_request(number: int, items: int, payload: str = PAYLOAD) -> bytes:
     """A job as clients of Stoker send it."""
-    specs = [ItemSpec(params=codec.pack({"p": PAYLOAD}))] * items
+    specs = [ItemSpec(params=codec.pack({"p": payload}))] * items
     return codec.encode(Submit(id=str(number), job_id=f"bench-{number}", items=specs, batch_size=1))
 
 
@@ -46,7 +46,7 @@ class Contender(ABC):
     def stop(self) -> None: ...
 
     @abstractmethod
-    def submit_request(self, items: int) -> bytes: ...
+    def submit_request(self, items: int, payload: str = PAYLOAD) -> bytes: ...
 
 
 class Worker(Contender):
@@ -85,8 +85,8 @@ class Stepped(_Program):
         self.name, self.arguments = step.name.lower(), (step.name,)
         self._numbers = count()
 
-    def submit_request(self, items: int) -> bytes:
-        return submit_request(next(self._numbers), items)
+    def submit_request(self, items: int, payload: str = PAYLOAD) -> bytes:
+        return submit_request(next(self._numbers), items, payload)
 
 
 class Limit(_Program, Worker):
@@ -95,8 +95,8 @@ class Limit(_Program, Worker):
     name = "limit"
     module = "limit"
 
-    def submit_request(self, items: int) -> bytes:
-        return msgspec.msgpack.encode({"op": "submit", "n": items, "p": PAYLOAD.encode()})
+    def submit_request(self, items: int, payload: str = PAYLOAD) -> bytes:
+        return msgspec.msgpack.encode({"op": "submit", "n": items, "p": payload.encode()})
 
     def begin_work(self) -> None:
         self._ask({"op": "run"})
@@ -128,8 +128,17 @@ class Stoker(Worker):
         self._client.close()
         self._daemon.stop()
 
-    def submit_request(self, items: int) -> bytes:
-        return submit_request(next(self._numbers), items)
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._daemon.kill()
+
+    def restart(self) -> None:
+        """Start it again where it was."""
+        self._daemon.restart()
+        self.pid = self._daemon.pid
+
+    def submit_request(self, items: int, payload: str = PAYLOAD) -> bytes:
+        return submit_request(next(self._numbers), items, payload)
 
     def begin_work(self) -> None:
         self._client.resume()

@@ -42,7 +42,7 @@ def work_off(daemon: Stoker, items: int) -> float:
 
 def _memory(pid: int) -> Figure:
     made_of = f"RSS of the daemon, PSS {pss_mib(pid):.1f}; its worker is beside it"
-    return Figure("memory of an idle daemon", rss_mib(pid), "MiB", "<=", 60, made_of)
+    return Figure("memory of an idle daemon", rss_mib(pid), "MiB", "<=", 45, made_of)
 
 
 def _growth(daemon: Stoker, items: int) -> Figure:

@@ -1,7 +1,7 @@
 """The load: clients that send prepared requests and wait for each answer."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 import zmq
@@ -11,12 +11,23 @@ TIMEOUT_MS = 60_000
 
 def ask(endpoint: str, body: bytes) -> bytes:
     """One request on a socket of its own."""
+    with connection(endpoint) as exchange:
+        return exchange(body)
+
+
+@contextmanager
+def connection(endpoint: str) -> Generator[Callable[[bytes], bytes]]:
+    """A context with a socket; gives what sends a request on it and returns the answer."""
     with _context() as context:
         socket = _connected(context, zmq.REQ, endpoint)
-        socket.send(body)
-        if not socket.poll(TIMEOUT_MS):
-            raise TimeoutError(endpoint)
-        return socket.recv()
+
+        def exchange(body: bytes) -> bytes:
+            socket.send(body)
+            if not socket.poll(TIMEOUT_MS):
+                raise TimeoutError(endpoint)
+            return socket.recv()
+
+        yield exchange
 
 
 def lockstep_s(endpoint: str, bodies: list[bytes], clients: int = 1) -> float:

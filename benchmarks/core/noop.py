@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from benchmarks.core.marks import tell
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import ModelFamily
 from stoker_worker.model import BatchItem, Done, Model, Report
@@ -24,5 +25,7 @@ class Noop(Model):
         """Hold nothing."""
 
     def run(self, batch: Sequence[BatchItem], _report: Report) -> Iterator[Done]:
-        """Do nothing."""
-        return (Done(item.position) for item in batch)
+        """Do nothing, but for what is marked."""
+        for item in batch:
+            tell(item.params["p"])
+            yield Done(item.position)

@@ -9,8 +9,9 @@ from itertools import count, product
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.core.contenders import ENGINE, PAYLOAD, Stoker
-from benchmarks.core.figures import Figure, Setting
+from benchmarks.core.contenders import ENGINE, Stoker
+from benchmarks.core.figures import Figure, Setting, medians, ratio
+from benchmarks.core.marks import PAYLOAD
 from benchmarks.core.noop import MODELS
 from stoker_client import Client
 from stoker_daemon.clock import SystemClock
@@ -37,12 +38,12 @@ def picking(setting: Setting) -> list[Figure]:
     depths, picks = ((500, 5_000), 20) if setting.quick else ((1_000, 1_000_000), 200)
     with tempfile.TemporaryDirectory(dir=setting.folder) as folder:
         data_dirs = [_fill(Path(tempfile.mkdtemp(dir=folder)), depth) for depth in depths]
-        rounds = asyncio.run(_pick_in_turns(data_dirs, depths, picks))
-    chosen_us = [[pick.chosen_us for pick in both] for both in rounds]
-    committed_us = [[pick.committed_us for pick in both] for both in rounds]
+        picked = asyncio.run(_pick_in_turns(data_dirs, depths, picks))
+    chosen_us = [[pick.chosen_us for pick in both] for both in picked]
+    committed_us = [[pick.committed_us for pick in both] for both in picked]
     return [
-        _ratio("pick from a long queue, to a short one", chosen_us, depths),
-        _ratio("the same with its commit", committed_us, depths),
+        _ratio("pick from a long queue, to a short one", chosen_us, depths, setting.rounds),
+        _ratio("pick and commit, to a short queue", committed_us, depths, setting.rounds),
     ]
 
 
@@ -58,10 +59,11 @@ async def _pick_in_turns(data_dirs: list[Path], depths: tuple[int, int], picks: 
             queue.close()
 
 
-def _ratio(name: str, rounds: list[list[float]], depths: tuple[int, int]) -> Figure:
-    short_us, long_us = (statistics.median(column) for column in zip(*rounds, strict=True))
-    made_of = f"medians of {len(rounds)}: {short_us:.0f} us at {depths[0]}, {long_us:.0f} us at {depths[1]} items"
-    return Figure(name, long_us / short_us, "", "<=", 1.5, made_of)
+def _ratio(name: str, picks_us: list[list[float]], depths: tuple[int, int], rounds: int) -> Figure:
+    columns = list(zip(*picks_us, strict=True))
+    short_us, long_us = (statistics.median(column) for column in columns)
+    made_of = f"medians of {len(picks_us)}: {short_us:.0f} us at {depths[0]}, {long_us:.0f} us at {depths[1]} items"
+    return ratio(name, medians(columns[1], rounds), medians(columns[0], rounds), "<=", 1.5, made_of)
 
 
 def _fill(folder: Path, depth: int) -> Path:

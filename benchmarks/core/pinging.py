@@ -9,9 +9,10 @@ from pathlib import Path
 
 import zmq
 
-from benchmarks.core.contenders import PAYLOAD, Stoker
-from benchmarks.core.figures import Figure, Setting
+from benchmarks.core.contenders import Stoker
+from benchmarks.core.figures import Figure, Setting, ratio
 from benchmarks.core.load import TIMEOUT_MS, lockstep_s
+from benchmarks.core.marks import PAYLOAD
 from stoker_protocol import codec
 from stoker_protocol.requests import Append, ItemSpec, Ping, Submit
 
@@ -39,11 +40,9 @@ def pinging(setting: Setting) -> list[Figure]:
                 )
         finally:
             daemon.stop()
-    ratio = statistics.median(busy / alone for busy, alone in rounds)
-    busy_ms, alone_ms = (statistics.median(column) for column in zip(*rounds, strict=True))
-    return [
-        Figure("ping's p99 beside appends, to that alone", ratio, "", "<=", 10, f"{busy_ms:.1f} to {alone_ms:.2f} ms")
-    ]
+    busy_ms, alone_ms = ([*column] for column in zip(*rounds, strict=True))
+    made_of = f"{statistics.median(busy_ms):.1f} to {statistics.median(alone_ms):.2f} ms"
+    return [ratio("ping's p99 beside appends, to that alone", busy_ms, alone_ms, "<=", 10, made_of)]
 
 
 def _stream(job_id: str, items: int) -> list[bytes]:

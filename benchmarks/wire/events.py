@@ -8,11 +8,13 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import zmq
 
-from benchmarks.core.figures import Figure, Setting
+from benchmarks.core.figures import Comparison, Figure, Findings, Setting, medians, ratio
+from stoker_client.cli.render import plural
 from stoker_daemon.jobs.records import Commit, CommittedEvent
 from stoker_daemon.main import SystemClock
 from stoker_daemon.zmq.admission import Admission, LocalRules
@@ -27,8 +29,8 @@ BODY = codec.encode(QueueResumed(seq=1, prev=0, at_ms=0, author="x" * 500))
 """As large as the event of a job."""
 EVENTS, QUICK_EVENTS = 2_000, 50
 A_SECOND = 1_000
-SECONDS, QUICK_SECONDS = 10, 1
-LISTENERS, PROCESSES = 100, 4
+SECONDS, QUICK_SECONDS = 2, 1
+LISTENERS, PROCESSES = (1, 10, 100), 4
 ANSWER = 16 << 20
 """Bytes that a listener may say at its end."""
 PAUSE_S = 0.002
@@ -43,15 +45,27 @@ def latency(setting: Setting) -> list[Figure]:
     ours, bare = asyncio.run(_latencies(events))
     p50 = statistics.median(ours), statistics.median(bare)
     made_of = f"p50 {p50[0]:.0f}/{p50[1]:.0f} us, p99 {_p99(ours):.0f}/{_p99(bare):.0f} us"
-    return [Figure("way of an event, to a bare PUB", p50[0] / p50[1], "", "<=", 1.5, made_of)]
+    our_portions, bare_portions = medians(ours, setting.rounds), medians(bare, setting.rounds)
+    return [ratio("way of an event, to a bare PUB", our_portions, bare_portions, "<=", 1.5, made_of)]
 
 
-def fan_out(setting: Setting) -> list[Figure]:
-    """How many of a hundred listeners missed an event."""
+def fan_out(setting: Setting) -> Findings:
+    """How late events come to 1, 10 and 100 listeners, ours and those of a bare PUB in turns, and who missed any."""
     seconds = QUICK_SECONDS if setting.quick else SECONDS
-    missed, took_s = asyncio.run(_fan_out(seconds))
-    made_of = f"{seconds * A_SECOND} events to {LISTENERS} in {took_s:.1f} s"
-    return [Figure("listeners that missed an event", missed, "", "<=", 0, made_of)]
+    late_us: dict[int, dict[str, list[float]]] = {count: {"stoker": [], "bare PUB": []} for count in LISTENERS}
+    missed = 0
+    for number, count in product(range(setting.rounds), LISTENERS):
+        for name in ("stoker", "bare PUB") if number % 2 == 0 else ("bare PUB", "stoker"):
+            heard = asyncio.run(_fan_out(seconds, count, is_ours=name == "stoker"))
+            late_us[count][name].append(heard.late_us)
+            missed += heard.missed if name == "stoker" else 0
+    made_of = f"{seconds * A_SECOND * setting.rounds} events to each of {', '.join(map(str, LISTENERS))}"
+    figures = [
+        ratio(f"event to {plural(count, 'listener')}, p50 to a bare PUB's", both["stoker"], both["bare PUB"], "<=", 1.5)
+        for count, both in late_us.items()
+    ]
+    comparisons = [Comparison(f"event to {plural(count, 'listener')}", "us", both) for count, both in late_us.items()]
+    return Findings([*figures, Figure("listeners that missed an event", missed, "", "<=", 0, made_of)], comparisons)
 
 
 async def _latencies(events: int) -> tuple[list[float], list[float]]:
@@ -78,24 +92,40 @@ async def _latencies(events: int) -> tuple[list[float], list[float]]:
     return ours, theirs
 
 
-async def _fan_out(seconds: int) -> tuple[int, float]:
+class _Heard(NamedTuple):
+    """Of all listeners: the median way of an event, and how many missed one."""
+
+    late_us: float
+    missed: int
+
+
+async def _fan_out(seconds: int, count: int, *, is_ours: bool) -> _Heard:
+    """So many a second; each says in its topic when it was published."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    events = seconds * A_SECOND
+    events, processes = seconds * A_SECOND, min(count, PROCESSES)
+    bare = context.socket(zmq.PUB)
+    bare.set(zmq.SNDHWM, 0)
+    port = bare.bind_to_random_port("tcp://127.0.0.1")
     async with _publisher(context) as publisher:
-        endpoint = publisher.endpoints[0]
-        listeners = [await _listener("seqs", LISTENERS // PROCESSES, events, endpoint) for _ in range(PROCESSES)]
+        endpoint = publisher.endpoints[0] if is_ours else f"tcp://127.0.0.1:{port}"
+        counts = [count // processes + (number < count % processes) for number in range(processes)]
+        listeners = [await _listener("seqs", each, events, endpoint) for each in counts]
         for listener in listeners:
-            await _warm(listener, publisher)
-        publish = _through(publisher)
+            await _warm(listener, publisher, bare)
         began_s = time.monotonic()
         for seq in range(1, events + 1):
             if (ahead_s := began_s + seq / A_SECOND - time.monotonic()) > 0:
                 await asyncio.sleep(ahead_s)
-            publish(seq)
-        missed = sum([await _answer(listener) for listener in listeners])
-        took_s = time.monotonic() - began_s
+            topic = f"job/{seq}/{time.monotonic_ns()}"
+            if is_ours:
+                publisher.committed(Commit(events=(CommittedEvent(seq, topic, BODY),)))
+            else:
+                bare.send_multipart([topic.encode(), BODY])
+        answers = [await _answer(listener) for listener in listeners]
+    bare.close(linger=0)
     context.destroy(linger=0)
-    return missed, took_s
+    late_us = [late for answer in answers for late in answer["late_us"]]
+    return _Heard(statistics.median(late_us), sum(answer["missed"] for answer in answers))
 
 
 @asynccontextmanager

@@ -2,18 +2,21 @@
 
 import sys
 import time
+from typing import Any
 
 import msgspec
 import zmq
 
 GIVE_UP_MS = 30_000
+SAMPLED = 7
+"""Of so many events, one is timed: not a divisor of what comes at once."""
 
 
 def main(mode: str, endpoints: list[str], count: int, until: int) -> None:
     """Print `ready`, and when event `until` has come to all the answer as JSON.
 
     `times`: for each endpoint the nanoseconds of each event's arrival. `seqs`: how many of `count` subscribers at the
-    first endpoint missed something.
+    first endpoint missed something, and the microseconds that some events were under way.
     """
     context = zmq.Context()
     sockets = [_subscriber(context, endpoint) for endpoint in (endpoints if mode == "times" else endpoints[:1] * count)]
@@ -45,16 +48,20 @@ def _times(sockets: "list[zmq.Socket[bytes]]", poller: zmq.Poller, until: int) -
     return seen
 
 
-def _missed(sockets: "list[zmq.Socket[bytes]]", poller: zmq.Poller, until: int) -> int:
+def _missed(sockets: "list[zmq.Socket[bytes]]", poller: zmq.Poller, until: int) -> dict[str, Any]:
     last, missed = dict.fromkeys(sockets, 0), set[zmq.Socket[bytes]]()
+    late_us: list[float] = []
     while any(seq < until for seq in last.values()):
         for socket, _ in poller.poll(GIVE_UP_MS) or sys.exit("nothing comes"):
             topic = socket.recv_multipart()[0]
             if topic.startswith(b"job/"):
-                seq = int(topic.split(b"/")[1])
+                _, number, published_ns = topic.split(b"/")
+                seq = int(number)
                 missed |= {socket} if seq != last[socket] + 1 else set()
                 last[socket] = seq
-    return len(missed)
+                if seq % SAMPLED == 0:
+                    late_us.append((time.monotonic_ns() - int(published_ns)) / 1000)
+    return {"missed": len(missed), "late_us": late_us}
 
 
 if __name__ == "__main__":

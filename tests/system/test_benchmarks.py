@@ -1,34 +1,88 @@
 """The benchmarks run: how fast is for a quiet machine to say."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+import psutil
+from benchmarks.parts import PARTS
+from benchmarks.peers.libraries import LIBRARIES
+from benchmarks.results import Result
 from tests.system.daemons import REPOSITORY
 
 SEED_OF_ALL_DEATHS = "28"
 """With it the daemon, its worker and both servers of a quick soak die at least once."""
+LIMIT_S = 600
+WAIT_S = 120
 
 
-@pytest.mark.parametrize(
-    ("part", "number"),
-    [("throughput", 4), ("picking", 2), ("footprint", 4), ("starting", 1), ("pinging", 1), ("bounding", 15)],
-)
-def test_parts_of_the_core(tmp_path: Path, part: str, number: int) -> None:
-    """We expect that a quick run of each part ends with its figures beside their targets, and leaves nothing."""
-    figures, said = _quick_run(tmp_path, part)
-    assert len(figures) == number
-    assert part == "footprint" or all(figure["value"] > 0 for figure in figures)  # an idle daemon may use no CPU time
-    for figure in figures if part != "bounding" else ():
-        is_met = (
-            figure["value"] <= figure["target"] if figure["relation"] == "<=" else figure["value"] >= figure["target"]
-        )
+def test_all_parts(tmp_path: Path) -> None:
+    """We expect that a quick run of all ends with each part's figures, and leaves no file and no process."""
+    output = tmp_path / "result.json"
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = _run(["--quick", "--folder", str(folder), "--environments", str(tmp_path / "none"), "--output", str(output)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = Result.read(output)
+    assert list(result.parts) == list(PARTS)
+    assert all(part.findings.figures and part.fsync_us for part in result.parts.values())
+    assert _figure(result, "listeners that missed an event") == 0
+    _assert_peers(result, done.stdout)
+    assert list(folder.iterdir()) == []
+    assert _processes_of(tmp_path) == []
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    """We expect that Ctrl+C ends a run with the daemon that it was measuring, and leaves no file."""
+    run = _start(tmp_path, "footprint")
+    try:
+        _await(lambda: any("stoker_daemon" in line for line in _processes_of(tmp_path)))
+        run.send_signal(signal.SIGINT)
+        assert run.wait(WAIT_S) == 130
+    finally:
+        run.kill()
+    assert _processes_of(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_that_dies(tmp_path: Path) -> None:
+    """We expect that a part that dies is told as failed, its daemon ended, and the next part measured all the same."""
+    output = tmp_path / "result.json"
+    run = _start(tmp_path, "footprint", "scheduling", "--output", str(output))
+    try:
+        _await(lambda: any("stoker_daemon" in line for line in _processes_of(tmp_path)))
+        part = next(child for child in psutil.Process(run.pid).children() if "benchmarks.parts" in child.cmdline())
+        part.kill()
+        assert run.wait(WAIT_S) == 1
+    finally:
+        run.kill()
+    result = Result.read(output)
+    assert result.failed == {"footprint": "it said nothing"}
+    assert result.parts["scheduling"].findings.figures
+    assert _processes_of(tmp_path) == []
+
+
+def test_throughput_of_the_core(tmp_path: Path) -> None:
+    """We expect that a quick run of a part of the core ends with figures beside their targets, and leaves nothing."""
+    output = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.core", "throughput", "--quick", "--folder", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--output", str(output)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    figures: list[dict[str, Any]] = json.loads(output.read_text())["figures"]
+    assert len(figures) == 4
+    for figure in figures:
+        is_met = figure["value"] >= figure["target"]
         assert figure["is_met"] == is_met
-        assert f"{figure['relation']} {figure['target']:g} {'yes' if is_met else 'NO'}" in said[figure["name"]]
-    assert list(tmp_path.iterdir()) == [tmp_path / "figures.json"]
+        line = next(line for line in done.stdout.splitlines() if figure["name"] in line)
+        assert f">= {figure['target']:g} {'yes' if is_met else 'NO'}" in line
+    assert list(tmp_path.iterdir()) == [output]
 
 
 def test_waves_of_language_models(tmp_path: Path) -> None:
@@ -42,53 +96,32 @@ def test_waves_of_language_models(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_gaps_between_prompts(tmp_path: Path) -> None:
-    """We expect that a quick run beside the bare loops ends with its two figures."""
-    output = tmp_path / "figures.json"
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.comfyui",
-        "--quick",
-        "--folder",
-        str(tmp_path),
-        "--output",
-        str(output),
-    ]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(output.read_text())["figures"]
-    assert [figure["value"] > 0 for figure in figures] == [True] * 2
-
-
-def test_peers(tmp_path: Path) -> None:
-    """We expect a row for Stoker and its limit, and for each peer that was asked for a row or why it was left out."""
+def test_some_peers(tmp_path: Path) -> None:
+    """We expect a column for each peer that was asked for, beside Stoker and its limit, or why it was left out."""
     output = tmp_path / "peers.json"
-    command = [sys.executable, "-m", "benchmarks.peers", "beanstalkd", "redis", "--quick", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmarks.peers", "beanstalkd", "--quick", "--folder", str(tmp_path)]
     done = subprocess.run(
         [*command, "--output", str(output)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
-    for name in ("limit", "stoker", "beanstalkd -f 0", "Redis Streams"):
-        if name in found["left_out"]:
-            assert f"left out: {name}: " in done.stdout
-        else:
-            assert f"| {name} |" in done.stdout
-            assert all(rate > 0 for rates in found["rates"][name].values() for rate in rates)
-    assert {"limit", "stoker"} <= found["rates"].keys()
+    assert {*found["contenders"], *found["left_out"]} == {"stoker", "limit", "beanstalkd"}
+    for name in found["contenders"]:
+        assert f"| {name} |" in done.stdout
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_the_wire(tmp_path: Path) -> None:
-    """We expect that a quick run ends with the cost of keys, the way of an event, and that no listener missed one."""
-    output = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.wire", "--quick", "--folder", str(tmp_path), "--output", str(output)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    *ratios, missed = [figure["value"] for figure in json.loads(output.read_text())["figures"]]
-    assert [ratio > 0 for ratio in ratios] == [True] * 3
-    assert missed == 0
+def _assert_peers(result: Result, said: str) -> None:
+    """Each peer was measured, or it is said why not: those of Python always, since none is installed."""
+    peers = result.parts["peers"].findings
+    rates = next(comparison for comparison in peers.comparisons if comparison.name == "one by one")
+    assert {"stoker", "limit"} <= rates.values.keys()
+    assert all(rate > 0 for column in rates.values.values() for rate in column)
+    assert {"beanstalkd", "Redis Streams"} <= rates.values.keys() | peers.left_out.keys()
+    for library in LIBRARIES:
+        why = f"{library.packages[0]} is not in none/{library.script}; a run without --quick installs it"
+        assert peers.left_out[library.name] == why
+        assert f"left out: {library.name}: {why}" in said
 
 
 def test_a_short_soak(tmp_path: Path) -> None:
@@ -111,14 +144,29 @@ def test_a_short_soak(tmp_path: Path) -> None:
     assert [figure["is_met"] for figure in soak["figures"]] == [True] * 5
 
 
-def _quick_run(folder: Path, part: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The figures as JSON, and the line that was printed of each."""
-    output = folder / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.core", part, "--quick", "--folder", str(folder)]
-    done = subprocess.run(
-        [*command, "--output", str(output)], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(output.read_text())["figures"]
-    lines = done.stdout.splitlines()
-    return figures, {figure["name"]: next(line for line in lines if figure["name"] in line) for figure in figures}
+def _figure(result: Result, name: str) -> float:
+    return next(figure.value for figure in result.figures if figure.name == name)
+
+
+def _run(args: list[str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "benchmarks", *args]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def _start(folder: Path, *args: str) -> "subprocess.Popen[bytes]":
+    """A run whose first part lasts long enough to be interfered with."""
+    command = [sys.executable, "-m", "benchmarks", *args, "--folder", str(folder)]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _processes_of(folder: Path) -> list[str]:
+    """The command lines in which the folder is named, but for those of the runs themselves."""
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(folder) in line and "-m benchmarks " not in line]
+
+
+def _await(is_so: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < until_s, "it never came"
+        time.sleep(0.05)  # polls
