@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 
 import zmq
 
@@ -27,23 +28,26 @@ def diagnose(endpoint: str, key: ClientKey | None) -> Trouble:
     if not endpoint.startswith("tcp://"):
         return Trouble.SILENT
     mechanism = _mechanism_of(endpoint)
+    if mechanism == b"":
+        return Trouble.STRANGE
     if mechanism == b"CURVE":
         return Trouble.KEY_MISSING if key is None else _try_key(endpoint, key)
     return Trouble.KEY_NOT_WANTED if mechanism == b"NULL" and key is not None else Trouble.SILENT
 
 
-def _mechanism_of(endpoint: str) -> bytes:
-    """How the other side secures its connections; empty: it does not greet."""
+def _mechanism_of(endpoint: str) -> bytes | None:
+    """How the other side secures its connections; empty: it does not greet; None: nobody is there."""
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     said = b""
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), LOOK_S) as peer:
-            peer.sendall(_GREETING)
-            while len(said) < _MECHANISM.stop and (chunk := peer.recv(_MECHANISM.stop)):
-                said += chunk
+        peer = socket.create_connection((host.strip("[]"), int(port)), LOOK_S)
     except (OSError, ValueError):
-        return b""
-    return said[_MECHANISM].rstrip(b"\0")
+        return None
+    with peer, suppress(OSError):
+        peer.sendall(_GREETING)
+        while len(said) < _MECHANISM.stop and (chunk := peer.recv(_MECHANISM.stop)):
+            said += chunk
+    return said[_MECHANISM].rstrip(b"\0") if said.startswith(_GREETING[:1]) else b""
 
 
 def _try_key(endpoint: str, key: ClientKey) -> Trouble:

@@ -71,7 +71,7 @@ def stokerd(
     Without a command this is the daemon itself.
     """
     log.configure(log_level)
-    data_dir = context.obj = data_dir or default_data_dir()
+    data_dir = context.obj = (data_dir or default_data_dir()).absolute()  # what is told of it is read elsewhere
     if context.invoked_subcommand is not None:
         return
     options = Options(data_dir, control or (DEFAULT_CONTROL,), events or (DEFAULT_EVENTS,), insecure, config, comfyui)

@@ -382,7 +382,7 @@ class StokerDaemon:
         """Look through what is on disk and around it, once at a time: each look reads a lot."""
         assert self._house is not None  # requests come later
         around = Surroundings(
-            self._options.data_dir.absolute(),
+            self._options.data_dir,
             [*self._house.frontend.endpoints, *self._house.publisher.endpoints],
             self._doors.locks,
             named_files(self._config),

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stoker_protocol.codec import did_you_mean
 from stoker_protocol.jobs import ModelFacts
 from stoker_protocol.worker import Hosted, ModelFamily
@@ -23,9 +25,9 @@ class Offer(NamedTuple):
 
 
 def offer(hosted: Hosted) -> Offer:
-    """What a class offers. Raises whatever its import and its description raise."""
+    """What a class offers. Raises whatever its import and its description raise, TypeError for what is none."""
     found = find(hosted.model)
-    family = found.describe(hosted.options)
+    family = _checked(found.describe(hosted.options))
     return Offer(found, hosted.options, _as_one(family, hosted.name) if hosted.name else family)
 
 
@@ -43,6 +45,14 @@ def find(name: str) -> type[Model]:
         hint = did_you_mean(name, list(installed)) or f"installed: {', '.join(sorted(installed)) or 'none'}"
         raise LookupError(f"no model class {name!r} is installed; {hint}")
     return installed[name].load()
+
+
+def _checked(family: ModelFamily) -> ModelFamily:
+    """The same, if the daemon will be able to read it: Python itself lets anything stand for anything."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(family), ModelFamily)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise TypeError(f"its describe() returns what describes no models: {error}") from None
 
 
 def _as_one(family: ModelFamily, name: str) -> ModelFamily:

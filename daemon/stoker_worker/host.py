@@ -68,7 +68,8 @@ class Host:
         """
         for hosted in self._classes:
             if problem := _problem_of(lambda hosted=hosted: self._take_up(offer(hosted))):
-                message = f"{hosted.name}: {problem.message}" if hosted.name else problem.message
+                whose = f"{hosted.name} ({hosted.model})" if hosted.name else hosted.model
+                message = f"{whose}: {problem.message}"
                 self._connection.say(LoadFailed(model=hosted.name, kind=FailureKind.INTERNAL, message=message))
                 raise SystemExit(1)
         self._introduce()

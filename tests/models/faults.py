@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import ModelFacts, Parameter
@@ -139,6 +139,15 @@ class CannotDescribe(Faults):
     def describe(cls, _options: Mapping[str, Any]) -> ModelFamily:
         """Fail."""
         raise RuntimeError("no idea what this offers")
+
+
+class DescribesWrongly(Faults):
+    """Says what it offers in words that nobody knows."""
+
+    @classmethod
+    def describe(cls, _options: Mapping[str, Any]) -> ModelFamily:
+        """Have a parameter of no type."""
+        return ModelFamily("faults", [ModelFacts("one")], [Parameter("prompt", cast("Any", "text"))], 8)
 
 
 class NeverDescribes(Faults):

@@ -53,12 +53,17 @@ def test_first_word_is_what_the_class_offers() -> None:
             "LookupError: no model class 'nonsense' is installed; installed: diffusers, sentence_transformers, sprites",
         ),
         ("tests.models.faults:CannotDescribe", "RuntimeError: no idea what this offers"),
+        (
+            "tests.models.faults:DescribesWrongly",
+            "TypeError: its describe() returns what describes no models: Invalid enum value 'text'"
+            " - at `$.parameters[0].type`",
+        ),
     ],
 )
 def test_unusable_class(model: str, message: str) -> None:
     """A worker without a usable class says why, shows the traceback, and exits with an error."""
     with spawned(model) as host:
-        assert host.hear() == LoadFailed(model="", kind=FailureKind.INTERNAL, message=message)
+        assert host.hear() == LoadFailed(model="", kind=FailureKind.INTERNAL, message=f"{model}: {message}")
         _, stderr = host.process.communicate(timeout=BOUND_S)
         assert "Traceback" in stderr
         assert host.process.returncode == 1

@@ -76,7 +76,8 @@ def test_class_that_can_not_be_used_is_named() -> None:
     with spawned(classes=[Hosted(FAULTS, name="fine"), Hosted("tests.nowhere:Nothing", name="lost")]) as host:
         said = host.hear()
         assert isinstance(said, LoadFailed)
-        assert (said.model, said.message) == ("lost", "lost: ModuleNotFoundError: No module named 'tests.nowhere'")
+        message = "lost (tests.nowhere:Nothing): ModuleNotFoundError: No module named 'tests.nowhere'"
+        assert (said.model, said.message) == ("lost", message)
 
 
 def test_model_that_there_is_not() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from stoker_client.cli.failure import UNAVAILABLE_EXIT
-from stoker_client.cli.render import GONE, clean, duration, gone, plural
+from stoker_client.cli.render import GONE, clean, duration, gone, pause_facts, plural
 from stoker_client.cli.verb import Shared, verb
 from stoker_client.errors import StokerError
 from stoker_client.operations.watching import events_endpoint
@@ -59,9 +59,12 @@ def _checks(client: Client) -> Iterator[Check]:
     yield from _about(client, welcome)
     yield _events(client, welcome)
     report = client.health()
+    queue, jobs = (snapshot := client.snapshot()).queue, snapshot.jobs
+    if queue.paused:
+        yield Check("queue", True, f"all work is held back {pause_facts(queue.paused)}", "stoker resume lets it go on")
     for finding in [*report.findings, *client.check()]:
         yield Check(finding.part, finding.ok, finding.detail or "nothing is in its way", finding.advice)
-    for engine in gone(report, {job.engine for job in client.snapshot().jobs}):
+    for engine in gone(report, {job.engine for job in jobs}):
         yield Check(f"engine {engine}", False, f"{GONE}, and jobs wait for it", "name it again, or cancel them")
 
 

@@ -1,6 +1,6 @@
 """How jobs and the queue are put into words and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 
@@ -48,9 +48,18 @@ def portrait_of_job(job: Job, now_s: float, ahead: Plan | None = None) -> str:
 
 
 def portrait_of_queue(
-    page: SnapshotPage, lately: Sequence[Job], now_s: float, *, heading: str = "", ahead: Plan | None = None
+    page: SnapshotPage,
+    lately: Sequence[Job],
+    now_s: float,
+    *,
+    heading: str = "",
+    ahead: Plan | None = None,
+    away: Collection[str] = (),
 ) -> str:
-    """The queue, the lanes and the jobs under a heading, and below them those that finished lately."""
+    """The queue, the lanes and the jobs under a heading, and below them those that finished lately.
+
+    `away`: the engines that are down; of their jobs nothing can run, and nobody knows when it will.
+    """
     queue = page.queue
     lines = ["Nothing runs and nothing waits."]
     if queue.active_jobs:
@@ -62,7 +71,7 @@ def portrait_of_queue(
         held = click.style("All work is held back", fg="yellow")
         lines.append(f"{held} {pause_facts(queue.paused)}  (stoker resume)")
     if page.jobs:
-        lines += ["", *filter(None, [heading]), table_of_jobs(page.jobs, now_s, ahead)]
+        lines += ["", *filter(None, [heading]), table_of_jobs(page.jobs, now_s, ahead, away)]
     if lately:
         lines += ["", "Finished lately (stoker status --all shows all):", table_of_jobs(lately, now_s)]
     if not page.jobs and not lately:
@@ -70,20 +79,22 @@ def portrait_of_queue(
     return "\n".join(lines)
 
 
-def table_of_jobs(jobs: Sequence[Job], now_s: float, ahead: Plan | None = None) -> str:
+def table_of_jobs(jobs: Sequence[Job], now_s: float, ahead: Plan | None = None, away: Collection[str] = ()) -> str:
     """One line for each job; if any of them is in a plan, with the time that it should be done, and surely will be."""
-    ends = _ends(ahead)
+    stuck = {job.job_id for job in jobs if job.engine in away and job.items.pending and not job.items.running}
+    ends = {job_id: times for job_id, times in _ends(ahead).items() if job_id not in stuck}
     if not any(job.job_id in ends for job in jobs):
-        return table(_COLUMNS, [_row(job, now_s) for job in jobs])
-    rows = [[*_row(job, now_s), *ends.get(job.job_id, ("", ""))] for job in jobs]
+        return table(_COLUMNS, [_row(job, now_s, job.job_id in stuck) for job in jobs])
+    rows = [[*_row(job, now_s, job.job_id in stuck), *ends.get(job.job_id, ("", ""))] for job in jobs]
     return table([*_COLUMNS, "ends>", "surely by>"], rows)
 
 
-def _row(job: Job, now_s: float) -> list[str | Cell]:
+def _row(job: Job, now_s: float, is_stuck: bool) -> list[str | Cell]:
     ended = f"{job.items.finished - job.items.cancelled}/{job.items.total}"
     failed = Cell(str(job.items.failed), "red" if job.items.failed else None)
     age = duration(now_s - job.created_at_ms / 1000)
-    return [job.job_id, clip(job.name, 24), state(job), job.priority, making(job), ended, failed, age]
+    shown = Cell("engine down", "red") if is_stuck and not job.paused and not job.state.is_final else state(job)
+    return [job.job_id, clip(job.name, 24), shown, job.priority, making(job), ended, failed, age]
 
 
 def _ends(ahead: Plan | None) -> dict[str, tuple[str, str]]:

@@ -103,8 +103,8 @@ def title(job: Job) -> str:
 
 
 def making(job: Job) -> str:
-    """What a job is made by: `plain`, `dream.safetensors by txt2img`, or of a workflow without a model `workflow`."""
-    return clean(" by ".join(filter(None, (job.model, job.recipe))))
+    """What a job is made by: `plain`, `dream.safetensors by txt2img`, `workflow` of no model, or else its engine."""
+    return clean(" by ".join(filter(None, (job.model, job.recipe))) or job.engine)
 
 
 def counts(items: ItemCounts) -> str:
@@ -139,6 +139,11 @@ def gone(report: HealthReport, engines: Collection[str]) -> list[str]:
     """Which of these engines the daemon has no more; none, where its report tells of no engine at all."""
     known = {finding.part[7:] for finding in report.findings if finding.part.startswith("engine ")}
     return sorted(set(engines) - known) if known else []
+
+
+def down(report: HealthReport) -> set[str]:
+    """The engines that can't be reached or started."""
+    return {finding.part[7:] for finding in report.findings if not finding.ok and finding.part.startswith("engine ")}
 
 
 def plural(count: int, noun: str) -> str:

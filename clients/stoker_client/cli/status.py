@@ -12,7 +12,7 @@ import click
 from stoker_client.cli import complete
 from stoker_client.cli.board import Frame, keep_showing
 from stoker_client.cli.portraits import portrait_of_job, portrait_of_queue
-from stoker_client.cli.render import troubles
+from stoker_client.cli.render import down, troubles
 from stoker_client.cli.shapes import job_shape, status_shape
 from stoker_client.cli.verb import Shared, verb
 from stoker_client.errors import UnknownOp
@@ -62,9 +62,11 @@ def _queue(client: Client, everything: bool, lately: int) -> Frame:
     page = client.snapshot(include_final=everything)
     last = islice(client.jobs(sorted(FINAL_JOB_STATES)), lately)
     heading = "All jobs, the newest last:" if everything else ""
-    in_the_way = troubles(client.health(), {job.engine for job in page.jobs if not job.state.is_final})
+    report = client.health()
+    in_the_way = troubles(report, {job.engine for job in page.jobs if not job.state.is_final})
     ahead = _ahead(client) if page.queue.pending and not page.queue.paused else None
-    text = portrait_of_queue(page, list(last), time(), heading=heading, ahead=ahead)
+    away = down(report)
+    text = portrait_of_queue(page, list(last), time(), heading=heading, ahead=ahead, away=away)
     return Frame(status_shape(page, ahead), "\n".join([*in_the_way, text]))
 
 

@@ -22,6 +22,10 @@ from stoker_protocol.session import Session
 KeyTrouble = Literal[Trouble.KEY_MISSING, Trouble.KEY_UNKNOWN, Trouble.KEY_NOT_WANTED, Trouble.OTHER_DAEMON]
 TRIES = (0.2, 0.3, 0.5)
 """Each try's part of the caller's time: a lost message is noticed early, a busy daemon gets most of it."""
+STRANGE = (
+    "a program listens there that does not speak as stokerd does: another one has its port, or it hangs;"
+    " `ss -ltnp` on its host says which it is"
+)
 
 R = TypeVar("R", bound=Reply)
 
@@ -48,14 +52,18 @@ class Caller:
             BadReply: It answered with something else.
         """
         message = _message_of(request)
+        trouble = Trouble.SILENT
         for number, part in enumerate(TRIES):
             body = yield Exchange(message, request.id, self.timeout_s * part)
             if body is not None:
                 return self._read(request, body, expected)
             yield Reconnect()
-            if number == 0 and (trouble := (yield Diagnose())) is not Trouble.SILENT:
+            if number == 0:
+                trouble = yield Diagnose()
+            if trouble is not Trouble.SILENT and trouble is not Trouble.STRANGE:
                 raise _about_the_key(self.endpoint, trouble)
-        raise DaemonUnavailable(f"no answer from {self.endpoint}", hint=_advice(self.endpoint))
+        hint = _advice(self.endpoint) if trouble is Trouble.SILENT else STRANGE
+        raise DaemonUnavailable(f"no answer from {self.endpoint}", hint=hint)
 
     def _read(self, request: AnyRequest, body: bytes, expected: type[R]) -> R:
         try:

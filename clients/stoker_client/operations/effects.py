@@ -24,6 +24,8 @@ class Trouble(Enum):
 
     SILENT = "silent"
     """Nobody is there, or who is there is busy; not the key."""
+    STRANGE = "strange"
+    """Somebody is there who does not greet as a daemon does: another program, or a daemon that hangs."""
     KEY_MISSING = "key_missing"
     KEY_UNKNOWN = "key_unknown"
     KEY_NOT_WANTED = "key_not_wanted"

@@ -14,6 +14,15 @@ RETRY_S = 1.0
 """Between two tries to store something."""
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What is wrong with the host and not with one file: it passes when somebody makes room or mends the disk."""
+ADVICE = {
+    errno.ENOSPC: "make room, for instance with `stoker outputs clean --older-than 30d`",
+    errno.EDQUOT: "raise the quota or make room, for instance with `stoker outputs clean --older-than 30d`",
+    errno.EROFS: "see the kernel's log (dmesg) for why, then mount it for writing again",
+    errno.EIO: "the disk fails: see the kernel's log (dmesg)",
+    errno.EMFILE: "raise LimitNOFILE of the service (systemctl edit stokerd), or `ulimit -n` before the start",
+    errno.ENFILE: "the whole host has too many files open: sysctl fs.file-max",
+    errno.ENOMEM: "memory has run out: see `stoker doctor`, part memory limit",
+}
 
 T = TypeVar("T")
 
@@ -46,7 +55,7 @@ class Holdup:
                         raise
                     if not is_waiting:
                         is_waiting = True
-                        self._begin(str(error))
+                        self._begin(explain(error))
                 await wait_at_most(given_up, RETRY_S)
         finally:
             if is_waiting:
@@ -65,6 +74,15 @@ class Holdup:
             self.reason = ""
             log.info("no longer held up by the disk", lane=self._lane)
             self._told()
+
+
+def explain(error: BaseException) -> str:
+    """What the disk or the host does not give, and what to do; the system's own text begins with a number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    advice = ADVICE.get(error.errno or 0, "")
+    return f"{where}{error.strerror}" + (f"; {advice}" if advice else "")
 
 
 def is_of_the_disk(error: BaseException) -> bool:

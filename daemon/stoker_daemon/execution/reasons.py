@@ -45,7 +45,9 @@ def _held(situation: Situation) -> tuple[Delay, str] | None:
     if job.state.is_final:
         return Delay.OVER, f"It is over: {job.state}."
     if job.items.running:
-        return Delay.RUNNING, f"{job.items.running} of its items are at work, {job.items.pending} wait{_bound(job)}."
+        at_work = f"At work: {_plural(job.items.running, 'item')} of it; waiting: {job.items.pending}{_bound(job)}"
+        held = f"; lane {lane.name} is held up: {lane.held_up}" if lane is not None and lane.held_up else ""
+        return Delay.RUNNING, f"{at_work}{held}."
     if queue.paused is not None:
         return Delay.QUEUE_PAUSED, f"All work is held back by {_by(queue.paused)}; `stoker resume` lets it go on."
     if job.paused is not None:
@@ -63,7 +65,7 @@ def _held(situation: Situation) -> tuple[Delay, str] | None:
 def _bound(job: Job) -> str:
     """Why a job of which items are at work has no more of them there, if it says so itself."""
     is_full = 0 < job.max_concurrency <= job.items.running and job.items.pending
-    return f": it lets no more than {job.max_concurrency} be at work at once" if is_full else ""
+    return f"; it lets no more than {job.max_concurrency} be at work at once" if is_full else ""
 
 
 def _plural(number: int, noun: str) -> str:

@@ -15,7 +15,7 @@ def handle(services: Services) -> HealthReport:
 def _finding(engine: Engine) -> Finding:
     """How an engine is, and where its server is, if it has one."""
     detail = engine.detail
-    if engine.server and engine.state == "down":
+    if engine.server and engine.state == "down" and "; " not in detail:
         detail += f"; start the server at {engine.server.url}, or correct its url in the configuration"
     elif engine.server and not detail:
         detail = f"{engine.server.url} answers, version {engine.server.version or 'unknown'}"

@@ -117,7 +117,7 @@ def _meant(value: Any, parameter: Parameter) -> str:
 
 def _unknown(name: str, known: Mapping[str, Parameter], field: str) -> Refused:
     names = [each for each in known if "." not in each]  # inputs of a workflow have too many
-    hint = did_you_mean(name, known) or f"parameters: {', '.join(names)}"
+    hint = did_you_mean(name, known) or (f"parameters: {', '.join(names)}" if names else "it takes none")
     return Refused(
         ErrorCode.BAD_REQUEST, f"{field}: there is no parameter {name!r:.80}", field=f"{field}.{name:.80}", hint=hint
     )

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import structlog
 
 from stoker_daemon.jobs.records import Arrival, Commit, CommittedEvent, Stop
 from stoker_daemon.ports import Clock
@@ -113,6 +114,9 @@ class Transaction:
 
 def _thread_of(topic: str) -> str:
     return topic[: topic.rindex("/") + 1]
+
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -238,6 +242,8 @@ class Writer:
         except sqlite3.Error as error:
             self._give_up(group, error)
             return Commit()
+        if self.trouble:
+            log.info("the queue can be stored again")
         self.trouble = ""
         self.head = transaction.head
         return Commit(
@@ -280,6 +286,8 @@ class Writer:
 
     def _give_up(self, group: list[_Write], error: sqlite3.Error) -> None:
         """Nothing of the group was committed: say so to everyone in it."""
+        if not self.trouble:
+            log.error("the queue can't be stored; who submits is told to come again", why=explain(self._path, error))
         self.trouble = explain(self._path, error)
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")

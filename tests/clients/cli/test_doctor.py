@@ -1,5 +1,7 @@
 """`stoker doctor`: what is not well, and what to do."""
 
+import socket
+
 import pytest
 from tests.clients.cli.conftest import Stoker
 from tests.fakes.daemon import FakeDaemon
@@ -55,6 +57,26 @@ def test_the_daemons_own_findings_count(stoker: Stoker, daemon: FakeDaemon) -> N
     assert [part for part, ok in parts(ran.json).items() if not ok] == ["engine sprites"]
     daemon.answer_instead("health", UNWELL)
     assert "it is down" in stoker("doctor").out
+
+
+def test_a_pause_that_was_forgotten(stoker: Stoker) -> None:
+    """We expect a paused queue to be told of with who paused it, why, and how it goes on, which is no fault."""
+    stoker("pause", "--reason", "gaming")
+    ran = stoker("doctor")
+    assert ran.code == 0
+    assert "??  queue" in ran.out
+    assert "by local: gaming" in ran.out
+    assert "stoker resume lets it go on" in ran.out
+
+
+def test_another_program_on_the_port(stoker: Stoker) -> None:
+    """We expect to be told that who listens there is no stokerd, or hangs, and how to find out who it is."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        at = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        ran = stoker("doctor", "--endpoint", at, "--timeout", "0.5", "--json")
+    assert ran.code == 5
+    assert "does not speak as stokerd does" in ran.json["checks"][0]["advice"]
+    assert "ss -ltnp" in ran.json["checks"][0]["advice"]
 
 
 def test_jobs_of_an_engine_that_is_gone(stoker: Stoker, daemon: FakeDaemon) -> None:

@@ -68,6 +68,17 @@ def test_the_queue_says_that_it_is_paused(stoker: Stoker) -> None:
     assert "gaming" in stoker("status").out
 
 
+def test_a_job_whose_engine_is_down_says_so(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect no job to seem to run, nor to have an end in sight, while its engine is down."""
+    daemon.add_job("stuck", model="")
+    daemon.add_job("other", engine="comfyui")
+    daemon.answer_instead("health", UNWELL)
+    lines = {line.split()[0]: line for line in stoker("status").out.splitlines() if line.startswith(("stuck", "other"))}
+    assert "engine down" in lines["stuck"]
+    assert "sprites" in lines["stuck"]
+    assert "queued" in lines["other"]
+
+
 def test_people_see_what_finished_last(stoker: Stoker, daemon: FakeDaemon) -> None:
     """We expect the table of people to have the running jobs, and below them the finished ones."""
     daemon.add_job("done")

@@ -323,6 +323,7 @@ def test_a_key(tmp_path: Path) -> None:
                 with pytest.raises(EngineFailure, match="401") as wrong:
                     await engine.load("")
                 assert wrong.value.unavailable
+                assert f"correct the key ({file})" in engine.facts().detail
                 assert "sk-wrong-one" not in wrong.value.message + engine.facts().detail
                 file.write_text(KEY + "\n")
                 recorder = await run(engine, {"prompt": "a"})

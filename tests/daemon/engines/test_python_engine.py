@@ -18,7 +18,7 @@ from stoker_protocol.errors import FailureKind, Refused
 @pytest.mark.parametrize(
     ("settings", "detail"),
     [
-        ({"python": "/nonexistent/python"}, "No such file or directory: '/nonexistent/python'"),
+        ({"python": "/nonexistent/python"}, "/nonexistent/python: No such file or directory; correct `python`"),
         ({"model": "tests.models.nowhere:Nothing"}, "ModuleNotFoundError: No module named 'tests.models.nowhere'"),
         ({"model": "tests.models.faults:CannotDescribe"}, "RuntimeError: no idea what this offers"),
         (

@@ -63,7 +63,15 @@ CASES = [
     Case(
         situation(job=structs.replace(JOB, items=ItemCounts(total=3, pending=2, running=1))),
         Delay.RUNNING,
-        "1 of its items are at work, 2 wait.",
+        "At work: 1 item of it; waiting: 2.",
+    ),
+    Case(
+        situation(
+            job=structs.replace(JOB, items=ItemCounts(total=1, running=1)),
+            lane=words.Lane("gpu", "running", held_up="No space left on device"),
+        ),
+        Delay.RUNNING,
+        "At work: 1 item of it; waiting: 0; lane gpu is held up: No space left on device.",
     ),
     Case(
         situation(queue=words.Queue(3, 0, 1, PAUSE)),

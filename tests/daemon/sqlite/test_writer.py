@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 from tests.daemon.sqlite.queues import ManualClock
 from tests.fault.audit import connect
 
@@ -234,11 +235,17 @@ def test_failing_disk_fails_the_group(tmp_path: Path, end: Any, code: ErrorCode,
     async def test() -> None:
         async with a_writer(tmp_path) as rig:
             await rig.writer.write(put("before"))
-            refused = await rig.together(put("first"), put_and("bad", end), put("last"))
+            with capture_logs() as told:
+                refused = await rig.together(put("first"), put_and("bad", end), put("last"))
             assert all(isinstance(one, Refused) and one.code is code and said in one.message for one in refused)
             assert said in rig.writer.trouble
             assert str(tmp_path / FILE_NAME) in rig.writer.trouble
-            assert await rig.writer.write(put("after")) == "after"
+            with capture_logs() as told_then:
+                assert await rig.writer.write(put("after")) == "after"
+            assert [(line["log_level"], said in line.get("why", "")) for line in told] == [("error", True)]
+            assert [(line["log_level"], line["event"]) for line in told_then] == [
+                ("info", "the queue can be stored again")
+            ]
             assert rig.writer.trouble == ""
             assert keys(tmp_path) == ["before", "after"]
             assert [commit.events[0].seq for commit in rig.commits] == [1, 2]

@@ -199,7 +199,7 @@ class Batch:
     def _judge(self, refusal: Refusal) -> None:
         """What a refusal means: wait and ask again, or an end. Raises Unusable, EngineFailure."""
         if refusal.status in BARRED:
-            raise EngineFailure(FailureKind.SERVER_ERROR, f"the server lets us not in: {refusal}", unavailable=True)
+            raise EngineFailure(FailureKind.SERVER_ERROR, f"the server does not let us in: {refusal}", unavailable=True)
         if refusal.status not in BUSY:
             raise failure_of(refusal.status, refusal.code, refusal.message)
         is_broke = refusal.code == OUT_OF_MONEY

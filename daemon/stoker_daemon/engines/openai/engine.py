@@ -297,8 +297,11 @@ class OpenAIEngine:
             self._key = await asyncio.to_thread(self._read_key)
             self._models = await self._list()
         except Refusal as refusal:
-            if refusal.status in BARRED or refusal.status >= 500:
-                return f"{self._server.url} lets us not in: {refusal}"
+            if refusal.status in BARRED:
+                key = self._key_env or self._key_file or "api_key_env or api_key_file, which say where it is"
+                return f"{self._server.url} does not let us in: {refusal}; correct the key ({key})"
+            if refusal.status >= 500:
+                return f"{self._server.url} fails: {refusal}"
             if refusal.status not in BUSY:
                 self._models = []  # some servers keep no list
         except (KeyMissing, Unreachable, Broken, Silent) as error:

@@ -87,7 +87,7 @@ class PythonEngine:
     def facts(self) -> words.Engine:
         state, detail = self._state, self._detail
         if self._worker and state == "ready" and not self._worker.is_sound:
-            state, detail = "down", self._worker.epitaph
+            state, detail = "down", f"{self._worker.epitaph}; the next job starts it again"
         return words.Engine(
             name=self.name,
             kind="python",
@@ -184,14 +184,15 @@ class PythonEngine:
         async with self._starting:
             if self._worker and self._state == "ready" and self._worker.is_sound:
                 return self._worker
-            self._state, self._detail = "starting", ""
+            if self._state != "down":  # what was wrong stays known until it is well
+                self._state, self._detail = "starting", ""
             self._cache.hold([])
             try:
                 worker = await self._start_worker()
             except (OSError, WorkerDied) as error:
-                self._state, self._detail = "down", str(error)
-                raise EngineFailure(FailureKind.SERVER_ERROR, str(error), unavailable=True) from None
-            self._state = "ready"
+                self._state, self._detail = "down", _complaint(error)
+                raise EngineFailure(FailureKind.SERVER_ERROR, self._detail, unavailable=True) from None
+            self._state, self._detail = "ready", ""
             return worker
 
     async def _start_worker(self) -> Worker:
@@ -223,7 +224,7 @@ class PythonEngine:
                 self._offers, self._versions = Offers([family, *others]), versions
                 self._cache.expect(self._offers.sizes)
             case LoadFailed(message=message):
-                raise WorkerDied(message)
+                raise WorkerDied(f"{message}; the log has the traceback")
             case _:
                 raise WorkerDied("the worker offers no model")
 
@@ -299,6 +300,13 @@ def _environment(python_path: Sequence[str]) -> dict[str, str]:
     inherited = os.environ.get("PYTHONPATH")
     path = [*python_path, *([inherited] if inherited else [])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)} if path else dict(os.environ)
+
+
+def _complaint(error: OSError | WorkerDied) -> str:
+    """What is wrong; the system's own errors begin with a number that helps nobody."""
+    if not isinstance(error, OSError) or not error.filename:
+        return str(error)
+    return f"{error.filename}: {error.strerror}; correct `python` of the engine in the configuration"
 
 
 async def _hear_of_load(worker: Worker, model: str) -> Loaded | LoadFailed:
