@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from time import sleep
 from typing import Any, NamedTuple
 
 import click
 
+from stoker_client.cli.keyboard import LEAVE, listening
 from stoker_client.cli.sentences import AWAY
 from stoker_client.cli.verb import Shared
 from stoker_client.errors import DaemonUnavailable
@@ -29,15 +29,16 @@ Show = Callable[[Frame], None]
 
 
 def keep_showing(shared: Shared, look: Callable[[], Frame], *, whole_screen: bool = False) -> None:
-    """Show a frame each second until it is over; once it has begun, absences of the daemon are waited out.
+    """Show a frame each second until it is over, or `q` pressed; absences of the daemon are waited out once it began.
 
     `whole_screen`: it has the terminal to itself, and what was there comes back at the end.
     """
     frame = look()
-    with _screen(whole=whole_screen) if sys.stdout.isatty() and not shared.json else _log(shared) as show:
+    is_screen = sys.stdout.isatty() and not shared.json
+    showing = _screen(whole=whole_screen) if is_screen else _log(shared)
+    with listening(is_screen and sys.stdin.isatty()) as pause, showing as show:
         show(frame)
-        while not frame.is_over:
-            sleep(_EVERY_S)
+        while not frame.is_over and not pause(_EVERY_S):
             try:
                 frame = look()
             except DaemonUnavailable:
@@ -52,8 +53,17 @@ def _screen(*, whole: bool) -> Generator[Show]:
     from rich.live import Live
     from rich.text import Text
 
+    hint = click.style(f"({LEAVE} leaves)", fg="bright_black")
     with Live(auto_refresh=False, screen=whole, vertical_overflow="crop" if whole else "ellipsis") as live:
-        yield lambda frame: live.update(Text.from_ansi(frame.text), refresh=True)
+        yield lambda frame: live.update(Text.from_ansi(_with_hint(frame, hint)), refresh=True)
+
+
+def _with_hint(frame: Frame, hint: str) -> str:
+    """The text, and behind its first line, which is there however small the terminal is, how to leave."""
+    if frame.is_over:
+        return frame.text
+    first, *rest = frame.text.split("\n")
+    return "\n".join([f"{first}  {hint}", *rest])
 
 
 @contextmanager

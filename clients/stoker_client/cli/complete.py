@@ -113,7 +113,7 @@ def _ask(
 ) -> list[CompletionItem]:
     try:
         endpoint, key = ctx.params.get("endpoint"), ctx.params.get("key")
-        with Shared(endpoint, key, json=False, timeout_s=_PATIENCE_S).client() as client:
+        with Shared(json=False, endpoint=endpoint, key=key, timeout_s=_PATIENCE_S).client() as client:
             return [CompletionItem(word, help=told) for word, told in question(client) if word.startswith(incomplete)]
     except StokerError:
         return []

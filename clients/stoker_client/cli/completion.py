@@ -10,6 +10,7 @@ from stoker_client.cli.verb import Shared, verb
     "stoker completion bash >> ~/.bashrc",
     "stoker completion zsh  >> ~/.zshrc",
     "stoker completion fish > ~/.config/fish/completions/stoker.fish",
+    asks_daemon=False,
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shared: Shared, shell: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     "stoker conformance --against tcp://127.0.0.1:5577 --no-job   # only talk, let it make nothing",
     "stoker conformance --serve                                   # then let your client do what it says",
     "stoker conformance --serve --bind tcp://127.0.0.1:5577 --json",
+    asks_daemon=False,
 )
 @click.option("--against", metavar="URL", help="Play the client against the server there.")
 @click.option("--serve", is_flag=True, help="Play the server for a client that submits a job, follows and fetches it.")

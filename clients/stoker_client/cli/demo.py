@@ -10,13 +10,13 @@ import click
 
 from stoker_client.cli.follow import view_for
 from stoker_client.cli.proof import Claim
-from stoker_client.cli.render import coloured, table
+from stoker_client.cli.render import coloured, size, table
 from stoker_client.cli.shapes import job_shape
 from stoker_client.cli.verb import Shared, verb
 from stoker_protocol.jobs import Job
 
 
-@verb("stoker demo", "stoker demo --dir here", "stoker demo --json")
+@verb("stoker demo", "stoker demo --dir here", "stoker demo --json", asks_daemon=False)
 @click.option(
     "--dir",
     "directory",
@@ -26,7 +26,8 @@ from stoker_protocol.jobs import Job
 def demo(shared: Shared, directory: Path | None) -> None:
     """See it work in a minute: nothing to set up.
 
-    A daemon of its own makes pictures, is killed in the middle and started again; then the results are counted.
+    A daemon of its own makes pictures, is killed in the middle and started again; then the results are counted. All of
+    it stays in its directory, to be looked at, until you remove that.
     """
     from stoker_client.cli.story import tell_story
 
@@ -58,7 +59,12 @@ def _ending(claims: list[Claim], jobs: list[Job], place: Path) -> str:
     made = [job for job in jobs if job.items.succeeded]
     pages = [(job.name, str(page)) for job in made for page in place.glob(f"outputs/*/{job.job_id}/index.html")]
     pictures = table(("the pictures", "open in a browser"), pages)
-    return "\n\n".join([table(("", "claim", "counted"), rows), pictures, table(("try next", ""), next_steps)])
+    kept = f"All of it is in {place} ({_size_of(place)}), to be looked at; remove it when you like."
+    return "\n\n".join([table(("", "claim", "counted"), rows), pictures, kept, table(("try next", ""), next_steps)])
+
+
+def _size_of(place: Path) -> str:
+    return size(sum(file.stat().st_size for file in place.rglob("*") if file.is_file()))
 
 
 class _Stage:

@@ -14,6 +14,7 @@ IN_A_CLONE = Path(__file__).parents[2] / "godot" / "addons" / "stoker"
 
 @verb(
     "stoker godot install ~/games/dragons     # the folder that has the project.godot; again after an upgrade",
+    asks_daemon=False,
 )
 @click.argument("action", metavar="install", type=click.Choice(["install"]))
 @click.argument("project", metavar="DIR", type=click.Path(path_type=Path))

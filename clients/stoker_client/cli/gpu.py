@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "stoker gpu --watch      # stays, and keeps itself up to date",
     "stoker gpu --json | jq .holdings",
 )
-@click.option("--watch", is_flag=True, help="Stay and show what changes, until Ctrl+C.")
+@click.option("--watch", is_flag=True, help="Stay and show what changes, until `q`.")
 def gpu(shared: Shared, watch: bool) -> None:
     """Show how busy, full and hot the GPU is, and who holds what on it."""
     with shared.client() as client:

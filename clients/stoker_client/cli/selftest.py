@@ -12,7 +12,12 @@ from stoker_client.cli.render import coloured, plural, table
 from stoker_client.cli.verb import Shared, verb
 
 
-@verb("stoker selftest --crash", "stoker selftest --crash --dir /srv/stoker --json", "stoker selftest --crash --seed 7")
+@verb(
+    "stoker selftest --crash",
+    "stoker selftest --crash --dir /srv/stoker --json",
+    "stoker selftest --crash --seed 7",
+    asks_daemon=False,
+)
 @click.option("--crash", is_flag=True, help="Kill the daemon and its models at chosen moments; else it just works.")
 @click.option(
     "--dir",

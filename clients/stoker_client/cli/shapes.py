@@ -85,6 +85,7 @@ def item_shape(item: Item) -> dict[str, Any]:
         "attempts": item.attempts,
         "error": failure_shape(item.error),
         "artifacts": [artifact_shape(artifact) for artifact in item.artifacts],
+        **({} if item.params is msgspec.UNSET else {"params": codec.unpack(item.params)}),
     }
 
 

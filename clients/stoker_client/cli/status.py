@@ -1,4 +1,4 @@
-"""`stoker status`: how the daemon, its queue and its jobs are, once or until Ctrl+C."""
+"""`stoker status`: how the daemon, its queue and its jobs are, once or until somebody leaves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LATELY = 5
 )
 @click.argument("job_id", metavar="[JOB]", required=False, shell_complete=complete.jobs)
 @click.option("--all", "everything", is_flag=True, help="All finished jobs too.")
-@click.option("--watch", is_flag=True, help="Stay and show what changes: JOB until it ends, else until Ctrl+C.")
+@click.option("--watch", is_flag=True, help="Stay and show what changes: JOB until it ends, else until `q`.")
 def status(shared: Shared, job_id: str | None, everything: bool, watch: bool) -> None:
     """Show the queue and its jobs, or one JOB in full.
 

@@ -31,12 +31,12 @@ _EVENTS, _JOBS, _WAVES = 8, 10, 3
 
 
 @verb("stoker top", "stoker top --once         # one look, for a log", "stoker top --once --json")
-@click.option("--once", is_flag=True, help="Look once instead of until Ctrl+C.")
+@click.option("--once", is_flag=True, help="Look once instead of until `q` or Ctrl+C.")
 def top(shared: Shared, once: bool) -> None:
     """Show all that goes on, on the whole screen.
 
     The GPU and who holds it, the lanes, the queue, the waves to come, the rates of the last five minutes, and the
-    newest events.
+    newest events. `q` leaves.
     """
     with shared.client() as client:
         look = partial(_look, client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the options that every verb takes were set to."""
+    """What the options that every verb takes were set to; those about the daemon only where one is asked."""
 
-    endpoint: str | None
-    key: str | None
     json: bool
-    timeout_s: float
+    endpoint: str | None = None
+    key: str | None = None
+    timeout_s: float = 5.0
 
     def client(self) -> Client:
         """A client for the daemon that was asked for."""
@@ -45,22 +45,45 @@ class Shared:
 class Verb(click.Command):
     """A command that takes the shared options, and whose help ends with examples."""
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: Sequence[str] = (), asks_daemon: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, epilog="\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples), **kwargs)
-        self.params += _shared_options()
+        self.params += [*(_daemon_options() if asks_daemon else []), _json_option()]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True  # they are refused here, with the option that was meant
+        extra = super().parse_args(ctx, args)
+        if extra and not ctx.resilient_parsing:
+            ctx.fail(f"Got an argument too many: {extra[0]!r}.{self._meant_by(extra[0])}")
+        return extra
 
     def invoke(self, ctx: click.Context) -> Any:
-        taken = {name: ctx.params.pop(name) for name in ("endpoint", "key", "json", "timeout_s")}
+        taken = {name: ctx.params.pop(name) for name in Shared.__slots__ if name in ctx.params}
         ctx.obj = Shared(**taken)
         return super().invoke(ctx)
 
+    def _meant_by(self, word: str) -> str:
+        """The option that takes this word, if there is one."""
+        for one in self.params:
+            if isinstance(one.type, click.Choice) and word in cast("click.Choice[str]", one.type).choices:
+                return f" Did you mean {max(one.opts, key=len)} {word}?"
+        return ""
 
-def verb(*examples: str) -> Callable[[Callable[..., None]], click.Command]:
-    """Declare a verb: the function's name and docstring become its own, its first argument is a `Shared`."""
-    return lambda function: click.command(cls=Verb, examples=examples)(click.pass_obj(function))
+
+def verb(*examples: str, asks_daemon: bool = True) -> Callable[[Callable[..., None]], click.Command]:
+    """Declare a verb: the function's name and docstring become its own, its first argument is a `Shared`.
+
+    `asks_daemon`: it takes the options that say which daemon, and how long to wait for it.
+    """
+    return lambda function: click.command(cls=Verb, examples=examples, asks_daemon=asks_daemon)(
+        click.pass_obj(function)
+    )
 
 
-def _shared_options() -> list[click.Parameter]:
+def _json_option() -> click.Parameter:
+    return click.Option(["--json"], is_flag=True, help="Print JSON for scripts.")
+
+
+def _daemon_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["--endpoint"],
@@ -76,7 +99,6 @@ def _shared_options() -> list[click.Parameter]:
             show_envvar=True,
             help="The key file for a daemon on another machine; `stoker connect FILE` keeps it for good.",
         ),
-        click.Option(["--json"], is_flag=True, help="Print JSON for scripts."),
         click.Option(
             ["--timeout", "timeout_s"],
             metavar="SECONDS",

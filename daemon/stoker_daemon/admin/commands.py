@@ -81,9 +81,9 @@ def backup(file: Path, data_dir: Path) -> None:
 @_data_dir
 @_told
 def restore(file: Path, data_dir: Path) -> None:
-    """Begin anew from a backup FILE; the queue as it is now is kept beside it.
+    """Begin anew from a backup FILE.
 
-    No daemon may run meanwhile. Jobs accepted since the backup are only in what is kept.
+    The queue as it is now is kept beside it. No daemon may run meanwhile. Jobs accepted since the backup are only in what is kept.
     """
     counts, aside = run_restore(file, data_dir, datetime.now(UTC))
     click.echo(f"{data_dir / FILE_NAME}: {_said(counts)} from {file}")
@@ -226,7 +226,7 @@ def trace(lane: str, data_dir: Path) -> None:
 
 @click.group()
 def nodes() -> None:
-    """The node pack with which a ComfyUI makes several items in one run."""
+    """The node pack by which a ComfyUI makes several items at once."""
 
 
 @nodes.command()

@@ -61,6 +61,7 @@ def test_the_pictures_are_one_click_away(
     out = stoker("demo", "--dir", str(tmp_path)).out
     assert re.search(rf"^a name +{re.escape(str(pages[0]))}$", out, re.MULTILINE)
     assert str(pages[1]) not in out
+    assert f"All of it is in {tmp_path} (0 B), to be looked at; remove it when you like." in out
 
 
 @pytest.mark.parametrize("is_found", [True, False])

@@ -48,6 +48,15 @@ def test_each_command_has_examples(stoker: Stoker, name: str) -> None:
     assert stoker(name, "-h").out == ran.out
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "outputs"])  # which has verbs of its own
+def test_only_who_asks_a_daemon_takes_its_endpoint(stoker: Stoker, name: str) -> None:
+    """We expect no option that would do nothing: the endpoint of a daemon only where one is asked, JSON everywhere."""
+    out = stoker(name, "--help").out
+    alone = name in ("demo", "selftest", "godot", "conformance", "completion")
+    assert [option in out for option in ("--endpoint URL", "--key FILE", "--timeout SECONDS")] == [not alone] * 3
+    assert "--json" in out
+
+
 def test_the_version_is_told(stoker: Stoker) -> None:
     """We expect `--version` to say which one it is."""
     assert stoker("--version").out.startswith("stoker 0")

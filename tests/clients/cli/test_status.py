@@ -2,6 +2,7 @@
 
 import re
 
+from msgspec import structs
 from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.test_doctor import UNWELL
 from tests.fakes.daemon import FakeDaemon
@@ -143,6 +144,18 @@ def test_items_have_their_promised_fields(stoker: Stoker, daemon: FakeDaemon) ->
         "error": None,
         "artifacts": [],
     }
+
+
+def test_items_show_what_they_were_made_from(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect `--parameters` to show those of each item in a column, clipped, and whole in JSON; without it none."""
+    daemon.add_job("mine", 2)
+    params = {"prompt": "a red dragon", "seed": 7, "story": "x" * 200}
+    first, second = daemon.world.items["mine"]
+    daemon.world.items["mine"] = [structs.replace(first, params=codec.pack(params)), second]
+    out = stoker("items", "mine", "--parameters").out
+    assert re.search(r"^ +0  pending +0  prompt=a red dragon, seed=7, story=x+…$", out, re.MULTILINE)
+    assert "PARAMETERS" not in stoker("items", "mine").out
+    assert stoker("items", "mine", "--parameters", "--json").json["items"][0]["params"] == params
 
 
 def test_items_can_be_picked_by_state(stoker: Stoker, daemon: FakeDaemon) -> None:

@@ -131,6 +131,16 @@ def test_reload_shows_what_holds_when(stoker: Stoker, daemon: FakeDaemon) -> Non
     assert stoker("reload", "--json").json["changes"][1]["is_applied"] is False
 
 
+def test_a_word_without_its_option(stoker: Stoker, daemon: FakeDaemon) -> None:
+    """We expect the option to be named that a word too many belongs to, and any other to be refused as such."""
+    daemon.add_job("mine")
+    assert "Did you mean --priority urgent?" in stoker("move", "mine", "urgent").err
+    assert "Did you mean --state failed?" in stoker("items", "mine", "failed").err
+    refused = stoker("move", "mine", "upstairs")
+    assert (refused.code, "'upstairs'" in refused.err, "Did you mean" in refused.err) == (2, True, False)
+    assert not daemon.asked("move")
+
+
 def test_shutdown_is_asked_for(stoker: Stoker, daemon: FakeDaemon) -> None:
     """We expect the daemon to be asked to stop."""
     assert stoker("shutdown", "--json").json == {"boot": "boot-1"}

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.running import terminal
 from tests.fakes.daemon import FakeDaemon
@@ -34,11 +35,15 @@ def test_the_newest_events(stoker: Stoker) -> None:
     assert re.fullmatch(r"  \d\d:\d\d:\d\d  All work is held back .*: lunch", told[-1])
 
 
-def test_on_a_terminal(daemon: FakeDaemon) -> None:
-    """We expect the screen to be taken over, and to be given back at Ctrl+C."""
+@pytest.mark.parametrize("by", ["q", "Ctrl+C"])
+def test_on_a_terminal(daemon: FakeDaemon, by: str) -> None:
+    """We expect the screen to be taken over, to say how one leaves it, and to be given back then."""
     daemon.add_job("one", 3)
     with terminal("top", endpoint=daemon.control) as screen:
-        screen.wait_for(lambda seen: "Nothing ended" in seen or "items/s" in seen or "one" in seen)
-        screen.interrupt()
-        screen.end()
+        screen.wait_for(lambda seen: "(q leaves)" in seen and "one" in seen)
+        if by == "q":
+            screen.type("xq")
+        else:
+            screen.interrupt()
+        assert screen.end() == (0 if by == "q" else 130)
         assert screen.screen.count("\x1b[?1049h") == screen.screen.count("\x1b[?1049l") == 1

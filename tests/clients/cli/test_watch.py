@@ -184,7 +184,7 @@ def test_an_absence_of_the_daemon_is_told(daemon: FakeDaemon) -> None:
 
 
 def test_status_stays_up_to_date(daemon: FakeDaemon) -> None:
-    """We expect `status --watch` on a terminal to show changes in place until Ctrl+C."""
+    """We expect `status --watch` on a terminal to show changes in place until `q` or Ctrl+C."""
     daemon.add_job("mine")
     with terminal("status", "--watch", endpoint=daemon.control) as shown:
         shown.wait_for(lambda screen: "queued" in screen)
@@ -192,6 +192,10 @@ def test_status_stays_up_to_date(daemon: FakeDaemon) -> None:
         shown.wait_for(lambda screen: "running" in screen)
         shown.interrupt()
         assert shown.end() == 130
+    with terminal("status", "--watch", endpoint=daemon.control) as shown:
+        shown.wait_for(lambda screen: "(q leaves)" in screen)
+        shown.type("q")
+        assert shown.end() == 0
 
 
 def test_status_of_a_job_ends_with_it(daemon: FakeDaemon) -> None:

@@ -27,6 +27,14 @@ def query(database: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
+def test_the_commands_are_listed_in_whole_sentences() -> None:
+    """We expect the help of `stokerd` to cut the summary of no command."""
+    _, _, listed = stokerd("--help").stdout.partition("Commands:\n")
+    lines = listed.partition("\n\n")[0].splitlines()
+    assert len(lines) == 7
+    assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
+
+
 def test_a_backup_of_a_busy_queue_is_whole(tmp_path: Path) -> None:
     """We expect one private, sound file with all that was accepted, although a run is at work meanwhile."""
     backup = tmp_path / "backup.sqlite3"
