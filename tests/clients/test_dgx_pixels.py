@@ -13,6 +13,7 @@ import msgpack
 import pytest
 import zmq
 from tests.clients.cli.running import PATIENCE_S, command, environment, run_process
+from tests.fakes.daemon import FakeDaemon
 from tests.golden.generate import packed
 
 from stoker_client import Client
@@ -71,22 +72,32 @@ class DgxClient:
 
 
 @contextmanager
-def bridged(daemon: PrivateDaemon) -> Generator[DgxClient]:
-    """A client of a bridge to this daemon, whose updates arrive."""
+def bridged(daemon: PrivateDaemon | FakeDaemon) -> Generator[DgxClient]:
+    """A client of a bridge to this daemon; of a real one its updates arrive."""
     bridge = subprocess.Popen(
         command("bridge", "dgx-pixels", *ANYWHERE, "--json"),
         env=environment(daemon.control, {}),
         stdout=subprocess.PIPE,
         text=True,
     )
-    with bridge, zmq.Context() as context:
+    with bridge, ending(bridge), zmq.Context() as context:
         assert bridge.stdout is not None
         where = json.loads(bridge.stdout.readline())
         with DgxClient(context, where["control"], where["updates"]) as client:
-            _await_updates(client)
+            if isinstance(daemon, PrivateDaemon):
+                _await_updates(client)
             yield client
         bridge.send_signal(signal.SIGINT)
         assert bridge.wait(PATIENCE_S) == 130
+
+
+@contextmanager
+def ending(process: "subprocess.Popen[str]") -> Generator[None]:
+    """Whatever happens, the process ends."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +121,7 @@ def test_ping_and_status(client: DgxClient) -> None:
         "version": str,
         "queue_size": int,
         "active_jobs": int,
-        "uptime_s": float,
+        "uptime_s": int,
     }
     assert (status["type"], status["queue_size"], status["active_jobs"]) == ("status_info", 0, 0)
 
@@ -119,7 +130,7 @@ def test_models(client: DgxClient) -> None:
     """We expect the models of the daemon, each with its four fields."""
     reply = client.ask("list_models")
     assert reply["type"] == "model_list"
-    neon = {"name": "neon", "path": "sprites/neon", "model_type": "checkpoint", "size_mb": 0.0}
+    neon = {"name": "neon", "path": "sprites/neon", "model_type": "checkpoint", "size_mb": 0}
     assert neon in reply["models"]
 
 
@@ -144,15 +155,39 @@ def test_a_picture(client: DgxClient, stokerd: PrivateDaemon) -> None:
 
 
 def test_asking_twice(client: DgxClient, stokerd: PrivateDaemon) -> None:
-    """We expect the same `generate` again to be accepted and to make nothing more, another under its id a job_error."""
+    """We expect the same `generate` again to make nothing more, another under its id to be a job_error.
+
+    While the job waits it is accepted again; afterwards its picture is told, its failure or its cancel.
+    """
     job_id = new_job_id()
-    for _ in range(2):
-        assert client.generate(id=job_id)["type"] == "job_accepted"
-    client.updates_until(finished(job_id))
     with Client(stokerd.control) as ours:
+        ours.pause()
+        for _ in range(2):
+            assert client.generate(id=job_id)["type"] == "job_accepted"
+        ours.resume()
+        took_s = client.updates_until(finished(job_id))[-1]["duration_s"]
+        complete = client.generate(id=job_id)
+        assert {**complete, "image_path": ""} == {
+            "type": "job_complete",
+            "job_id": job_id,
+            "image_path": "",
+            "duration_s": took_s,
+        }
+        assert Path(complete["image_path"]).read_bytes().startswith(b"\x89PNG")
         assert ours.job(job_id).items.total == 1
     refused = client.generate(id=job_id, steps=5)
     assert (refused["type"], refused["job_id"]) == ("job_error", job_id)
+
+
+@pytest.mark.parametrize(("state", "kind"), [("failed", "job_error"), ("cancelled", "job_cancelled")])
+def test_asking_again_for_what_came_to_nothing(daemon: FakeDaemon, state: str, kind: str) -> None:
+    """We expect a `generate` of a job that failed or was cancelled to be answered with that."""
+    with bridged(daemon) as client:
+        job_id = new_job_id()
+        assert client.generate(id=job_id, model="plain")["type"] == "job_accepted"
+        daemon.finish(job_id, state)
+        again = client.generate(id=job_id, model="plain")
+    assert (again["type"], again["job_id"]) == (kind, job_id)
 
 
 def test_frames_and_copies(client: DgxClient, stokerd: PrivateDaemon) -> None:

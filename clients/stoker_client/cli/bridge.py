@@ -19,7 +19,7 @@ LOOPBACK = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:", "ipc://")
 @click.argument("protocol", metavar="dgx-pixels", type=click.Choice(["dgx-pixels"]))
 @click.option("--control", metavar="URL", default="tcp://127.0.0.1:5555", show_default=True, help="Where to answer.")
 @click.option("--updates", metavar="URL", default="tcp://127.0.0.1:5556", show_default=True, help="Where to publish.")
-@click.option("--previews", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Where previews go.")
+@click.option("--previews", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Where pictures go.")
 @click.option("--insecure", is_flag=True, help="Bind other addresses than loopback: that protocol knows no keys.")
 def bridge(shared: Shared, protocol: str, control: str, updates: str, previews: Path | None, insecure: bool) -> None:
     """Let clients of another program use the daemon.

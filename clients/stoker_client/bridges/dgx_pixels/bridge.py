@@ -12,7 +12,7 @@ import zmq.asyncio
 from stoker_client.async_client import AsyncClient
 from stoker_client.bridges.dgx_pixels import mapping
 from stoker_client.bridges.dgx_pixels import messages as dgx
-from stoker_client.errors import StokerError
+from stoker_client.errors import NotFound, StokerError
 from stoker_client.operations.watching import Update
 from stoker_protocol import codec
 from stoker_protocol.events import JobProgress, Preview
@@ -97,14 +97,34 @@ class Bridge:
                 return dgx.Pong()
 
     async def _generate(self, asked: dgx.Generate) -> dgx.Reply:
-        """Their `id` is our job's, so that asking again makes nothing twice."""
+        """Their `id` is our job's, so that asking again makes nothing twice, and tells of one that ended how it did."""
         try:
+            before = await self._job_before(asked.id)
             engines, recipes = await self._client.engines(), await self._client.recipes()
             items, options = mapping.order(asked, engines, recipes)
             accepted = await self._client.submit(items, job_id=asked.id, **options)
+            if before is not None and before.state.is_final:
+                return await self._end_of(before)
         except StokerError as error:
             return dgx.JobError(job_id=asked.id, error=str(error))
         return dgx.JobAccepted(job_id=accepted.job_id, estimated_time_s=await self._estimate(accepted.items))
+
+    async def _job_before(self, job_id: str) -> Job | None:
+        try:
+            return await self._client.job(job_id)
+        except NotFound:
+            return None
+
+    async def _end_of(self, job: Job) -> dgx.Reply:
+        """What a client learns that was not there when it ended; the pictures are fetched for it."""
+        if job.state is JobState.CANCELLED:
+            return dgx.JobCancelled(job_id=job.job_id)
+        if job.state is JobState.FAILED:
+            return dgx.JobError(job_id=job.job_id, error=job.error.message if job.error else "it failed")
+        paths = [path async for path in self._client.fetch(job.job_id, self._previews / job.job_id)]
+        if not paths:
+            return dgx.JobError(job_id=job.job_id, error="it was made, and its files were removed since")
+        return dgx.JobComplete(job_id=job.job_id, image_path=str(paths[0]), duration_s=mapping.took_s(job))
 
     async def _estimate(self, items: int) -> float:
         """Seconds until so many more items are done, by what was done in the last hour; 0: nothing was."""
@@ -119,7 +139,7 @@ class Bridge:
             version=state.daemon.version,
             queue_size=len(state.jobs) - running,
             active_jobs=running,
-            uptime_s=max(0.0, time.time() - state.daemon.started_at_ms / 1000),
+            uptime_s=max(0, round(time.time() - state.daemon.started_at_ms / 1000)),
         )
 
     async def _publish(self) -> None:

@@ -51,7 +51,7 @@ def order(
 def models(engines: Sequence[Engine]) -> list[dgx.Model]:
     """All models of their three kinds; a path that begins with the engine's name."""
     return [
-        dgx.Model(fact.name, f"{engine.name}/{fact.name}", kind, 0.0)
+        dgx.Model(fact.name, f"{engine.name}/{fact.name}", kind, 0)
         for engine in engines
         for fact in engine.models
         for kind in _KINDS
@@ -79,9 +79,13 @@ def started(job: Job) -> dgx.JobStarted:
 
 def finished(job: Job) -> dgx.JobFinished:
     """A job that has ended."""
+    return dgx.JobFinished(job_id=job.job_id, success=job.state is JobState.SUCCEEDED, duration_s=took_s(job))
+
+
+def took_s(job: Job) -> float:
+    """How long it took from its first run to its end; 0: it never ran."""
     began_ms, ended_ms = job.started_at_ms, job.finished_at_ms
-    took_s = (ended_ms - began_ms) / 1000 if began_ms is not None and ended_ms is not None else 0.0
-    return dgx.JobFinished(job_id=job.job_id, success=job.state is JobState.SUCCEEDED, duration_s=took_s)
+    return (ended_ms - began_ms) / 1000 if began_ms is not None and ended_ms is not None else 0.0
 
 
 def _recipe(asked: dgx.Generate, recipes: Sequence[Recipe]) -> Recipe | None:

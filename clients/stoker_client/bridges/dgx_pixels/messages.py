@@ -56,15 +56,23 @@ class JobAccepted(Message, frozen=True, tag="job_accepted", kw_only=True):
     estimated_time_s: float
 
 
+class JobComplete(Message, frozen=True, tag="job_complete", kw_only=True):
+    """Answers a `generate` that was made before: its first picture, as a file."""
+
+    job_id: str
+    image_path: str
+    duration_s: float
+
+
 class JobError(Message, frozen=True, tag="job_error", kw_only=True):
-    """Answers `generate` and `cancel` where the daemon refuses."""
+    """Answers `generate` and `cancel` where the daemon refuses, and a `generate` that failed before."""
 
     job_id: str
     error: str
 
 
 class JobCancelled(Message, frozen=True, tag="job_cancelled", kw_only=True):
-    """Answers `cancel`."""
+    """Answers `cancel`, and a `generate` that was cancelled before."""
 
     job_id: str
 
@@ -75,7 +83,7 @@ class Model(Struct, frozen=True):
     name: str
     path: str
     model_type: Literal["checkpoint", "lora", "vae"]
-    size_mb: float
+    size_mb: int
 
 
 class ModelList(Message, frozen=True, tag="model_list", kw_only=True):
@@ -90,7 +98,7 @@ class StatusInfo(Message, frozen=True, tag="status_info", kw_only=True):
     version: str
     queue_size: int
     active_jobs: int
-    uptime_s: float
+    uptime_s: int
 
 
 class Pong(Message, frozen=True, tag="pong", kw_only=True):
@@ -138,7 +146,7 @@ class JobFinished(Message, frozen=True, tag="job_finished", kw_only=True):
 
 
 Request = Generate | Cancel | ListModels | Status | Ping
-Reply = JobAccepted | JobError | JobCancelled | ModelList | StatusInfo | Pong | Error
+Reply = JobAccepted | JobComplete | JobError | JobCancelled | ModelList | StatusInfo | Pong | Error
 Update = JobStarted | Progress | Preview | JobFinished
 
 _decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
