@@ -221,10 +221,14 @@ class ResumeWork(Request, frozen=True, tag="resume", kw_only=True):
 
 
 class GetSnapshot(Request, frozen=True, tag="snapshot", kw_only=True):
-    """The state as of a seq: queue, lanes and a page of jobs (those named, or all that are not final, or all)."""
+    """The state as of a seq: queue, lanes and a page of jobs (those named, or all that are not final, or all).
+
+    `ended_since_ms`: beside those that are not final, also those that ended then or later, for who missed events.
+    """
 
     job_ids: JobIds | None = None
     include_final: bool = False
+    ended_since_ms: Seq | None = None
     limit: PageSize = 100
     cursor: Cursor = ""
 

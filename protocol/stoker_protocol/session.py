@@ -60,27 +60,34 @@ class Follower:
         self.topic = topic
         self.through = 0
         """All lifecycle events of the topic up to this seq are known."""
+        self.known_ms = 0
+        """When that was so, by the daemon's clock: all that is not known happened then or later."""
+        self._heard_ms = 0
         self._instance_id = ""
         self._boot = ""
         self._quiet_ticks = 0
 
     def restart(self, seq: int, instance_id: str, boot: str) -> None:
-        """Begin after the state of `seq`."""
+        """Begin after the state of `seq`, which was asked for after all that was received."""
         self.through = seq
+        self.known_ms = self._heard_ms
         self._instance_id, self._boot = instance_id, boot
         self._quiet_ticks = 0
 
     def receive(self, topic: str, event: AnyEvent) -> Advice:
         """Judge one event as it came from the events socket with its full topic; ephemeral ones pass on any topic."""
         if isinstance(event, Tick | Synced):
+            self._heard_ms = event.at_ms
             return self._judge_head(event)
         if event.seq is None:
             return Advice.APPLY
+        self._heard_ms = event.at_ms
         if event.seq <= self.through or not topic.startswith(self.topic):
             return Advice.SKIP
         if self._before(event.seq, event.prev) > self.through:
             return Advice.CATCH_UP
         self.through = event.seq
+        self.known_ms = event.at_ms
         self._quiet_ticks = 0
         return Advice.APPLY
 
@@ -95,6 +102,7 @@ class Follower:
         news = [event for event in events if (event.seq or 0) > self.through]
         has_more = self.through < page.through < page.head
         self.through = max(self.through, page.through)
+        self.known_ms = news[-1].at_ms if news else self.known_ms
         self._quiet_ticks = 0
         return (Advice.CATCH_UP if has_more else Advice.SKIP), news
 
@@ -111,6 +119,7 @@ class Follower:
             self._boot = event.boot
             return Advice.CATCH_UP
         if event.head <= self.through:
+            self.known_ms = event.at_ms
             self._quiet_ticks = 0
             return Advice.SKIP
         self._quiet_ticks += 1

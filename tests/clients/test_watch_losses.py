@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from msgspec import structs
 from tests.clients.both import Connect, both
 from tests.clients.watching import kinds, seqs, take
 from tests.fakes.daemon import FakeDaemon
@@ -156,6 +157,67 @@ def test_events_gone_for_good(daemon: FakeDaemon, connect: Connect, job_ids: lis
 
 
 @both
+def test_all_that_ended_in_a_gap(daemon: FakeDaemon, connect: Connect) -> None:
+    """Who watches all jobs learns after a gap how each ended that it had seen, or that came and ended meanwhile.
+
+    What ended before the watch began is not told.
+    """
+    daemon.add_job("old")
+    daemon.finish("old")
+    daemon.world.jobs["old"] = structs.replace(daemon.world.jobs["old"], finished_at_ms=1)
+    daemon.add_job("a")
+    daemon.add_job("b")
+    with connect(daemon.control) as client:
+        watch = client.watch()
+        assert kinds([next(watch), next(watch)]) == ["a queued", "b queued"]
+        daemon.drop_events(4)
+        daemon.finish("a", "failed")
+        for number in range(2):
+            daemon.add_job(f"unseen-{number}")
+        daemon.finish("unseen-1")
+        daemon.world.forgotten = 7
+        told = kinds([next(watch) for _ in range(5)])
+        assert told == ["gap", "a failed", "b queued", "unseen-0 queued", "unseen-1 succeeded"]
+        daemon.finish("b")
+        daemon.finish("unseen-0")
+        assert kinds(take(watch, 2)) == ["run_finished"] * 2
+
+
+@both
+def test_a_clock_that_was_set_back_in_a_gap(daemon: FakeDaemon, connect: Connect) -> None:
+    """Who watches all jobs learns how those ended that it had seen, though by the clock they did so before the gap."""
+    daemon.add_job("a")
+    with connect(daemon.control) as client:
+        watch = client.watch()
+        next(watch)
+        daemon.drop_events(1)
+        daemon.finish("a")
+        daemon.world.jobs["a"] = structs.replace(daemon.world.jobs["a"], finished_at_ms=1)
+        daemon.world.forgotten = 3
+        assert kinds(take(watch, 2)) == ["gap", "a succeeded"]
+
+
+@both
+def test_jobs_that_are_gone_after_a_gap(daemon: FakeDaemon, connect: Connect) -> None:
+    """Who watches all jobs is told of those whose end can't be known any more, with what was known of them last."""
+    daemon.add_job("a")
+    daemon.add_job("b")
+    with connect(daemon.control) as client:
+        watch = client.watch()
+        assert kinds([next(watch), next(watch)]) == ["a queued", "b queued"]
+        daemon.drop_events(1)
+        daemon.start_run("a")
+        del daemon.world.jobs["a"]
+        daemon.world.forgotten = 4
+        gap, b, gone = (next(watch) for _ in range(3))
+        assert kinds([gap, b, gone]) == ["gap", "b queued", "gone"]
+        assert gone.job is not None
+        assert (gone.job.job_id, gone.job.state) == ("a", "queued")
+        daemon.finish("b")
+        assert kinds(take(watch, 1)) == ["run_finished"]
+
+
+@both
 def test_another_database(daemon: FakeDaemon, connect: Connect) -> None:
     """When another database answers, its jobs are told anew, although its numbers may be lower than those before."""
     daemon.add_job("a")
@@ -168,7 +230,7 @@ def test_another_database(daemon: FakeDaemon, connect: Connect) -> None:
         daemon.world.boot_again("db-2")
         daemon.world.add_job("c")
         daemon.start()
-        assert kinds([next(watch), next(watch)]) == ["gap", "c queued"]
+        assert kinds([next(watch) for _ in range(4)]) == ["gap", "c queued", "gone", "gone"]
         daemon.start_run("c")
         assert seqs(take(watch, 1)) == [2]
 

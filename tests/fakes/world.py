@@ -130,7 +130,8 @@ class World:
 
     def head_facts(self) -> dict[str, Any]:
         """What ticks and syncs say."""
-        return {"head": len(self.log), "instance_id": self.instance_id, "boot": f"boot-{self.boots}"}
+        facts = {"head": len(self.log), "instance_id": self.instance_id, "boot": f"boot-{self.boots}"}
+        return {"at_ms": NOW_MS, **facts}
 
     def commit(self, thread: str, event: AnyEvent) -> None:
         """Write a lifecycle event to the log, of a job without its metadata once those were told."""
@@ -275,11 +276,12 @@ class World:
                 return self._events_since(request)
 
     def _snapshot(self, request: ask.GetSnapshot) -> re.SnapshotPage:
-        asked = request.job_ids
+        asked, since_ms = request.job_ids, request.ended_since_ms
         jobs = [
             job
             for job in self.jobs.values()
             if (job.job_id in asked if asked is not None else request.include_final or not job.state.is_final)
+            or (asked is None and since_ms is not None and (job.finished_at_ms or 0) >= since_ms)
         ]
         active = [job for job in self.jobs.values() if not job.state.is_final]
         return re.SnapshotPage(
@@ -461,7 +463,8 @@ class World:
         job = self._job(job_id)
         self.items[job_id] = [structs.replace(item, state=item_state, attempts=1) for item in self.items[job_id]]
         counts = ItemCounts(**{"total": job.items.total, item_state.value: job.items.total})
-        self.jobs[job_id] = structs.replace(job, state=job_state, items=counts)
+        finished_at_ms = NOW_MS if job_state.is_final else None
+        self.jobs[job_id] = structs.replace(job, state=job_state, items=counts, finished_at_ms=finished_at_ms)
         return self.jobs[job_id]
 
     def _job(self, job_id: str) -> Job:

@@ -72,11 +72,12 @@ def test_a_bounded_log_leaves_a_gap(tmp_path: Path) -> None:
     try:
         slept = rig.submit("a")
         with Client(rig.daemon.control) as sleeper:
-            watch = sleeper.watch([slept])
+            watch, all_jobs = sleeper.watch([slept]), sleeper.watch()
             next(watch)
+            next(all_jobs)
             rig.restart()
             rig.wait(slept)
-            rig.run("b")
+            unseen = rig.run("b").job_id
             wait_for(lambda: _events_after(rig, _events_after(rig, 0).head - 6).gap)
             head = _events_after(rig, 0).head
             assert [_events_after(rig, head - back).gap for back in (0, 5, 6)] == [False, False, True]
@@ -85,6 +86,12 @@ def test_a_bounded_log_leaves_a_gap(tmp_path: Path) -> None:
             assert gap.link == "gap"
             assert last.job is not None
             assert last.job.state == "succeeded"
+            told = [next(all_jobs) for _ in range(3)]
+            assert [update.link for update in told] == ["gap", "", ""]
+            assert {update.job.job_id: update.job.state for update in told if update.job} == {
+                slept: "succeeded",
+                unseen: "succeeded",
+            }
     finally:
         rig.stop()
 

@@ -39,6 +39,8 @@ class LiveView:
         """Move the bars and tell what is to be told."""
         if isinstance(update.event, JobProgress):
             self._progress(update.event)
+        elif update.link == "gone" and update.job:
+            self._forget(update.job)
         elif update.job:
             self._state(update.job)
         elif update.link:
@@ -57,7 +59,11 @@ class LiveView:
         if not job.state.is_final:
             self._jobs[job.job_id] = job
             self._move(job)
-        elif self._jobs.pop(job.job_id, None):
+        else:
+            self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        if self._jobs.pop(job.job_id, None):
             self._screen.remove_task(self._bars.pop(job.job_id))
 
     def _move(self, job: Job) -> None:

@@ -13,13 +13,15 @@ AWAY = "The daemon is away; waiting for it. What it accepted is safe on its disk
 _LINKS = {
     "away": AWAY,
     "back": "The daemon is back.",
-    "gap": "Some events are gone for good; the jobs as they are now:",
+    "gap": "Some events are gone for good, and what they told can't be; the jobs as they are now:",
 }
 _USUAL = (NoneType, tell.JobSubmitted, tell.RunStarted, tell.ModelLoaded, tell.ModelUnloaded)
 
 
 def sentence(update: Update) -> str:
     """What an update tells, or an empty string where it is nothing for people."""
+    if update.link == "gone" and update.job:
+        return f"{title(update.job)} is gone: the daemon has it no more, and how it ended can't be known"
     if update.link:
         return _LINKS[update.link]
     event = update.event

@@ -61,7 +61,7 @@ def status_shape(page: SnapshotPage, ahead: Plan | None = None) -> dict[str, Any
 def update_shape(update: Update) -> dict[str, Any]:
     """What `watch` prints for each update: an event, the `state` of a job as the watch begins, or of the `link`."""
     if update.link:
-        return {"type": "link", "link": update.link}
+        return {"type": "link", "link": update.link, **({"job": job_shape(update.job)} if update.job else {})}
     if update.event is None:
         return {"type": "state", "job": job_shape(update.job) if update.job else None}
     fields = msgspec.structs.asdict(update.event)

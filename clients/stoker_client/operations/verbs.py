@@ -196,14 +196,19 @@ def snapshot(caller: Caller, job_ids: Sequence[str] | None, *, include_final: bo
 
 
 def snapshot_pages(
-    caller: Caller, job_ids: Sequence[str] | None, *, include_final: bool
+    caller: Caller, job_ids: Sequence[str] | None, *, include_final: bool = False, ended_since_ms: int | None = None
 ) -> Operation[list[re.SnapshotPage]]:
     """The state with all jobs asked for, page by page, each as of its own seq."""
     pages: list[re.SnapshotPage] = []
     named = list(job_ids) if job_ids is not None else None
     while not pages or pages[-1].cursor:
-        cursor = pages[-1].cursor if pages else ""
-        request = ask.GetSnapshot(id=caller.next_id(), job_ids=named, include_final=include_final, cursor=cursor)
+        request = ask.GetSnapshot(
+            id=caller.next_id(),
+            job_ids=named,
+            include_final=include_final,
+            ended_since_ms=ended_since_ms,
+            cursor=pages[-1].cursor if pages else "",
+        )
         pages.append((yield from caller.call(request, re.SnapshotPage)))
     return pages
 

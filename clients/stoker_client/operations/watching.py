@@ -26,7 +26,7 @@ from stoker_protocol.events import (
 )
 from stoker_protocol.jobs import Job
 from stoker_protocol.replies import EventsPage
-from stoker_protocol.requests import EventsSince
+from stoker_protocol.requests import MAX_PAGE, EventsSince
 from stoker_protocol.session import Advice, Follower
 
 SILENCE_S = 3.0
@@ -46,12 +46,13 @@ class Update(NamedTuple):
 
     Without an event it is the state of a job as the watch begins, or a word about the `link`: the daemon is `away` (and
     the watch waits for it), it is `back`, or there is a `gap`: events are gone for good, and the jobs as they are now
-    come again.
+    come again; who watches all jobs gets those that ended meanwhile, too. `gone` is for a job that was known before
+    and that the daemon has no more: how it ended can't be known.
     """
 
     event: AnyEvent | None = None
     job: Job | None = None
-    link: Literal["", "away", "back", "gap"] = ""
+    link: Literal["", "away", "back", "gap", "gone"] = ""
 
 
 class Watch:
@@ -137,19 +138,32 @@ class Watch:
             yield from self._receive()
 
     def _take_snapshot(self) -> Operation[None]:
-        pages = yield from snapshot_pages(self._caller, self._named, include_final=False)
+        since_ms = self._follower.known_ms if self._has_begun and self._named is None else None
+        pages = yield from snapshot_pages(self._caller, self._named, ended_since_ms=since_ms)
         first = pages[0]
         jobs = {job.job_id: job for page in pages for job in page.jobs}
         if missing := [job_id for job_id in self._named or [] if job_id not in jobs]:
             raise NotFound("not_found", f"there is no job {', '.join(missing)}", field="job_ids")
+        jobs |= yield from self._look_for([job_id for job_id in self.jobs if job_id not in jobs])
+        gone = [job for job_id, job in self.jobs.items() if job_id not in jobs]
         if self._has_begun:
             yield Emit(Update(link="gap"))
         self._has_begun, self._advice = True, Advice.SKIP
-        self.jobs = jobs
+        self.jobs = {job_id: job for job_id, job in jobs.items() if self._named is not None or not job.state.is_final}
         self._seq_of_state = {job.job_id: page.seq for page in pages for job in page.jobs if page.seq > first.seq}
         self._follower.restart(first.seq, first.daemon.instance_id, first.daemon.boot)
         for job in jobs.values():
             yield Emit(Update(job=job))
+        for job in gone:
+            yield Emit(Update(job=job, link="gone"))
+
+    def _look_for(self, job_ids: Sequence[str]) -> Operation[dict[str, Job]]:
+        """What the daemon knows of jobs that it was not seen to end: by a clock that was set back, or another one's."""
+        found: dict[str, Job] = {}
+        for start in range(0, len(job_ids), MAX_PAGE):
+            pages = yield from snapshot_pages(self._caller, job_ids[start : start + MAX_PAGE])
+            found |= {job.job_id: job for page in pages for job in page.jobs}
+        return found
 
     def _catch_up(self) -> Operation[None]:
         request = EventsSince(id=self._caller.next_id(), seq=self._follower.through, topic=self._follower.topic)

@@ -83,7 +83,8 @@ def backup(file: Path, data_dir: Path) -> None:
 def restore(file: Path, data_dir: Path) -> None:
     """Begin anew from a backup FILE.
 
-    The queue as it is now is kept beside it. No daemon may run meanwhile. Jobs accepted since the backup are only in what is kept.
+    The queue as it is now is kept beside it. No daemon may run meanwhile. Jobs accepted since the backup are only in
+    what is kept.
     """
     counts, aside = run_restore(file, data_dir, datetime.now(UTC))
     click.echo(f"{data_dir / FILE_NAME}: {_said(counts)} from {file}")

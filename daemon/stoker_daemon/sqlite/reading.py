@@ -107,12 +107,15 @@ def read_artifact(connection: sqlite3.Connection, artifact_id: int) -> Artifact:
 
 def read_snapshot(connection: sqlite3.Connection, request: GetSnapshot) -> StoredSnapshot:
     """The queue and a page of jobs, oldest first; a named job that is not there is left out."""
-    wanted = "" if request.include_final or request.job_ids else " AND finished_ms IS NULL"
+    wanted, since_ms = "", request.ended_since_ms
+    if not request.include_final and not request.job_ids:
+        wanted = " AND finished_ms IS NULL" if since_ms is None else " AND ifnull(finished_ms >= ?, 1)"
+    times = [since_ms] if "?" in wanted else []
     job_ids = request.job_ids or []
     rows = connection.execute(
         f"SELECT {JOB_COLUMNS}, job_key FROM jobs WHERE job_key > ?{wanted}{_among('job_id', job_ids)}"
         " ORDER BY job_key LIMIT ?",
-        (row_of(request.cursor, default=0), *job_ids, request.limit),
+        (row_of(request.cursor, default=0), *times, *job_ids, request.limit),
     )
     page, cursor = _page(rows, request.limit, size_at=-2)
     return StoredSnapshot(head_seq(connection), read_queue(connection), [to_job(row[:-1]) for row in page], cursor)

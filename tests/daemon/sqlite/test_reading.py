@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.daemon.sqlite.queues import Queue
+from tests.daemon.sqlite.queues import START_MS, Queue
 
 from stoker_daemon.sqlite import forgetting, reading
 from stoker_protocol import codec
@@ -145,6 +145,34 @@ def test_pages_are_bounded_in_bytes(queue: Queue) -> None:
     second = reading.read_snapshot(queue.connection, GetSnapshot(id="1", limit=1000, cursor=first.cursor))
     assert [job.job_id for job in first.jobs + second.jobs] == ["job", *(f"fat-{n}" for n in range(10))]
     assert (len(first.jobs), second.cursor) == (8, "")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_jobs_that_ended_since(queue: Queue, limit: int) -> None:
+    """We expect jobs that go on and those that ended at a time or later, in their order and over pages; else none."""
+    for job_id in ("before", "goes-on", "then", "later"):
+        queue.accept(job_id)
+    for job_id, at_ms in (("before", 1000), ("then", 2000), ("later", 3000)):
+        queue.connection.execute(
+            "UPDATE jobs SET finished_ms = ?, pending = 0, succeeded = 1, state = 'succeeded' WHERE job_id = ?",
+            (START_MS + at_ms, job_id),
+        )
+
+    def seen(since_ms: int | None, **more: Any) -> list[str]:
+        found: list[str] = []
+        cursor = ""
+        while True:
+            asked = GetSnapshot(id="1", ended_since_ms=since_ms, limit=limit, cursor=cursor, **more)
+            page = reading.read_snapshot(queue.connection, asked)
+            found += [job.job_id for job in page.jobs]
+            cursor = page.cursor
+            if not cursor:
+                return found
+
+    assert seen(START_MS + 2000) == ["goes-on", "then", "later"]
+    assert seen(None) == ["goes-on"]
+    assert seen(START_MS + 2000, include_final=True) == ["before", "goes-on", "then", "later"]
+    assert seen(START_MS + 2000, job_ids=["before"]) == ["before"]
 
 
 def test_events_are_bounded_in_bytes(queue: Queue) -> None:

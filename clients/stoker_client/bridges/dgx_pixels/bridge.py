@@ -144,19 +144,7 @@ class Bridge:
 
     async def _publish(self) -> None:
         async for update in self._client.watch(previews=True):
-            if update.link == "gap":
-                await self._make_up()
             async for told in self._told_by(update):
-                await self._pub.send(dgx.encode(told))
-
-    async def _make_up(self) -> None:
-        """Tell of jobs that ended while events were lost."""
-        for job_id in [*self._ours]:
-            try:
-                job = await self._client.job(job_id)
-            except StokerError:
-                continue
-            for told in self._state(job):
                 await self._pub.send(dgx.encode(told))
 
     async def _told_by(self, update: Update) -> AsyncIterator[dgx.Update]:
@@ -165,7 +153,10 @@ class Bridge:
             self._ours.setdefault(job.job_id, False)
         if job is None or job.job_id not in self._ours:
             return
-        if isinstance(event, JobProgress):
+        if update.link == "gone":
+            del self._ours[job.job_id]
+            yield dgx.JobFinished(job_id=job.job_id, success=False, duration_s=0.0)
+        elif isinstance(event, JobProgress):
             yield mapping.progress(job.job_id, event.progress)
         elif isinstance(event, Preview):
             path = await asyncio.to_thread(self._keep, event)
