@@ -1,5 +1,7 @@
 """What a peer that may connect can cost the daemon: its memory, and the longest that another client's ping waited."""
 
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -8,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from tests.system.daemons import FAULTS
 from tests.system.hostile import frame, greet, resident_mib
 
 from stoker_client import Client
@@ -17,6 +20,18 @@ from stoker_protocol.codec import MAX_FRAME
 SECONDS = 5.0
 HALVES = 50
 MILLION = 1_000_000
+PREVIEWS, PREVIEW_KIB = 5_000, 200
+SLEEPER = """\
+import sys, zmq
+sub = zmq.Context().socket(zmq.SUB)
+sub.connect(sys.argv[1])
+for topic in ("preview/", "sync/1"):
+    sub.subscribe(topic)
+sub.recv_multipart()
+print(flush=True)
+while True:
+    sub.recv_multipart()
+"""
 
 Attack = Callable[[PrivateDaemon, ExitStack], str]
 
@@ -59,6 +74,20 @@ def halves(daemon: PrivateDaemon, stack: ExitStack) -> str:
     return f"{HALVES} connections"
 
 
+def unread_previews(daemon: PrivateDaemon, stack: ExitStack) -> str:
+    """Subscribe to previews, and stop reading while thousands of them are made."""
+    sleeper = subprocess.Popen([sys.executable, "-c", SLEEPER, daemon.events], stdout=subprocess.PIPE)
+    stack.callback(sleeper.kill)
+    assert sleeper.stdout is not None
+    sleeper.stdout.read(1)
+    sleeper.send_signal(signal.SIGSTOP)
+    params = {"prompt": "x", "preview_kib": PREVIEW_KIB}
+    with Client(daemon.control, timeout_s=120) as client:
+        jobs = [client.submit([{"params": params}], engine="faults").job_id for _ in range(PREVIEWS)]
+        client.wait(jobs[-1], 300)
+    return f"{PREVIEWS:,} of {PREVIEW_KIB} KiB"
+
+
 @contextmanager
 def _pings(daemon: PrivateDaemon) -> Generator[list[float]]:
     """How long each ping takes meanwhile, in seconds."""
@@ -80,8 +109,14 @@ def _pings(daemon: PrivateDaemon) -> Generator[list[float]]:
         thread.join()
 
 
+def _daemon(folder: Path) -> PrivateDaemon:
+    config = folder / "stokerd.toml"
+    config.write_text(f"{FAULTS}options = {{ max_batch = 1 }}\n")
+    return PrivateDaemon(folder, args=["--config", str(config)])
+
+
 def _measure(attack: Attack) -> None:
-    with tempfile.TemporaryDirectory() as folder, PrivateDaemon(Path(folder)) as daemon:
+    with tempfile.TemporaryDirectory() as folder, _daemon(Path(folder)) as daemon:
         before_mib = resident_mib(daemon.pid)
         with _pings(daemon) as took, ExitStack() as stack:
             what = attack(daemon, stack)
@@ -90,7 +125,7 @@ def _measure(attack: Attack) -> None:
     print(f"{attack.__name__:16} {what:40} {more_mib:6.0f} MiB more   longest ping {longest_ms:6.0f} ms")
 
 
-ATTACKS: list[Attack] = [subscriptions, endless_message, million_frames, halves]
+ATTACKS: list[Attack] = [subscriptions, endless_message, million_frames, halves, unread_previews]
 
 if __name__ == "__main__":
     for each in ATTACKS:

@@ -40,6 +40,7 @@ class Faults(Model):
     - `prompt`: what is echoed, as `text/plain`; the record has `model`, `prompt` and `seed`.
     - `log`: a file that gets a line `POSITION PROMPT` each time the item is executed.
     - `steps`: how many steps are reported before the item is done (phase `running`).
+    - `preview_kib`: how large the preview of each step is at least, where one is wanted.
     - `gate`: a file; the item stays at its first step, reporting it, until that file exists. When it is there it makes
       the file `GATE.reached`. A held run can be interrupted.
     - `times`: misbehave only the first so many times that `log` has the prompt; 0: each time.
@@ -93,7 +94,7 @@ class Faults(Model):
         if params["gate"]:
             _wait_at(Path(params["gate"]), item, report)
         for step in range(1, params["steps"] + 1):
-            preview = b"preview" if report.wants_preview else None
+            preview = b"preview" + bytes(params["preview_kib"] << 10) if report.wants_preview else None
             report(phase="running", step=step, steps=params["steps"], preview=preview, position=item.position)
         is_cured = bool(params["times"]) and earlier >= params["times"]
         if is_cured or batch_size <= params["above"]:
@@ -277,6 +278,7 @@ PARAMETERS = [
     Parameter("prompt", "string", required=True),
     Parameter("do", "string", default="echo", choices=[*_YIELDS, *_FAULTS]),
     Parameter("steps", "integer", default=2, minimum=1, maximum=1000),
+    Parameter("preview_kib", "integer", default=0, minimum=0, maximum=8192),
     Parameter("seed", "integer", default=0, minimum=0, maximum=2**63 - 1),
     Parameter("gate", "string", default=""),
     Parameter("log", "string", default=""),

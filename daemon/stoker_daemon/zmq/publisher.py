@@ -10,6 +10,7 @@ import zmq
 from stoker_daemon.jobs.records import Commit, CommittedEvent
 from stoker_daemon.ports import Clock
 from stoker_daemon.zmq.admission import Admission
+from stoker_daemon.zmq.backlog import LARGE, Backlog
 from stoker_daemon.zmq.conflation import Conflation
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
@@ -63,6 +64,9 @@ _NONCE = re.compile(rb"[!-~]{1,64}")
 class Publisher:
     """An XPUB, bound when made, at work from `start` to `close`. Who reads too slowly loses frames.
 
+    Lifecycle events are always sent. Previews are not while too much waits to be read, and who causes that for some
+    seconds loses its connection: it comes back, and catches up.
+
     `head` is the seq of the last event committed before those that it will be handed.
     """
 
@@ -81,6 +85,7 @@ class Publisher:
         self._socket, self.endpoints = open_bound(context, zmq.XPUB, endpoints, _OPTIONS, secret_for)
         self._reader = Reader(self._socket, self._take_frame)
         self._subscribers = Subscribers(self.endpoints)
+        self._backlog = Backlog(self._socket)
         self._admission = admission
         self._clock = clock
         self._instance_id = instance_id
@@ -124,7 +129,7 @@ class Publisher:
         if interval_s and not self._conflation.offer(topic, event, interval_s, self._clock.monotonic_s()):
             self._set_timer()
             return
-        self._send(topic, codec.encode(event))
+        self._report(topic, event)
         self._reader.check()
 
     def late_s(self) -> float:
@@ -136,8 +141,19 @@ class Publisher:
         topic = topic_of_preview(job_id).encode()
         return any(topic[:size] in self._watched for size in range(len(_PREVIEWS), len(topic) + 1))
 
+    def _report(self, topic: str, event: AnyEvent) -> None:
+        """Send an ephemeral event."""
+        if isinstance(event, Preview):
+            if self._backlog.has_room():
+                self._backlog.send([topic.encode(), codec.encode(event)])
+        else:
+            self._send(topic, codec.encode(event))
+
     def _send(self, topic: str, body: bytes) -> None:
-        send(self._socket, [topic.encode(), body])
+        if len(body) < LARGE:
+            send(self._socket, [topic.encode(), body])
+        else:
+            self._backlog.send([topic.encode(), body])
 
     def _head_as(self, kind: type[Tick] | type[Synced]) -> bytes:
         now_ms = self._clock.now_ms()
@@ -158,9 +174,10 @@ class Publisher:
         """Send what is due, and see when to do so again."""
         now_s = self._clock.monotonic_s()
         for topic, event in self._conflation.take_due(now_s):
-            self._send(topic, codec.encode(event))
+            self._report(topic, event)
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
+            self._subscribers.look_for_slow_ones(is_full=not self._backlog.has_room())
             self._send(DAEMON_TOPIC + "tick", self._head_as(Tick))
         self._reader.check()
         self._timer_due_s = float("inf")

@@ -1,8 +1,11 @@
-"""Ends the connections of those who subscribe to more than anybody needs, which libzmq would let go on."""
+"""Ends the connections of those who subscribe without end, or do not read; libzmq would let them go on."""
 
+import fcntl
 import os
 import socket
-from collections.abc import Sequence, Set
+import struct
+import termios
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,16 +17,23 @@ MAX_TOPIC = 128
 MAX_SUBSCRIPTIONS = 10_000
 """What one connection may make in its life, repetitions too; who needs more connects again, and so starts anew."""
 
+PATIENCE = 5
+"""Looks in a row at which a connection may have something that its other side did not take."""
+
+_UNSENT = 0x894B
+"""SIOCOUTQNSD of Linux: bytes that the other side has no room for. Of a UNIX socket only those not taken are known."""
+
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Connection:
-    """One, as long as the inode is the same: whose it is, and how often it has subscribed."""
+    """One, as long as the inode is the same: whose it is, how often it has subscribed, and how long it was behind."""
 
     inode: int
     user_id: str
     count: int = 0
+    behind: int = 0
 
 
 class Subscribers:
@@ -61,12 +71,28 @@ class Subscribers:
 
     def end_all(self, user_ids: Set[str]) -> None:
         """End the connections of these; who never subscribed hears nothing anyway."""
+        self._end_those(lambda known, _descriptor: known.user_id in user_ids)
+
+    def look_for_slow_ones(self, *, is_full: bool) -> None:
+        """End the connections of those who were behind at each look while it `is_full`; to be called each second."""
+
+        def is_slow(known: _Connection, descriptor: int) -> bool:
+            known.behind = known.behind + 1 if is_full and is_behind(descriptor) else 0
+            if known.behind >= PATIENCE:
+                log.warning("A connection is ended: its subscriber does not keep up", looks=PATIENCE)
+            return known.behind >= PATIENCE
+
+        self._end_those(is_slow)
+
+    def _end_those(self, is_meant: Callable[[_Connection, int], bool]) -> None:
+        """End some connections; those that are gone already are forgotten."""
         for descriptor, known in list(self._connections.items()):
-            if known.user_id in user_ids:
-                with suppress(OSError):
-                    if os.fstat(descriptor).st_ino == known.inode:
-                        self._end(descriptor)
-                del self._connections[descriptor]
+            with suppress(OSError):
+                if os.fstat(descriptor).st_ino == known.inode:
+                    if not is_meant(known, descriptor):
+                        continue
+                    self._end(descriptor)
+            del self._connections[descriptor]
 
     def _end(self, descriptor: int) -> None:
         """Raises OSError: it is gone already."""
@@ -80,6 +106,15 @@ class Subscribers:
         if isinstance(name, str):
             return f"ipc://{name}" in self._endpoints
         return any(endpoint.endswith(f":{name[1]}") for endpoint in self._endpoints)
+
+
+def is_behind(descriptor: int) -> bool:
+    """Whether the other side leaves something in the connection."""
+    try:
+        waiting = fcntl.ioctl(descriptor, _UNSENT, bytes(4))
+    except OSError:
+        waiting = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    return struct.unpack("i", waiting)[0] > 0
 
 
 def _descriptor_of(message: zmq.Frame) -> int:
