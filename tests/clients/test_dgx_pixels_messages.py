@@ -1,7 +1,4 @@
-"""Each message of dgx-pixels' protocol 1 with exactly its fields and their types, as a strict client would read them.
-
-Their client is in Rust: an integer where a float is meant it reads, a float where an integer is meant it does not.
-"""
+"""Each message of dgx-pixels with exactly its fields and their types, as a strict client would read them."""
 
 from typing import Any
 
@@ -12,6 +9,7 @@ from stoker_client import Client
 from stoker_client.private_daemon import PrivateDaemon
 from stoker_client.shell import new_job_id
 
+# Their client is in Rust: an integer where a float is meant it reads, a float where an integer is meant it does not.
 FIELDS: dict[str, dict[str, type]] = {
     "job_accepted": {"job_id": str, "estimated_time_s": float},
     "job_complete": {"job_id": str, "image_path": str, "duration_s": float},

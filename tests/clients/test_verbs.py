@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET
 from tests.clients.both import Connect, both
 from tests.fakes.daemon import PATIENCE_S, FakeDaemon
-from tests.fakes.world import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
+from tests.fakes.offers import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
 
 from stoker_client.errors import BadRequest, Conflict, InvalidState, NotFound, StalePlan
 from stoker_client.private_daemon import PrivateDaemon

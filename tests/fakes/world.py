@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Raw, structs
 from tests.fakes.ahead import look_ahead
 from tests.fakes.gpus import REPORT
+from tests.fakes.offers import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
 
 from stoker_protocol import codec
 from stoker_protocol import replies as re
@@ -33,69 +34,23 @@ from stoker_protocol.events import (
 from stoker_protocol.jobs import (
     Artifact,
     Daemon,
-    Device,
-    Engine,
     Item,
     ItemCounts,
     ItemState,
     Job,
     JobState,
     Lane,
-    ModelFacts,
     Outcome,
-    Parameter,
     Pause,
     Priority,
-    Profile,
     Queue,
-    Recipe,
     Run,
-    Server,
 )
 from stoker_protocol.schema import describe
 
 PAGE = 3
 """Entries of one page, whatever is asked for: so that few jobs make several pages."""
 NOW_MS = 1_700_000_000_000
-
-SPRITES = Engine("sprites", "python", "ready", "gpu", "plain", [ModelFacts("plain")], [], 8)
-COMFYUI = Engine(
-    name="comfyui",
-    kind="comfyui",
-    state="ready",
-    lane="gpu",
-    default_model="dream.safetensors",
-    models=[
-        ModelFacts("dream.safetensors"),
-        *(ModelFacts(f"style-{number:03}.safetensors", kind="lora") for number in range(200)),
-        ModelFacts("sharp.safetensors", kind="vae"),
-    ],
-    parameters=[Parameter("sampler", "string", choices=["euler", "dpmpp_2m"])],
-    max_batch=8,
-    server=Server(
-        url="http://127.0.0.1:8188",
-        version="0.33.0",
-        devices=[Device("a GPU", "cuda", 24 << 30, 6 << 30)],
-        ours=1,
-        others=2,
-        caching="results of the last prompt",
-        node_packs=["a-pack", "another-pack"],
-        last_error="KSampler: out of memory",
-    ),
-)
-RECIPE = Recipe(
-    name="txt2img",
-    engine="comfyui",
-    summary="A picture from a prompt",
-    parameters=[
-        Parameter("prompt", "string", required=True, help="what to make"),
-        Parameter("steps", "integer", default=20, minimum=1, maximum=10_000, help="how often the sampler goes over it"),
-        Parameter("sampler", "string", default="euler", choices=[f"way-{number}" for number in range(40)]),
-    ],
-)
-WORKFLOW = {"sampler": {"class_type": "KSampler", "inputs": {"steps": 20}}}
-"""The one of RECIPE."""
-PROFILE = Profile("speed", "Many quick drafts", 8, codec.pack({"steps": 15, "cfg": 7.0}))
 
 End = Literal["succeeded", "failed", "cancelled"]
 
@@ -130,8 +85,8 @@ class World:
 
     def head_facts(self) -> dict[str, Any]:
         """What ticks and syncs say."""
-        facts = {"head": len(self.log), "instance_id": self.instance_id, "boot": f"boot-{self.boots}"}
-        return {"at_ms": NOW_MS, **facts}
+        boot = f"boot-{self.boots}"
+        return {"at_ms": NOW_MS, "head": len(self.log), "instance_id": self.instance_id, "boot": boot}
 
     def commit(self, thread: str, event: AnyEvent) -> None:
         """Write a lifecycle event to the log, of a job without its metadata once those were told."""

@@ -8,7 +8,7 @@ import pytest
 from tests.clients.cli.conftest import Stoker
 from tests.clients.cli.test_help import complete
 from tests.fakes.daemon import FakeDaemon
-from tests.fakes.world import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
+from tests.fakes.offers import COMFYUI, PROFILE, RECIPE, SPRITES, WORKFLOW
 
 from stoker_protocol import codec
 

@@ -11,7 +11,7 @@ from tests.clients.cli.running import terminal
 from tests.clients.cli.test_generate import submitted
 from tests.clients.cli.test_rerun import RECIPE, a_picture
 from tests.fakes.daemon import FakeDaemon
-from tests.fakes.world import COMFYUI, WORKFLOW
+from tests.fakes.offers import COMFYUI, WORKFLOW
 
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
