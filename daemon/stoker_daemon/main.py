@@ -163,7 +163,13 @@ class StokerDaemon:
         )
         self._checking = asyncio.Lock()
         self._endpoints_file = options.data_dir / ENDPOINTS_FILE
-        self._store = Store(options.data_dir, self._clock, self._boot, max_pending=config.execution.max_pending)
+        self._store = Store(
+            options.data_dir,
+            self._clock,
+            self._boot,
+            max_pending=config.execution.max_pending,
+            by_client=config.scheduling.fair_share,
+        )
         self._notifier = Notifier.from_environment(os.environ)
         self._house: _House | None = None
         self._stop_reason: asyncio.Future[str] | None = None

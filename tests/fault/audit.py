@@ -167,17 +167,17 @@ def _fitting_states(items: ItemCounts, *, is_open: bool) -> set[JobState]:
 
 def _heads_sum_their_lots(connection: sqlite3.Connection) -> Iterator[str]:
     lots = connection.execute(
-        "SELECT signature_id, priority, sum(min(ready, coalesce(room, ready))), min(place) FROM lots"
+        "SELECT signature_id, priority, client, sum(min(ready, coalesce(room, ready))), min(place) FROM lots"
         " WHERE is_held = 0 AND min(ready, coalesce(room, ready)) > 0"
-        " GROUP BY signature_id, priority ORDER BY signature_id, priority"
+        " GROUP BY signature_id, priority, client ORDER BY signature_id, priority, client"
     ).fetchall()
     heads = connection.execute(
-        "SELECT signature_id, priority, ready, oldest FROM heads ORDER BY signature_id, priority"
+        "SELECT signature_id, priority, client, ready, oldest FROM heads ORDER BY signature_id, priority, client"
     ).fetchall()
     if lots != heads:
         yield f"heads {heads} over lots {lots}"
     firsts = connection.execute(
-        "SELECT heads.came_ms, lots.came_ms FROM heads JOIN lots USING (signature_id, priority)"
+        "SELECT heads.came_ms, lots.came_ms FROM heads JOIN lots USING (signature_id, priority, client)"
         " WHERE place = oldest AND offered > 0"
     )
     for said, came_ms in firsts:

@@ -88,7 +88,7 @@ def test_why_a_job_waits(rig: Rig) -> None:
     rig.client.pause(paused, reason="not yet")
     said = {job: rig.client.why(job) for job in [held, *jobs]}
     assert [each.delay for each in said.values()] == [Delay.RUNNING, Delay.NEXT, Delay.BEHIND, Delay.JOB_PAUSED]
-    assert said[behind].text.startswith("It is behind 1 run of 1 model: one comes first, for ")
+    assert said[behind].text.startswith("It waits for 1 run of 1 model. one comes first: ")
     assert said[behind].start_s is not None
     assert (said[behind].latest_ms or 0) > said[behind].at_ms
     assert "not yet" in said[paused].text

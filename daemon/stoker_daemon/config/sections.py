@@ -78,6 +78,8 @@ class SchedulingConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Seconds that a run may last."""
     urgent_batch_s: Seconds | None = None
     """Seconds that a run may last while something urgent came lately."""
+    fair_share: bool = False
+    """Clients take turns, run by run, within one model and priority: nobody waits for all of another's items."""
 
 
 class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -100,25 +100,28 @@ def _in_order(situation: Situation, now_ms: int) -> Why:
     place = next((n for n, run in enumerate(runs) if any(share.job_id == job_id for share in run.shares)), None)
     due_s = due_in_s(lot, dials, now_ms)
     if place is None:
-        text = f"More than {len(runs)} runs come before it; it goes before all that is worth more in {duration(due_s)}."
+        in_s = duration(max(0.0, due_s))
+        text = f"More than {len(runs)} runs come before it; in {in_s} it has waited long enough to go first."
         return Why(job_id=job_id, at_ms=now_ms, delay=Delay.LATER, text=text)
     run = runs[place]
     start = Eta(forecast.busy_s + run.p50_s, forecast.busy_s + run.p90_s)
-    # From its due date on a visit, a run and a load may come before it, besides earlier due dates and urgent items.
-    late_s = max(start.p90, due_s + dials.batch_s + (1 + dials.residency) * forecast.longest_load_s)
+    # From its due date on a visit, a run and a load may come before it, beside earlier due dates and urgent items.
+    visit = 1 + max(dials.residency, dials.max_patience)
+    late_s = max(start.p90, due_s + dials.batch_s + visit * forecast.longest_load_s)
     delay = Delay.CAPPED if due_s < 0 else Delay.BEHIND if place else Delay.NEXT
     first = runs[0]
     models = len({each.key for each in runs[:place]})
-    where = f"It is behind {_plural(place, 'run')} of {_plural(models, 'model')}" if place else "It is next"
+    where = f"It waits for {_plural(place, 'run')} of {_plural(models, 'model')}" if place else "It is next"
     if due_s < 0:
-        where += f", and past the {duration(dials.caps_s[lot.priority.rank])} that it may wait"
+        cap = duration(dials.caps_s[lot.priority.rank])
+        where += f", and has waited longer than the {cap} after which {lot.priority} work goes first"
     return Why(
         job_id=job_id,
         at_ms=now_ms,
         delay=delay,
-        text=f"{where}: {first.key.residency} comes first, for {why_chosen(first.reason, dials)}."
+        text=f"{where}. {first.key.residency} comes first: {why_chosen(first.reason, dials)}."
         if place
-        else f"{where}, for {why_chosen(run.reason, dials)}.",
+        else f"{where}: {why_chosen(run.reason, dials)}.",
         start_s=start,
         latest_ms=now_ms + round(1000 * late_s),
     )

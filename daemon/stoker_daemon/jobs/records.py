@@ -36,7 +36,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """All ready items of one signature and priority, as the store keeps them.
+    """All ready items of one signature and priority, as the store keeps them, and of one client where they take turns.
 
     How many there are, the place of the first job, and when that came, in wall-clock milliseconds.
     """
@@ -47,6 +47,7 @@ class Head:
     ready: int
     oldest: int
     came_ms: int = 0
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class WaitingLot:
     """What one job has ready, how many of its items may share a run (0: it does not say), and since when it waits.
 
     `at_once`: so many of its items may be at work at a time (0: as many as there may be).
+    `client` is whose it is where clients take turns, else "".
     """
 
     job_id: str
@@ -85,11 +87,12 @@ class WaitingLot:
     batch_size: int
     came_ms: int
     at_once: int = 0
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingLots:
-    """The lots of the queue, each signature's and priority's in order; `is_whole`: there are no more."""
+    """The lots of the queue, each head's in order; `is_whole`: there are no more."""
 
     lots: tuple[WaitingLot, ...]
     is_whole: bool

@@ -15,6 +15,7 @@ from stoker_daemon.scheduling.patience import OfferedLoad, patience
 from stoker_daemon.scheduling.plan import PlannedRun, as_decision
 from stoker_daemon.scheduling.residency import Gpu, Key
 from stoker_daemon.scheduling.script import Script
+from stoker_daemon.scheduling.turns import Turns, take_turn
 from stoker_daemon.scheduling.wording import why_chosen
 
 MAX_DECIDED = 256
@@ -72,7 +73,7 @@ class ByKey:
 
     def __init__(
         self,
-        first: Callable[[Sequence[Head], str, str], Head | None],
+        first: Callable[[Sequence[Head], str, str, Turns], Head | None],
         most: Callable[[Signature], int],
         *,
         one_job: bool = True,
@@ -81,11 +82,15 @@ class ByKey:
         self._one_job = one_job
         self._first = first
         self._most = most
+        self._turns: Turns = ()
         self._engine, self._residency = "", ""
 
     def choose(self, heads: Sequence[Head], _run_id: str, _now_ms: int, /) -> Choice | None:
-        head = self._first(heads, self._engine, self._residency)
-        return head and Choice(((head, max(1, self._most(head.signature))),), one_job=self._one_job)
+        head = self._first(heads, self._engine, self._residency, self._turns)
+        if head is None:
+            return None
+        self._turns = take_turn(self._turns, head.client)
+        return Choice(((head, max(1, self._most(head.signature))),), one_job=self._one_job)
 
     def choose_alike(self, run_id: str, first: str, /) -> None: ...
 
@@ -133,6 +138,7 @@ class InWaves:
         self._script = Script()
         self._estimator = Estimator(Costs())
         self._offered = OfferedLoad(now_ms / 1000)
+        self._turns: Turns = ()
         self._free_gb: Mapping[str, float] = {}
         self._largest: dict[Key, int] = {}
         self._decided: dict[str, waves.Decision] = {}
@@ -148,15 +154,16 @@ class InWaves:
             decision = waves.decide(seen, self._gpu, self._estimator, self.dials, now_ms / 1000)
             if decision is None:
                 return None
-            by_line = {(head.signature_id, head.priority.rank): head for head in heads}
-            choice = Choice(tuple((by_line[each.signature, each.rank], number) for each, number in decision.takes))
+            by_seen = dict(zip(seen, heads, strict=True))
+            choice = Choice(tuple((by_seen[each], number) for each, number in decision.takes))
             if self._script and decision.reason.rule is not waves.Rule.URGENT:
-                planned = self._script.next_run(by_line)
+                planned = self._script.next_run({(head.signature_id, head.priority.rank): head for head in heads})
                 if planned is not None:
                     run, choice = planned
                     takes = ((_seen(head), number) for head, number in choice.takes)
                     decision = as_decision(run, takes, decision, self._gpu, self._estimator)
             self._remember(run_id, decision)
+            self._turns = take_turn(self._turns, decision.takes[0][0].client)
             return choice
 
     def choose_alike(self, run_id: str, first: str, /) -> None:
@@ -258,6 +265,7 @@ class InWaves:
             worked_s=self._gpu.worked_s if residents[-1:] == self._gpu.residents[-1:] else 0.0,
             patience=patience(self._offered.rho(now_s), self.dials.max_patience),
             demand=self._offered.shares(),
+            turns=self._turns,
         )
 
     def _remember(self, run_id: str, decision: waves.Decision) -> None:
@@ -303,4 +311,4 @@ def _key(signature: Signature) -> Key:
 def _seen(head: Head) -> waves.Waiting:
     """A head as the policy looks at it."""
     rank = head.priority.rank
-    return waves.Waiting(_key(head.signature), head.signature_id, rank, head.ready, head.came_ms / 1000)
+    return waves.Waiting(_key(head.signature), head.signature_id, rank, head.ready, head.came_ms / 1000, head.client)

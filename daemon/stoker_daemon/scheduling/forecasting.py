@@ -49,9 +49,9 @@ class Forecast:
 
 def forecast(lots: Sequence[WaitingLot], outlook: Outlook, now_ms: int, busy_s: float) -> Forecast:
     """What a lane makes of these lots, which are in the order that they are taken in."""
-    lines: dict[tuple[int, int], list[WaitingLot]] = {}
+    lines: dict[tuple[int, int, str], list[WaitingLot]] = {}
     for lot in lots:
-        lines.setdefault((lot.signature_id, lot.priority.rank), []).append(lot)
+        lines.setdefault((lot.signature_id, lot.priority.rank, lot.client), []).append(lot)
     queue = [_queued(line) for line in lines.values()]
     gpu, estimates, dials = outlook.gpu, outlook.estimates, outlook.dials
     made = plan(queue, gpu, estimates, dials, now_ms / 1000 + busy_s, promised=outlook.promised)
@@ -78,6 +78,7 @@ def _queued(line: Sequence[WaitingLot]) -> Queued:
         first.signature_id,
         first.priority.rank,
         tuple(Lot(lot.job_id, lot.items, lot.came_ms / 1000, lot.batch_size, lot.at_once) for lot in line),
+        first.client,
     )
 
 

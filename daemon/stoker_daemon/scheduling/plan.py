@@ -37,12 +37,16 @@ class Lot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """All that waits of one signature and priority, lot after lot in the order that they are taken in."""
+    """All that waits of one signature and priority, lot after lot in the order that they are taken in.
+
+    And of one `client`, where they take turns.
+    """
 
     key: Key
     signature: int
     rank: int
     lots: tuple[Lot, ...]
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +192,17 @@ class _Head:
         self._queued = queued
         self._lots = deque(queued.lots)
         self.ready = sum(lot.offered for lot in queued.lots)
-        self.line = queued.signature, queued.rank
+        self.line = queued.signature, queued.rank, queued.client
 
     def waiting(self) -> Waiting:
         """As the policy sees it."""
-        return Waiting(self._queued.key, self._queued.signature, self._queued.rank, self.ready, self._lots[0].came_s)
+        queued = self._queued
+        return Waiting(queued.key, queued.signature, queued.rank, self.ready, self._lots[0].came_s, queued.client)
+
+    def has(self, signature: int, share: Share) -> bool:
+        """Whether the items of a share of that signature are here, as far as any are left."""
+        is_line = self.ready and (signature, share.rank) == self.line[:2]
+        return bool(is_line) and any(lot.job_id == share.job_id for lot in self._lots)
 
     def take_of(self, job_id: str, items: int) -> int:
         """So many items of one job, as far as they are there; how many."""
@@ -237,8 +247,7 @@ def _next(
     """What was promised, as far as it is there, unless something urgent cuts in; else what was decided."""
     while promised and decision.reason.rule is not Rule.URGENT:
         run = promised.popleft()
-        lines = {head.line: head for head in heads if head.ready}
-        takes = [(lines[line], each) for each in run.shares if (line := (run.signature, each.rank)) in lines]
+        takes = [(head, each) for each in run.shares for head in heads if head.has(run.signature, each)]
         before = [(head.waiting(), each.items) for head, each in takes]
         shares = tuple(replace(each, items=head.take_of(each.job_id, each.items)) for head, each in takes)
         if any(share.items for share in shares):
@@ -251,7 +260,8 @@ def _take(heads: Sequence[_Head], decision: Decision) -> tuple[Share, ...]:
     shares: list[Share] = []
     most = decision.items
     for head_taken, items in decision.takes:
-        head = next(head for head in heads if head.line == (head_taken.signature, head_taken.rank))
+        line = head_taken.signature, head_taken.rank, head_taken.client
+        head = next(head for head in heads if head.line == line)
         more, most = head.take(items, sum(share.items for share in shares), most)
         shares += more
         if not most:

@@ -4,6 +4,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from stoker_daemon.scheduling.turns import Turns
+
 
 class Key(NamedTuple):
     """What a run needs loaded."""
@@ -34,7 +36,7 @@ class Gpu:
 
     At most `slots` models fit, `room_gb` together. `worked_s`: how long this visit ran items. `patience`: how many
     times a load counts. `demand`: each model's share of what arrived lately. `tokens` pay for cut-ins: at first, all
-    that there may be.
+    that there may be. `turns`: who had them, where clients take turns.
     """
 
     residents: tuple[Key, ...] = ()
@@ -47,6 +49,7 @@ class Gpu:
     tokens: float = float("inf")
     tokens_at_s: float = 0.0
     urgent_at_s: float = float("-inf")
+    turns: Turns = ()
 
 
 def make_room(key: Key, gpu: Gpu, estimates: Costs, wanted: Container[Key]) -> tuple[Key, ...]:

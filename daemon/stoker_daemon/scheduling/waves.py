@@ -7,19 +7,24 @@ from typing import NamedTuple
 
 from stoker_daemon.scheduling.dials import Dials
 from stoker_daemon.scheduling.residency import Estimates, Gpu, Key, make_room
+from stoker_daemon.scheduling.turns import place_in, take_turn
 
 _URGENT, _HIGH = 0, 1
 _NEVER = float("inf")
 
 
 class Waiting(NamedTuple):
-    """All ready items of one signature and priority: how many, and when the oldest came. Rank 0 is the most urgent."""
+    """All ready items of one signature and priority: how many, and when the oldest came. Rank 0 is the most urgent.
+
+    And of one `client`, where they take turns.
+    """
 
     key: Key
     signature: int
     rank: int
     ready: int
     oldest_s: float
+    client: str = ""
 
 
 class Rule(StrEnum):
@@ -33,13 +38,18 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """The rule that chose, how long its item had waited, and where the index chose: its value and the next best."""
+    """The rule that chose, how long its item had waited, and where the index chose: its value and the next best.
+
+    `passed` is who would have been first, had it not been `client`'s turn.
+    """
 
     rule: Rule
     waited_s: float
     index: float = 0.0
     runner_up: Key | None = None
     runner_up_index: float = 0.0
+    client: str = ""
+    passed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,10 @@ class _Moment:
     tokens: float
     now_s: float
 
+    def turn(self, head: Waiting) -> int:
+        """The smaller, the sooner it is the turn of its client."""
+        return place_in(self.gpu.turns, head.client)
+
 
 def decide(waiting: Sequence[Waiting], gpu: Gpu, estimates: Estimates, dials: Dials, now_s: float) -> Decision | None:
     """What runs next, None if nothing waits.
@@ -125,13 +139,14 @@ def after(gpu: Gpu, decision: Decision, began_s: float, run_s: float) -> Gpu:
         tokens=decision.tokens,
         tokens_at_s=began_s,
         urgent_at_s=decision.urgent_at_s,
+        turns=take_turn(gpu.turns, decision.takes[0][0].client),
     )
 
 
 def _group(waiting: Sequence[Waiting], estimates: Estimates, batch_s: float) -> dict[Key, _Group]:
     groups: dict[Key, _Group] = {}
     for head in waiting:
-        key, signature, rank, ready, _ = head
+        key, signature, rank, ready, _, _ = head
         group = groups.get(key)
         if group is None:
             group = groups[key] = _Group()
@@ -152,7 +167,7 @@ def _urgent(moment: _Moment) -> tuple[Waiting, Reason] | None:
     late = [head for head in moment.waiting if head.rank == _URGENT and head.oldest_s <= came_s]
     if not late:
         return None
-    first = min(late, key=lambda head: (head.key not in moment.gpu.residents, head.oldest_s))
+    first = min(late, key=lambda head: (head.key not in moment.gpu.residents, moment.turn(head), head.oldest_s))
     return first, Reason(Rule.URGENT, moment.now_s - first.oldest_s)
 
 
@@ -168,8 +183,8 @@ def _resident(moment: _Moment) -> tuple[Waiting, Reason] | None:
         return None
     if gpu.worked_s >= times * moment.estimates.load_s(gpu.residents[-1]):
         return None
-    first = _first(group.heads, moment)
-    return first, Reason(Rule.RESIDENCY, moment.now_s - first.oldest_s)
+    first, passed = _first(group.heads, moment)
+    return first, Reason(Rule.RESIDENCY, moment.now_s - first.oldest_s, client=first.client, passed=passed)
 
 
 def _is_pressed(moment: _Moment) -> bool:
@@ -200,8 +215,9 @@ def _best(moment: _Moment) -> tuple[Waiting, Reason]:
         elif index > second_index:
             second, second_index = key, index
     assert best is not None
-    first = _first(moment.groups[best].heads, moment)
-    return first, Reason(Rule.INDEX, moment.now_s - first.oldest_s, best_index, second, second_index)
+    first, passed = _first(moment.groups[best].heads, moment)
+    waited_s = moment.now_s - first.oldest_s
+    return first, Reason(Rule.INDEX, waited_s, best_index, second, second_index, first.client, passed)
 
 
 def _cut_ins(moment: _Moment) -> tuple[tuple[float, Key | None], tuple[float, Key | None]]:
@@ -252,17 +268,29 @@ def _loads_s(moment: _Moment, key: Key) -> float:
 # Within a model
 
 
-def _first(heads: Sequence[Waiting], moment: _Moment) -> Waiting:
-    """What is past its cap, then the highest priority, then the oldest."""
+def _first(heads: Sequence[Waiting], moment: _Moment) -> tuple[Waiting, str]:
+    """What is past its cap, then the highest priority, then the client whose turn it is, then the oldest.
+
+    And who would have been first if it were not for turns: "", the same client.
+    """
     caps_s, now_s = moment.dials.caps_s, moment.now_s
-    return min(heads, key=lambda head: (now_s - head.oldest_s <= caps_s[head.rank], head.rank, head.oldest_s))
+    usual = min(heads, key=lambda head: (now_s - head.oldest_s <= caps_s[head.rank], head.rank, head.oldest_s))
+    if not usual.client:
+        return usual, ""
+    is_late = now_s - usual.oldest_s > caps_s[usual.rank]
+    equals = (
+        head for head in heads if head.rank == usual.rank and (now_s - head.oldest_s > caps_s[head.rank]) == is_late
+    )
+    first = min(equals, key=lambda head: (moment.turn(head), head.oldest_s))
+    return first, "" if first.client == usual.client else usual.client
 
 
 def _fill(
     first: Waiting, heads: Sequence[Waiting], estimates: Estimates, batch_s: float
 ) -> tuple[tuple[Waiting, int], ...]:
     """The chosen item, and as many others of its signature as should share its run, by priority."""
-    mates = sorted((head for head in heads if head.signature == first.signature), key=lambda head: head.rank)
+    mates = [head for head in heads if head.signature == first.signature]
+    mates.sort(key=lambda head: (head.rank, head is not first))
     left = estimates.batch(first.signature, sum(head.ready for head in mates), batch_s) - 1
     takes = [(first, 1)]
     for head in mates:

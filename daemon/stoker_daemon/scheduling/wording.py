@@ -1,24 +1,39 @@
-"""Decisions of the policy in words."""
+"""Decisions of the policy in words, for people who have never heard of it."""
 
 from stoker_daemon.scheduling.dials import Dials
 from stoker_daemon.scheduling.waves import Reason, Rule
 
+MUCH = 1.05
+"""A ratio that is worth a number."""
+
 
 def why_chosen(reason: Reason, dials: Dials) -> str:
     """Why a run was chosen, or is to be, in one clause."""
+    why = _by_rule(reason, dials)
+    return f"{why}; it is {reason.client}'s turn, {reason.passed} had one" if reason.passed else why
+
+
+def _by_rule(reason: Reason, dials: Dials) -> str:
     waited = duration(reason.waited_s)
     match reason.rule:
         case Rule.URGENT:
-            return f"an urgent item has waited {waited}, and cuts in after {duration(dials.caps_s[0])}"
+            return f"an urgent item has waited {waited}, and after {duration(dials.caps_s[0])} it goes before all else"
         case Rule.RESIDENCY:
-            return "its model is loaded, and stays until it has worked long enough to be worth its load"
+            return "its model is loaded, and works for a while before another is loaded"
         case Rule.CAP:
-            return f"an item has waited {waited}, longer than one of its priority should"
+            return f"an item has waited {waited}, longer than one of its priority may"
         case Rule.INDEX:
-            if reason.runner_up is None:
-                return "nothing else waits"
-            other = reason.runner_up.residency
-            return f"it ends most for its time: index {reason.index:.3g}, {other} {reason.runner_up_index:.3g}"
+            return _by_index(reason)
+
+
+def _by_index(reason: Reason) -> str:
+    """An index is weight served per second: it is said by how much more that is than with the next best model."""
+    if reason.runner_up is None:
+        return "nothing else waits"
+    other = reason.runner_up.residency or reason.runner_up.engine
+    times = reason.index / reason.runner_up_index if reason.runner_up_index > 0 else 0.0
+    how_much = f"{times:.2g} times as much" if times >= MUCH else "more"
+    return f"it gets {how_much} done in its time, loads and priorities counted, than {other} would"
 
 
 def duration(seconds: float) -> str:

@@ -45,7 +45,7 @@ def accept(transaction: Transaction, submissions: Sequence[Submission], max_pend
     fresh = _fresh(execute, submissions)
     if not fresh:
         return
-    pending, last_job_key = execute("SELECT pending, last_job_key FROM totals").fetchone()
+    pending, last_job_key, by_client = execute("SELECT pending, last_job_key, by_client FROM totals").fetchone()
     _check_room(pending, sum(len(new.request.items) for new in fresh.values()), max_pending)
     keyed = list(enumerate(fresh.values(), start=last_job_key + 1))
     jobs = [_job_row(transaction, key, fingerprint, new) for (key, new), fingerprint in zip(keyed, fresh, strict=True)]
@@ -55,8 +55,11 @@ def accept(transaction: Transaction, submissions: Sequence[Submission], max_pend
     signature_ids = {
         one: _signature_id(transaction, one) for one in {new.placement.signature for new in fresh.values()}
     }
-    lots = (_lot_row(key, signature_ids[new.placement.signature], new.request, now_ms) for key, new in keyed)
-    insert(execute, "lots", "job_key, signature_id, priority, place, ready, room, came_ms", lots)
+    lots = (
+        (*_lot_row(key, signature_ids[new.placement.signature], new.request, now_ms), new.client if by_client else "")
+        for key, new in keyed
+    )
+    insert(execute, "lots", "job_key, signature_id, priority, place, ready, room, came_ms, client", lots)
     for one, signature_id in signature_ids.items():
         number = sum(len(new.request.items) for new in fresh.values() if new.placement.signature == one)
         transaction.arrivals.append(Arrival(signature_id, one, number))

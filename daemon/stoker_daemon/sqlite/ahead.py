@@ -13,8 +13,8 @@ def read_waiting(connection: sqlite3.Connection) -> WaitingLots:
     """The lots of the queue, whether or not that is paused, up to a bound."""
     rows = connection.execute(
         "SELECT job_id, signature_id, signatures.engine, residency, merge, lots.priority, ready, batch_size, came_ms,"
-        " max_concurrency FROM lots JOIN jobs USING (job_key) JOIN signatures USING (signature_id)"
-        " WHERE ready > 0 AND is_held = 0 ORDER BY signature_id, lots.priority, place LIMIT ?",
+        " max_concurrency, lots.client FROM lots JOIN jobs USING (job_key) JOIN signatures USING (signature_id)"
+        " WHERE ready > 0 AND is_held = 0 ORDER BY signature_id, lots.priority, lots.client, place LIMIT ?",
         (MOST_LOTS + 1,),
     ).fetchall()
     lots = tuple(

@@ -13,10 +13,10 @@ from stoker_protocol.replies import Finding
 RESTORE = "stop stokerd and restore a backup: stokerd restore FILE"
 REPORT = "work goes on, but please report this with the output of `stokerd check`"
 
-_HEADS = "SELECT signature_id, priority, ready, oldest FROM heads"
+_HEADS = "SELECT signature_id, priority, client, ready, oldest FROM heads"
 _LOTS = (
-    "SELECT signature_id, priority, sum(offered), min(place) FROM lots WHERE offered > 0"
-    " GROUP BY signature_id, priority"
+    "SELECT signature_id, priority, client, sum(offered), min(place) FROM lots WHERE offered > 0"
+    " GROUP BY signature_id, priority, client"
 )
 _DISAGREEMENTS = {
     "job counts": (

@@ -22,7 +22,7 @@ MAX_DUE = 1_000
 def claim_some(transaction: Transaction, order: ClaimOrder, next_run_id: Callable[[], str]) -> tuple[Run, ...]:
     """Commit the runs that come first, none if nothing is ready or all is paused.
 
-    Several are of one choice, and all but the first such that they may wait.
+    Several are of one choice, and all but the first such that they may wait; where clients take turns there is one.
     """
     end_back_off(transaction, order.max_delay_s)
     run_id = next_run_id()
@@ -36,7 +36,7 @@ def claim_some(transaction: Transaction, order: ClaimOrder, next_run_id: Callabl
             order.choose_alike(run_id, taken[0].run.run_id)
         _take_away(transaction, parts)
         taken.append(_Taken(run, parts))
-        if choice.parts:  # which say what this one run takes
+        if choice.parts or choice.takes[0][0].client:  # which is for this one run, or is one turn
             break
         run_id = next_run_id()
         parts = _take(transaction, choice)
@@ -76,12 +76,12 @@ def _choose(transaction: Transaction, order: ClaimOrder, run_id: str) -> Choice 
     if transaction.execute("SELECT 1 FROM queue_pause").fetchone():
         return None
     rows = transaction.execute(
-        "SELECT signature_id, engine, residency, merge, priority, ready, oldest, came_ms"
+        "SELECT signature_id, engine, residency, merge, priority, ready, oldest, came_ms, client"
         " FROM heads JOIN signatures USING (signature_id)"
     )
     heads = [
-        Head(signature_id, Signature(engine, residency, merge), PRIORITIES[priority], ready, oldest, came_ms)
-        for signature_id, engine, residency, merge, priority, ready, oldest, came_ms in rows
+        Head(signature_id, Signature(engine, residency, merge), PRIORITIES[priority], *place)
+        for signature_id, engine, residency, merge, priority, *place in rows
         if engine in order.engines
     ]
     return order.choose(heads, run_id, transaction.now_ms)
@@ -165,8 +165,8 @@ def _jobs(transaction: Transaction, head: Head, most: int, choice: Choice) -> It
             for row in transaction.execute(f"{query} AND job_id = ?", terms).fetchall():
                 yield _JobRow._make(row), part.items, part.after + 1
         return
-    terms = (head.signature_id, head.priority.rank, 1 if choice.one_job else most)
-    for row in transaction.execute(f"{query} ORDER BY place LIMIT ?", terms):
+    terms = (head.signature_id, head.priority.rank, head.client, 1 if choice.one_job else most)
+    for row in transaction.execute(f"{query} AND lots.client = ? ORDER BY place LIMIT ?", terms):
         yield _JobRow._make(row), most, 0
 
 

@@ -43,6 +43,7 @@ from stoker_daemon.sqlite.database import FILE_NAME, Lock
 from stoker_daemon.sqlite.migrating import open_database
 from stoker_daemon.sqlite.reader import Reader
 from stoker_daemon.sqlite.recording import Ended, record
+from stoker_daemon.sqlite.turns import keep_by_client
 from stoker_daemon.sqlite.writer import PROBE_S, Transaction, Writer
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
@@ -93,8 +94,10 @@ T = TypeVar("T")
 class Store:
     """Implements `ports.JobStore`. Opened by its constructor, started on the loop, ended by `close`."""
 
-    def __init__(self, data_dir: Path, clock: Clock, boot: str, *, max_pending: int) -> None:
+    def __init__(self, data_dir: Path, clock: Clock, boot: str, *, max_pending: int, by_client: bool = False) -> None:
         """Take the directory and open its database; beyond `max_pending` waiting items no more are taken.
+
+        What waits is kept `by_client` where clients take turns.
 
         Raises:
             StoreError: Another daemon has the directory, or the database can't be used.
@@ -103,6 +106,7 @@ class Store:
         self._lock.take()
         try:
             connection = open_database(data_dir)
+            keep_by_client(connection, by_client=by_client)
         except BaseException:
             self._lock.release()
             raise

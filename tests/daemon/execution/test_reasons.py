@@ -20,7 +20,7 @@ from stoker_protocol.plans import Delay
 NOW_MS = 100_000_000
 JOB = Job("mine", "", JobState.QUEUED, Priority.NORMAL, "gpu", "b", "ada", ItemCounts(total=3, pending=3), NOW_MS)
 ENGINE = words.Engine("gpu", "python", "down", "gpu", "b", [], [], 8, "the socket is closed")
-STAYS = "its model is loaded, and stays until it has worked long enough to be worth its load"
+STAYS = "its model is loaded, and works for a while before another is loaded"
 PAUSE = Pause("lunch", "ada", NOW_MS)
 
 
@@ -114,16 +114,17 @@ CASES = [
         Delay.BEHIND,
         "Its lane takes what is most urgent, then what came first.",
     ),
-    Case(situation(), Delay.NEXT, "It is next, for nothing else waits."),
+    Case(situation(), Delay.NEXT, "It is next: nothing else waits."),
     Case(
         situation(a_lot("other", "a", 60.0, items=9)),
         Delay.BEHIND,
-        f"It is behind 2 runs of 1 model: a comes first, for {STAYS}.",
+        f"It waits for 2 runs of 1 model. a comes first: {STAYS}.",
     ),
     Case(
         situation(a_lot("other", "a", 3900.0), waited_s=3700.0),
         Delay.CAPPED,
-        f"It is behind 1 run of 1 model, and past the 60 min that it may wait: a comes first, for {STAYS}.",
+        "It waits for 1 run of 1 model, and has waited longer than the 60 min after which normal work goes first."
+        f" a comes first: {STAYS}.",
     ),
 ]
 

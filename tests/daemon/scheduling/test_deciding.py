@@ -68,7 +68,7 @@ def test_an_urgent_item_cuts_in_after_its_cap() -> None:
     assert choice is not None
     assert choice.takes == ((heads[1], 1),)
     why = perform(decider, "2", "b", load_s=20, run_s=1)
-    assert why == "an urgent item has waited 61 s, and cuts in after 60 s"
+    assert why == "an urgent item has waited 61 s, and after 60 s it goes before all else"
 
 
 def test_what_a_dead_engine_held_is_not_counted_on() -> None:

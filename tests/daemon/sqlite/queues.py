@@ -35,11 +35,13 @@ class ManualClock:
         return self.ms / 1000
 
 
-def a_submission(job_id: str, count: int = 1, *, model: str = "one", **options: Any) -> accepting.Submission:
+def a_submission(
+    job_id: str, count: int = 1, *, model: str = "one", client: str = "tests", **options: Any
+) -> accepting.Submission:
     """A job of so many items, as the store is handed it."""
     request = a_submit(job_id, count, **options)
     placement = Placement(model, Signature("faults", model, model))
-    return accepting.Submission(request, codec.encode(request), "tests", placement)
+    return accepting.Submission(request, codec.encode(request), client, placement)
 
 
 class Queue:

@@ -11,6 +11,7 @@ from tests.daemon.sqlite.queues import NO_LIMIT, START_MS, Queue, an_order
 from stoker_daemon.jobs.lifecycle import IllegalMove
 from stoker_daemon.jobs.records import Choice, Head, Result, Run
 from stoker_daemon.sqlite import accepting, claiming, controlling, recovering
+from stoker_daemon.sqlite.turns import keep_by_client
 from stoker_protocol.jobs import Failure, ItemState, OnInterrupt, Pause
 from stoker_protocol.requests import Append, ItemSpec
 
@@ -329,3 +330,29 @@ def test_runs_claimed_together_keep_to_a_bound(queue: Queue) -> None:
     runs = queue.write(lambda tx: claiming.claim_some(tx, order, map("run-{}".format, count(1)).__next__))
     assert [_indexes(run) for run in runs] == [[0], [1]]
     assert queue.claim() is None
+
+
+def test_turns_of_clients(queue: Queue) -> None:
+    """We expect the queue kept by client to be gathered when that begins and when it ends, and claims to go by it."""
+    queue.accept("first", 3, client="ann")
+    queue.accept("second", 2, client="bob")
+    queue.accept("third", 1, client="ann")
+    whole = [("", 6)]
+    assert queue.all("SELECT client, ready FROM heads") == whole
+    keep_by_client(queue.connection, by_client=True)
+    assert queue.all("SELECT client, ready FROM heads") == [("ann", 4), ("bob", 2)]
+    queue.accept("fourth", 1, client="bob")
+    assert queue.all("SELECT client, ready FROM heads") == [("ann", 4), ("bob", 3)]
+
+    def choose(heads: Sequence[Head], _run_id: str, _now_ms: int) -> Choice:
+        ann, bob = heads
+        return Choice(((bob, 3), (ann, 4)))
+
+    order = replace(an_order(), choose=choose)
+    run = queue.write(lambda tx: claiming.claim(tx, order, "run"))
+    assert run
+    assert [member.job_id for member in run.members] == ["second"] * 2 + ["fourth"] + ["first"] * 3 + ["third"]
+    keep_by_client(queue.connection, by_client=False)
+    queue.record(run, *_again(run))
+    assert queue.all("SELECT client, ready FROM heads") == [("", 7)]
+    assert [queue.one("SELECT count(DISTINCT client) FROM lots"), queue.one("SELECT by_client FROM totals")] == [1, 0]

@@ -13,6 +13,7 @@ from tests.fault.audit import events_that_lie, rows_that_disagree
 
 from stoker_daemon.jobs.records import Result, Run
 from stoker_daemon.sqlite import accepting, controlling, recovering, sweeping
+from stoker_daemon.sqlite.turns import keep_by_client
 from stoker_protocol.errors import Refused
 from stoker_protocol.jobs import Failure, ItemState, OnInterrupt, Pause, Priority
 from stoker_protocol.requests import Append, Cancel, ItemSpec, Move, Retry, Seal
@@ -47,6 +48,7 @@ class QueueMachine(RuleBasedStateMachine):
         wish = options.draw(st.sampled_from(list(OnInterrupt)))
         most = options.draw(st.sampled_from([0, 0, 1, 3]))
         said: dict[str, Any] = {"more": more, "on_interrupt": wish, "max_concurrency": most}
+        said["client"] = options.draw(st.sampled_from(["ann", "bob"]))
         self._try(lambda: self.queue.accept(job, count, model=model, priority=priority, **said))
 
     @rule(job=jobs, count=st.integers(1, 4))
@@ -117,9 +119,10 @@ class QueueMachine(RuleBasedStateMachine):
     def let_time_pass(self, seconds: float) -> None:
         self.queue.clock.ms += round(seconds * 1000)
 
-    @rule()
-    def kill_and_restart(self) -> None:
-        """Runs at work are handed back, sweeps begin anew."""
+    @rule(by_client=st.booleans())
+    def kill_and_restart(self, by_client: bool) -> None:
+        """Runs at work are handed back, sweeps begin anew, and clients may take turns from now on, or no longer."""
+        keep_by_client(self.queue.connection, by_client=by_client)
         self.runs, self.sweeps = [], {}
         for job_key in sweeping.read_unfinished(self.queue.connection):
             self.sweeps[job_key] = 0
