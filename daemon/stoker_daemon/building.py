@@ -182,7 +182,7 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
         return engines[signature.engine].max_batch(signature)
 
     if all(in_slots(config, config.engines[name].lane or name) for name in engines):
-        return ByKey(policy.in_turn, most)
+        return ByKey(policy.in_turn, most, one_job=False)
     if not any(is_on_gpu(config.engines[name]) for name in engines):
         return ByKey(policy.strict, most, one_job=not any(_swaps(config.engines[name]) for name in engines))
     if config.scheduling.policy == "strict":

@@ -40,7 +40,7 @@ from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
 from stoker_daemon.execution.lane import World
 from stoker_daemon.execution.lanes import Lanes
-from stoker_daemon.execution.learning import Learning
+from stoker_daemon.execution.learning import Learner, Learning
 from stoker_daemon.execution.planning import Planner
 from stoker_daemon.execution.recovery import settle_interrupted
 from stoker_daemon.execution.retention import Retention
@@ -410,7 +410,9 @@ class StokerDaemon:
     ) -> tuple[Lanes, Learning]:
         world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
         lanes = build_lanes(self._config, engines, world, watched)
-        learners = {lane.name: lane.decider for lane in lanes if isinstance(lane.decider, InWaves)}
+        learners: dict[str, Learner] = {}
+        learners |= {f"costs of {lane.name}": lane.decider for lane in lanes if isinstance(lane.decider, InWaves)}
+        learners |= {f"sizes of {lane.name}": lane.room for lane in lanes if lane.room.engines}
         return Lanes(lanes), Learning(self._store, learners)
 
     def _build_frontend(

@@ -293,10 +293,11 @@ class Engine(Struct, frozen=True):
 
 
 class Lane(Struct, frozen=True):
-    """What a lane holds and does: the model that is loaded or on its way, the run at work, the seconds since it moved.
+    """What a lane holds and does: the model of its last run or on its way, the run at work, the seconds since it moved.
 
     `held_up` says why it can't go on now: what it has made can't be stored and is kept, something that must be well
     before work begins is not, or a model has no room. It goes on by itself. `reason` says why its last run was chosen.
+    `is_loaded`: its engine tells that it holds that model; servers elsewhere and programs tell nothing.
     """
 
     name: str
@@ -308,6 +309,7 @@ class Lane(Struct, frozen=True):
     last_progress_s: float | None = None
     held_up: str = ""
     reason: str = ""
+    is_loaded: bool = False
 
 
 class Queue(Struct, frozen=True):

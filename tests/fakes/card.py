@@ -27,6 +27,7 @@ class Card:
         self.held: dict[tuple[int, str], int] = {}
         self.names: dict[int, str] = {}
         self.peak = 0
+        self.uuid = "GPU-1"
         self.swaps: list[str] = []
 
     @property
@@ -51,7 +52,7 @@ class Card:
             GpuProcess(pid, self.names.get(pid, ""), sum(n for (p, _), n in self.held.items() if p == pid))
             for pid in pids
         ]
-        gpu = Gpu(0, "simulated", "GPU-1", self.total, self.free, processes=processes)
+        gpu = Gpu(0, "simulated", self.uuid, self.total, self.free, processes=processes)
         return Sample(1, [gpu], Host(64 * GB, 32 * GB, 100 * GB, 50 * GB))
 
 

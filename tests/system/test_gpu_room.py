@@ -108,6 +108,21 @@ def test_who_fits_may_stay(host: Host) -> None:
     assert {("comfyui", 12), ("heavy", 5), ("ollama", 5)} <= held
 
 
+def test_who_fits_may_stay_after_a_restart(host: Host) -> None:
+    """We expect a daemon to know from the one before it which models fit together, so that none has to make room."""
+    rig = host.start()
+    for kind in ("xl", "small", "other:3b") * 2:
+        assert rig.wait(submit(rig, kind)).state == "succeeded"
+    rig.stop()
+    host.card.settle()
+    rig.restart()
+    unloaded = len(rig.events(ModelUnloaded))
+    for kind in ("small", "xl", "other:3b", "small"):
+        assert rig.wait(submit(rig, kind)).state == "succeeded"
+    assert len(rig.events(ModelUnloaded)) == unloaded
+    assert host.card.facts["refused"] == []
+
+
 def test_a_stranger_who_fills_the_card(host: Host) -> None:
     """We expect a model to wait for who has come meanwhile, with his name, and to load when he goes."""
     rig = host.start()

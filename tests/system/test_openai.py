@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.clients.cli.running import Ran, run_process
 from tests.fakes.openai.harness import OpenAIProcess
-from tests.fakes.openai.words import MODELS
+from tests.fakes.openai.words import MODELS, vector_of
 from tests.system.daemons import REPOSITORY, Rig, a_rig, config
 from tests.worker.processes import wait_for
 
@@ -194,6 +194,21 @@ def test_embeddings_of_one_job_share_requests(rig: Rig, server: OpenAIProcess) -
     job_id = rig.client.submit([{"params": {"input": f"t{number}"}} for number in range(200)]).job_id
     assert rig.wait(job_id).items.succeeded == 200
     assert server.state()["count"]["/v1/embeddings"] == 4
+
+
+def test_embeddings_of_many_jobs_share_requests(rig: Rig, server: OpenAIProcess) -> None:
+    """A hundred jobs of one text each need few requests; one that no server takes fails alone, and each has its own."""
+    rig.client.pause()
+    texts = [f"t{number}" for number in range(100)]
+    texts[30] = "!policy"
+    jobs = [rig.client.submit([{"params": {"input": text}}]).job_id for text in texts]
+    rig.client.resume()
+    ends = [rig.wait(job).state.value for job in jobs]
+    assert ends == ["failed" if text == "!policy" else "succeeded" for text in texts]
+    assert server.state()["count"]["/v1/embeddings"] <= 2 + 2 * 6  # the poisoned one of 64 is found by halves
+    for number in (0, 29, 31, 99):
+        (file,) = rig.client.fetch(jobs[number], rig.folder / jobs[number])
+        assert vector_of(texts[number], 8) == pytest.approx(json.loads(file.read_text()))
 
 
 def test_what_the_page_says(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,8 @@ def _doing(lane: Lane) -> str:
         case "loading":
             return f"loading {model}"
         case "idle":
-            return f"idle, {model} is loaded" if lane.model else "idle"
+            held = f"idle, {model} is loaded" if lane.is_loaded else f"idle, {model} was the last"
+            return held if lane.model else "idle"
         case "stopped":
             return "stopped"
 

@@ -114,7 +114,7 @@ class Lane:
         self._stopping = asyncio.Event()
         self._holdup = Holdup(name, self._tell_lane)
         self._gate = Gate(name, checks, self._tell_lane)
-        self._room = room
+        self.room = room
         room.told, room.say_left = self._tell_lane, self._say_left
         self._must_release = False
         self._since_s = world.clock.monotonic_s()
@@ -152,15 +152,17 @@ class Lane:
         engine, model = self._engine_name, self._model
         if work is not None and self._state == "loading":
             engine, model = work.key
+        residents = self._engines[engine].residents() if engine else []
         return words.Lane(
             name=self.name,
             state=self._state,
             engine=engine,
             model=model,
+            is_loaded=any(each.residency == model for each in residents),
             run_id=work.run.run_id if work else "",
             loads=self._loads,
             last_progress_s=round(self._world.clock.monotonic_s() - work.observer.last_progress_s, 3) if work else None,
-            held_up=self._holdup.reason or self._gate.reason or self._room.reason,
+            held_up=self._holdup.reason or self._gate.reason or self.room.reason,
             reason=self._reason,
         )
 
@@ -187,13 +189,13 @@ class Lane:
             trouble = f"waits for the disk and goes on by itself once that takes what is stored: {self._holdup.reason}"
         elif self._gate.reason:
             trouble = f"begins no run, and goes on by itself once this is well: {self._gate.reason}"
-        elif self._room.reason:
-            trouble = f"waits for room on the GPU, and goes on by itself once there is some: {self._room.reason}"
+        elif self.room.reason:
+            trouble = f"waits for room on the GPU, and goes on by itself once there is some: {self.room.reason}"
         return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble)]
 
     def release_gpu(self) -> bool:
         """Have models leave the GPU as soon as nothing runs; False: this lane has no business there."""
-        self._must_release = bool(self._room.engines)
+        self._must_release = bool(self.room.engines)
         self._wake.set()
         return self._must_release
 
@@ -218,7 +220,7 @@ class Lane:
         """Let the run at work end within its grace, then hand it back to the queue."""
         self._stopping.set()
         self._wake.set()
-        await asyncio.wait({serving}, timeout=0 if self._holdup.reason or self._room.reason else grace_s)
+        await asyncio.wait({serving}, timeout=0 if self._holdup.reason or self.room.reason else grace_s)
         if self._work is not None:
             self._stop_run(Stop(self._work.run.run_id, self.name, SHUTDOWN))
         await serving
@@ -250,15 +252,15 @@ class Lane:
         if due_ms is not None:
             wait_s = min(wait_s, max(0.0, (due_ms - self._world.clock.now_ms()) / 1000))
         idle_s = self._world.clock.monotonic_s() - self._since_s
-        rest_s = self._room.rest_left_s(idle_s)
+        rest_s = self.room.rest_left_s(idle_s)
         await wait_at_most(self._wake, min(wait_s, rest_s))
         if rest_s <= wait_s and not self._wake.is_set():
-            await self._room.release("idle")
+            await self.room.release("idle")
 
     async def _release_if_asked(self) -> None:
         if self._must_release:
             self._must_release = False
-            await self._room.release("pause")
+            await self.room.release("pause")
 
     async def _work_off(self, runs: Sequence[Run]) -> Sequence[Run]:
         """Perform what was claimed together, commit what became of it, and return what was claimed with that.
@@ -319,7 +321,7 @@ class Lane:
         if (self._engine_name, self._model) != key:
             self._enter("loading")
             work.observer.tell_progress("loading", 0, 1)
-        await self._room.prepare(key, work.observer.given_up)
+        await self.room.prepare(key, work.observer.given_up)
 
     async def _load_and_run(self, work: Work) -> bool:
         """True: the run came to its end; False: it was to stop."""
@@ -360,7 +362,7 @@ class Lane:
         if failure is not None and (failure.died or failure.unavailable):
             self._engine_name, self._model = "", ""
             self._decider.lost(work.engine.name)
-            self._room.forget()
+            self.room.forget()
             if failure.unavailable:
                 self._miss(work.engine.name, failure)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
@@ -376,8 +378,8 @@ class Lane:
     async def _learn(self, work: Work) -> None:
         """Let what decides know how the run went, and people if it thinks otherwise of the size of the next."""
         if work.ending == Ending():
-            await self._room.learn(work.key)
-        peak_gb = await self._room.used_gb(work.engine.name) if work.went == "well" else None
+            await self.room.learn(work.key)
+        peak_gb = await self.room.used_gb(work.engine.name) if work.went == "well" else None
         news = self._decider.ended(work.run, work.seconds, work.went, peak_gb)
         if news:
             model = work.run.signature.residency
@@ -445,7 +447,7 @@ class Lane:
             self._work = None
 
     def _order(self) -> ClaimOrder:
-        self._decider.see(self._room.free_gb())
+        self._decider.see(self.room.free_gb())
         return ClaimOrder(
             lane=self.name,
             engines=self._absences.spare(self._engines),

@@ -1,4 +1,4 @@
-"""Keeps what lanes have learned of costs, so that the next daemon need not begin anew."""
+"""Keeps what lanes have learned of costs and sizes, so that the next daemon need not begin anew."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ log = structlog.get_logger()
 
 
 class Learner(Protocol):
-    """Who learns what loads and runs cost."""
+    """Who learns what loads and runs cost, or what models hold."""
 
-    def costs(self) -> bytes:
+    def learned(self) -> bytes:
         """What it knows, to be kept."""
         ...
 
-    def recall(self, costs: bytes, /) -> None:
+    def recall(self, learned: bytes, /) -> None:
         """Know what an earlier one knew. Raises ValueError: it makes no sense."""
         ...
 
 
 class Learning:
-    """Writes what the learners learned, when it has changed, each under its lane's name."""
+    """Writes what the learners learned, when it has changed, each under its key."""
 
     def __init__(self, store: JobStore, learners: Mapping[str, Learner]) -> None:
         self._store = store
@@ -37,15 +37,15 @@ class Learning:
 
     async def recall(self) -> None:
         """Give the learners what those of an earlier daemon knew."""
-        for lane, learner in self._learners.items():
-            text = await self._store.recall(_key(lane))
+        for key, learner in self._learners.items():
+            text = await self._store.recall(key)
             if text is None:
                 continue
             try:
                 learner.recall(text.encode())
             except ValueError as error:
-                log.warning("what was learned of costs is of no use; it is learned anew", lane=lane, why=str(error))
-            self._kept[lane] = learner.costs()
+                log.warning("what was learned is of no use; it is learned anew", key=key, why=str(error))
+            self._kept[key] = learner.learned()
 
     async def serve(self) -> None:
         """Keep it until cancelled."""
@@ -55,17 +55,13 @@ class Learning:
 
     async def keep(self) -> None:
         """Write what changed since the last time."""
-        for lane, learner in self._learners.items():
-            costs = learner.costs()
-            if costs == self._kept.get(lane):
+        for key, learner in self._learners.items():
+            learned = learner.learned()
+            if learned == self._kept.get(key):
                 continue
             try:
-                await self._store.remember(_key(lane), costs.decode())
+                await self._store.remember(key, learned.decode())
             except Refused as refused:
-                log.warning("what was learned of costs was not kept", lane=lane, why=refused.message)
+                log.warning("what was learned was not kept", key=key, why=refused.message)
                 return
-            self._kept[lane] = costs
-
-
-def _key(lane: str) -> str:
-    return f"costs of {lane}"
+            self._kept[key] = learned

@@ -14,6 +14,7 @@ from stoker_daemon.ports import Engine
 from stoker_daemon.scheduling import ledger
 from stoker_daemon.scheduling.ledger import GIB
 from stoker_daemon.scheduling.residency import Key
+from stoker_daemon.scheduling.sizes import Sizes
 from stoker_protocol.gpus import Holding
 
 UNLOAD_S = 60.0
@@ -64,7 +65,7 @@ class Room:
     _ready: Key | None = None
     _is_learned: bool = False
     _was_told: bool = False
-    _sizes: dict[Key, int] = field(default_factory=dict[Key, int])
+    _sizes: Sizes = field(default_factory=Sizes)
     _kept: dict[str, str] = field(default_factory=dict[str, str])
 
     async def prepare(self, key: Key, given_up: asyncio.Event) -> list[Left]:
@@ -91,7 +92,15 @@ class Room:
         named = [each for each in mine if each.what.startswith(key.residency)]
         held = sum(each.bytes or 0 for each in named or mine)
         if held or self._is_elsewhere(key.engine):
-            self._sizes[key] = max(held, self._sizes.get(key, 0))
+            self._sizes.learn(key, held, self._card)
+
+    def learned(self) -> bytes:
+        """What was learned of sizes, to be kept."""
+        return self._sizes.encoded()
+
+    def recall(self, sizes: bytes) -> None:
+        """Know what an earlier one has learned. Raises ValueError: it makes no sense."""
+        self._sizes = Sizes.decoded(sizes)
 
     def free_gb(self) -> dict[str, float]:
         """GB that runs of an engine may need in all, model included: what is free and what this lane's engines hold.
@@ -128,6 +137,11 @@ class Room:
         """What was loaded is not any more, as an engine has died: the next run has to be prepared for."""
         self._ready = None
 
+    @property
+    def _card(self) -> str:
+        gpu = self.watch.monitor.gpu
+        return "" if gpu is None else gpu.uuid
+
     def _measured(self) -> list[str]:
         return [name for name, engine in self.engines.items() if engine.facts().kind in MEASURED]
 
@@ -143,7 +157,7 @@ class Room:
     def _victims(self, key: Key) -> Sequence[Key]:
         """Who gives way: those whose return costs least; where nobody knows what is needed, all."""
         others = self._others(key)
-        gpu, size = self.watch.monitor.gpu, self._sizes.get(key)
+        gpu, size = self.watch.monitor.gpu, self._sizes.of(key, self._card)
         if not others or size is None or gpu is None or gpu.memory_free is None:
             return others
         held = {Key(each.holder, each.what): each.bytes for each in self._holdings() if each.bytes}
@@ -199,7 +213,7 @@ class Room:
 
     def _lacking(self, key: Key) -> int:
         """Bytes that the model needs beyond what is free or its own engine's; what no card has, nobody waits for."""
-        gpu, size = self.watch.monitor.gpu, self._sizes.get(key)
+        gpu, size = self.watch.monitor.gpu, self._sizes.of(key, self._card)
         if gpu is None or gpu.memory_free is None or gpu.memory_total is None or size is None:
             return 0
         mine = sum(each.bytes or 0 for each in self._holdings() if each.holder == key.engine)

@@ -240,7 +240,7 @@ class InWaves:
         with self._lock:
             return self._estimator.load_s(key)
 
-    def costs(self) -> bytes:
+    def learned(self) -> bytes:
         """What was learned, to be kept."""
         with self._lock:
             return self._estimator.costs.encoded()

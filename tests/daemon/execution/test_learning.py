@@ -33,7 +33,7 @@ class Learner:
 
     number: int = 0
 
-    def costs(self) -> bytes:
+    def learned(self) -> bytes:
         return str(self.number).encode()
 
     def recall(self, costs: bytes) -> None:

@@ -93,6 +93,36 @@ def test_sizes_are_learned(tells: bool) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("is_same_card", [True, False])
+def test_sizes_are_known_to_the_next_daemon(is_same_card: bool) -> None:
+    """We expect no more to give way after a restart than before, and what was seen of another card to say nothing."""
+
+    async def scenario() -> None:
+        before, bench = Bench(), Bench()
+        await before.run(LARGE, XL, SMALL, EMBED)
+        bench.card.uuid = "GPU-1" if is_same_card else "GPU-2"
+        bench.room.recall(before.room.learned())
+        assert await bench.run(XL, SMALL, EMBED) == (
+            [] if is_same_card else [Left("comfyui", "xl"), Left("llm", "small")]
+        )
+        assert bench.card.peak <= bench.card.total
+
+    asyncio.run(scenario())
+
+
+def test_what_was_seen_last_time_gives_way_to_what_is_seen() -> None:
+    """We expect a model that has become smaller since to count as what it is once it was loaded."""
+
+    async def scenario() -> None:
+        before, bench = Bench(), Bench()
+        before.room._sizes.learn(LARGE, 20 * GB, "GPU-1")
+        bench.room.recall(before.room.learned())
+        assert await bench.run(XL, LARGE) == [Left("comfyui", "xl")]
+        assert await bench.run(EMBED, LARGE, EMBED, LARGE) == [Left("llm", "large")]
+
+    asyncio.run(scenario())
+
+
 def test_the_cheapest_return_goes_first() -> None:
     """We expect those to go whose return costs least for each byte, and no more of them than needed."""
 
@@ -183,7 +213,7 @@ def test_what_no_card_has_is_not_waited_for() -> None:
 
     async def scenario() -> None:
         bench = Bench()
-        bench.room._sizes[LARGE] = 30 * GB
+        bench.room._sizes.learn(LARGE, 30 * GB, "GPU-1")
         assert await bench.run(XL) == []
         assert await bench.run(LARGE) == [Left("comfyui", "xl")]
 

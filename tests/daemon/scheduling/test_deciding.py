@@ -91,8 +91,8 @@ def test_loads_within_runs_are_priced() -> None:
         perform(decider, str(number), "a", load_s=0, run_s=run_s)
         held[:] = [Key("gpu", "a")]
     other = waves()
-    other.recall(decider.costs())
-    (load,) = Costs.decoded(other.costs()).loads.values()
+    other.recall(decider.learned())
+    (load,) = Costs.decoded(other.learned()).loads.values()
     assert load.seconds == pytest.approx(20, abs=1)
 
 
@@ -142,7 +142,7 @@ def test_what_an_engine_keeps_is_not_what_a_smaller_run_needs() -> None:
         run = a_run(str(number), "a", items)
         decider.loaded(run, 0.0 if number else 1.0, START_MS)
         decider.ended(run, float(items), "well", 38.0)
-    (line,) = Costs.decoded(decider.costs()).memory.values()
+    (line,) = Costs.decoded(decider.learned()).memory.values()
     assert line.count == 1
 
 

@@ -45,6 +45,11 @@ class SharedCard:
             for name in [each for each in mine if what in (None, each)]:
                 del mine[name]
 
+    def settle(self) -> None:
+        """Let the driver see at once that those who ended hold nothing any more."""
+        with self._changing():
+            pass
+
     def held(self, pid: int | None = None) -> dict[str, int]:
         """What a process holds."""
         return self._read()["held"].get(str(pid or os.getpid()), {})

@@ -130,7 +130,7 @@ class Batch:
         return list(groups.values())
 
     async def _serve(self, group: Sequence[tuple[Member, Ask]]) -> None:
-        """Get an answer for each of a group, which is tried one by one if it can't be had together."""
+        """Get an answer for each of a group; who spoils it for the others is found by asking for halves."""
         try:
             if len(group) == 1:
                 self._keep(*group[0], await self.answer(*group[0]))
@@ -140,8 +140,9 @@ class Batch:
             if len(group) == 1:
                 self._fail(group[0][0], unusable)
                 return
-            for one in group:
-                await self._serve([one])
+            half = len(group) // 2
+            await self._serve(group[:half])
+            await self._serve(group[half:])
 
     async def _serve_texts(self, group: Sequence[tuple[Member, Ask]]) -> None:
         """Get the vectors of several texts with one request."""
