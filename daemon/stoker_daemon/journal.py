@@ -64,7 +64,14 @@ def _fields(line: str) -> Iterator[bytes]:
     yield _field("SYSLOG_IDENTIFIER", "stokerd")
     for key, value in facts.items():
         name = "".join(c if c.isascii() and c.isalnum() else "_" for c in key.upper())
-        yield _field(f"STOKER_{name}", value if isinstance(value, str) else json.dumps(value))
+        for each in _each(value):
+            yield _field(f"STOKER_{name}", each if isinstance(each, str) else json.dumps(each))
+
+
+def _each(value: Any) -> list[Any]:
+    """The words of a list of words, since an entry may have a field several times and is found by each; else all."""
+    listed = cast("list[Any]", value if isinstance(value, list) else [value])
+    return listed if listed and all(isinstance(each, str) for each in listed) else [value]
 
 
 def _field(name: str, value: str) -> bytes:

@@ -22,6 +22,11 @@ def is_kept_by_journal() -> bool:
     return is_connected(os.environ, sys.stderr.fileno())
 
 
+def is_searched() -> bool:
+    """Whether lines of plain work are wanted: where the journal finds them by job, or where all is asked for."""
+    return is_kept_by_journal() or structlog.get_logger().is_enabled_for(logging.DEBUG)
+
+
 def configure(level: str = "info") -> None:
     """Send what is logged from `level` on to stderr, the standard library's loggers (asyncio) included."""
     stream = cast("TextIO", _Unfailing(Journal() if is_kept_by_journal() else sys.stderr))

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 import zmq
 
-from stoker_daemon import chronicle, handlers
+from stoker_daemon import handlers
 from stoker_daemon.admin.check import glance
 from stoker_daemon.admin.surroundings import Surroundings, survey
 from stoker_daemon.building import (
@@ -31,6 +31,7 @@ from stoker_daemon.building import (
     lane_settings,
     named_files,
 )
+from stoker_daemon.chronicle import Chronicle
 from stoker_daemon.clock import Jumps, SystemClock
 from stoker_daemon.config import Config, ConfigError, applied, compare
 from stoker_daemon.config import load as load_config
@@ -50,7 +51,7 @@ from stoker_daemon.execution.watch import Watch, watch
 from stoker_daemon.gpu.probe import Probe
 from stoker_daemon.greeting import say_ready
 from stoker_daemon.library import LibraryError, load_library
-from stoker_daemon.log import is_kept_by_journal
+from stoker_daemon.log import is_searched
 from stoker_daemon.outputs.blobs import BlobStore
 from stoker_daemon.outputs.tree import OutputTree
 from stoker_daemon.ports import Caller, Engine, Services
@@ -273,8 +274,8 @@ class StokerDaemon:
         watched = self._build_watch(engines, publisher, stack)
         lanes, learning = self._build_lanes(engines, watched, artifacts, publisher)
         summaries = Summaries(self._store, artifacts)
-        chronicles = [chronicle.tell] if is_kept_by_journal() else []
-        for listener in (publisher.committed, lanes.committed, summaries.committed, *chronicles):
+        tell = Chronicle(in_full=is_searched()).tell
+        for listener in (publisher.committed, lanes.committed, summaries.committed, tell):
             self._store.subscribe(listener)
         cleaning = OutputCleaning(self._store, artifacts, self._clock)
         frontend = self._build_frontend(context, engines, artifacts, blobs, cleaning, lanes, watched, publisher)

@@ -4,9 +4,9 @@ from msgspec import structs
 from structlog.testing import capture_logs
 from tests.daemon.metrics.test_figures import JOB, commit
 
-from stoker_daemon import chronicle
-from stoker_protocol.events import EngineDown, JobSubmitted, RunEscalated, RunFinished, RunStarted
-from stoker_protocol.jobs import Failure, ItemCounts, ItemState, JobState, Outcome, Run
+from stoker_daemon.chronicle import Chronicle
+from stoker_protocol.events import JobSubmitted, QueuePaused, RunFinished, RunStarted
+from stoker_protocol.jobs import Failure, ItemCounts, ItemState, JobState, Outcome, Pause, Run
 
 IDS = {"job": "j", "client": "local", "engine": "sprites", "model": "critters"}
 
@@ -21,6 +21,7 @@ def test_from_submit_to_end() -> None:
         Outcome(3, ItemState.REJECTED, 1, Failure("rejected", "too dark")),
     ]
     run = Run(run_id="r", lane="gpu", engine="sprites", model="critters", batch_size=4, indexes=[0, 1, 2, 3])
+    chronicle = Chronicle(in_full=True)
     with capture_logs() as lines:
         chronicle.tell(commit(JobSubmitted(job=JOB), RunStarted(job=JOB, run=run)))
         chronicle.tell(commit(RunFinished(job=over, run_id="r", outcomes=outcomes)))
@@ -36,12 +37,17 @@ def test_from_submit_to_end() -> None:
     assert {"state": "failed", "succeeded": 1, "failed": 1, "rejected": 1}.items() <= lines[-1].items()
 
 
-def test_trouble() -> None:
-    """We expect deaths of engines as errors, and runs that must be ended by force as warnings."""
+def test_where_nobody_searches() -> None:
+    """We expect failures and pauses alone, where lines of plain work would only be in the way of them."""
+    over = structs.replace(JOB, state=JobState.FAILED, items=ItemCounts(total=2, succeeded=1, failed=1))
+    outcomes = [Outcome(0, ItemState.SUCCEEDED, 1), Outcome(1, ItemState.FAILED, 3, Failure("crash", "gone"))]
+    chronicle = Chronicle(in_full=False)
     with capture_logs() as lines:
-        chronicle.tell(commit(RunEscalated(lane="gpu", engine="a", run_id="r", rung="kill", reason="timeout")))
-        chronicle.tell(commit(EngineDown(lane="gpu", engine="a", detail="segmentation fault")))
-    assert [(line["log_level"], line.get("rung"), line["why"]) for line in lines] == [
-        ("warning", "kill", "timeout"),
-        ("error", None, "segmentation fault"),
+        chronicle.tell(commit(JobSubmitted(job=JOB), QueuePaused(paused=Pause("lunch", "ann", 1))))
+        chronicle.tell(commit(RunFinished(job=JOB, run_id="q", outcomes=outcomes[:1])))
+        chronicle.tell(commit(RunFinished(job=over, run_id="r", outcomes=outcomes)))
+    assert [(line["event"], line["why"]) for line in lines] == [
+        ("all work is held back", "lunch"),
+        ("an item failed", "gone"),
     ]
+    assert IDS.items() <= lines[1].items()

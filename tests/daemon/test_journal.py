@@ -54,6 +54,13 @@ def test_an_entry(journald: socket.socket, journal: Journal) -> None:
     }
 
 
+def test_a_run_of_several_jobs(journald: socket.socket, journal: Journal) -> None:
+    """We expect the entry to be found by each of its jobs: one field of that name for each."""
+    journal.write(json.dumps({"event": "a run was cut short", "job": ["j1", "j2"]}))
+    told = journald.recv(1 << 20).splitlines()
+    assert [line for line in told if line.startswith(b"STOKER_JOB=")] == [b"STOKER_JOB=j1", b"STOKER_JOB=j2"]
+
+
 def test_line_breaks_make_no_fields(journald: socket.socket, journal: Journal) -> None:
     """We expect a value with line breaks, or a key with strange letters, to stay one value of one field."""
     journal.write(json.dumps({"event": "x", "why": "a\nPRIORITY=0", "k=é": "v", "exception": "Traceback\nline"}))

@@ -1,7 +1,7 @@
 """A real daemon in a temporary directory, a client of it, and the files by which a test steers what its models do."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,14 +62,14 @@ class Gate:
 class Rig:
     """One daemon with the fault models, started and stopped by `a_rig`."""
 
-    def __init__(self, folder: Path, config: str, python: str) -> None:
+    def __init__(self, folder: Path, config: str, python: str, args: Sequence[str] = ()) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.log = folder / "executions.log"
         self._config = folder / "stokerd.toml"
         self._config.write_text(config)
         keywords = {"python": python} if python else {}
-        self.daemon = PrivateDaemon(self.data_dir, args=["--config", str(self._config)], **keywords)
+        self.daemon = PrivateDaemon(self.data_dir, args=["--config", str(self._config), *args], **keywords)
         self._client: Client | None = None
 
     @property
@@ -168,9 +168,11 @@ def config(*, head: str = "", engines: str = FAULTS, **execution: Any) -> str:
 
 
 @contextmanager
-def a_rig(folder: Path, text: str = "", *, python: str = "", outputs: int = 1) -> Generator[Rig]:
+def a_rig(
+    folder: Path, text: str = "", *, python: str = "", outputs: int = 1, args: Sequence[str] = ()
+) -> Generator[Rig]:
     """A daemon that runs; at its end all that it leaves on disk must agree with itself."""
-    rig = Rig(folder, text or config(), python)
+    rig = Rig(folder, text or config(), python, args)
     rig.daemon.start()
     try:
         yield rig

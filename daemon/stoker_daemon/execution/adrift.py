@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from stoker_daemon.execution.naming import ids_of
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Result, Run
 from stoker_daemon.ports import Artifacts, ClaimOrder, Engine, JobStore
 
@@ -81,4 +82,4 @@ class Adrift:
             await self._artifacts.forget_unknown(run.members, run.known_paths)
             await self._store.hand_back(run)
         del self._drifting[run.run_id]
-        log.info("a run out of sight was settled", run=run.run_id, engine=run.engine, items=len(run.members))
+        log.info("a run out of sight was settled", **ids_of(run), items=len(run.members))

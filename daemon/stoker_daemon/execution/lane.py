@@ -7,11 +7,13 @@ from functools import partial
 from typing import Literal
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from stoker_daemon.execution.absences import Absences
 from stoker_daemon.execution.adrift import Adrift
 from stoker_daemon.execution.gate import Gate
 from stoker_daemon.execution.holdup import Holdup
+from stoker_daemon.execution.naming import ids_of
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.room import Left, Room
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
@@ -286,6 +288,7 @@ class Lane:
     # One run, step by step
 
     async def _perform(self, run: Run) -> Work:
+        bind_contextvars(lane=self.name, **ids_of(run))  # every line that is logged meanwhile says what it is about
         work = self._begin(run)
         await self._prepare(work)
         work.ending = await work.supervisor.watch(self._load_and_run(work))
@@ -306,6 +309,7 @@ class Lane:
         observer = Observer(run, world.artifacts, world.announce, world.clock, self._paces, self._holdup, is_watched)
 
         async def tell_rung(rung: str, reason: str) -> None:
+            log.warning("a run does not stop by itself", rung=rung, why=reason)
             event = RunEscalated(lane=self.name, engine=engine.name, run_id=run.run_id, rung=rung, reason=reason)
             await self._tell(event)
 
@@ -355,7 +359,7 @@ class Lane:
         try:
             await self._world.artifacts.forget_unknown(torn, frozenset())
         except OSError as error:
-            log.warning("files of unfinished items could not be removed", run=work.run.run_id, why=str(error))
+            log.warning("files of unfinished items could not be removed", why=str(error))
 
     async def _tell_death(self, work: Work) -> None:
         failure = work.ending.failure
@@ -365,6 +369,8 @@ class Lane:
             self.room.forget()
             if failure.unavailable:
                 self._miss(work.engine.name, failure)
+            if failure.died:
+                log.error("an engine is down", why=failure.message)
             await self._tell(EngineDown(lane=self.name, engine=work.engine.name, detail=failure.message))
 
     async def _say_left(self, left: Sequence[Left], reason: str) -> None:
@@ -427,8 +433,8 @@ class Lane:
         try:
             return await self._holdup.outlast(record, self._stopping)
         except Refused as refused:
-            runs = [run.run_id for run, _ in outcomes]
-            log.error("runs could not be recorded", lane=self.name, runs=runs, why=refused.message)
+            for run, _ in outcomes:
+                log.error("a run could not be recorded", lane=self.name, **ids_of(run), why=refused.message)
             return None
 
     def _conclude(self, work: Work, recorded: Recorded) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+from stoker_daemon.execution.naming import ids_of
 from stoker_daemon.jobs.records import Interrupted
 from stoker_daemon.ports import Artifacts, JobStore
 
@@ -23,5 +24,6 @@ async def settle_interrupted(store: JobStore, artifacts: Artifacts, take_back: C
             continue
         removed = await artifacts.forget_unknown(run.members, run.known_paths)
         await store.hand_back(run)
-        log.info("a run was cut short", run=run.run_id, lane=run.lane, items=len(run.members), files_removed=removed)
+        facts = {"lane": run.lane, "items": len(run.members), "files_removed": removed}
+        log.info("a run was cut short", **ids_of(run), **facts)
     return len(runs)

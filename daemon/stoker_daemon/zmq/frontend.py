@@ -148,6 +148,7 @@ class Frontend:
         return len(self._tasks) < self._max_requests and self._bytes < self._max_bytes
 
     async def _reply_to(self, body: bytes, caller: Caller) -> bytes:
+        request = None
         try:
             request = await _decode(body)
             _check_role(request, caller)
@@ -157,7 +158,7 @@ class Frontend:
             return _refusal(codec.request_id_of(body), refused)
         except Exception:
             request_id = codec.request_id_of(body)
-            log.exception("A request failed", request_id=request_id, caller=caller.name)
+            log.exception("a request failed", request_id=request_id, client=caller.name, **_about(request))
             return _refusal(request_id, _our_fault())
 
     def _send(self, route: list[bytes], body: bytes) -> None:
@@ -194,6 +195,14 @@ async def _decode(body: bytes) -> AnyRequest:
         except StopIteration as end:
             return end.value
         await asyncio.sleep(0)
+
+
+def _about(request: AnyRequest | None) -> dict[str, str]:
+    """What the log should say of a request: its verb, and the job that it is about, if it is about one."""
+    if request is None:
+        return {}
+    job_id = getattr(request, "job_id", "")
+    return {"op": str(request.__struct_config__.tag), **({"job": job_id} if job_id else {})}
 
 
 def _check_role(request: AnyRequest, caller: Caller) -> None:

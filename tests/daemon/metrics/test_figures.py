@@ -50,7 +50,10 @@ CALM = Moment(Queue(0, 0, 0), {}, [], [], HealthReport(ready=True, findings=[]),
 
 def commit(*events: LifecycleEvent, sync_s: float = 0.002) -> Commit:
     """A commit that tells of these."""
-    rows = [CommittedEvent(seq, "job/j/", codec.encode(event)) for seq, event in enumerate(events, start=1)]
+    rows = [
+        CommittedEvent(seq, f"job/j/{event.__struct_config__.tag}", codec.encode(event))
+        for seq, event in enumerate(events, start=1)
+    ]
     return Commit(tuple(rows), sync_s=sync_s)
 
 

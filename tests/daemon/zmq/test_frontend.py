@@ -218,7 +218,9 @@ def test_handler_that_fails() -> None:
 
     with capture_logs() as logged:
         asyncio.run(scenario())
-    assert [(line["log_level"], line["request_id"], line["exc_info"]) for line in logged] == [("error", "h", True)]
+    (line,) = logged
+    assert (line["log_level"], line["request_id"], line["exc_info"]) == ("error", "h", True)
+    assert (line["op"], line["client"]) == ("hello", "local")
 
 
 @pytest.mark.parametrize(
