@@ -30,6 +30,11 @@ def facts(folder: Path) -> dict[str, Any]:
     }
 
 
+def without_paths(words: str) -> str:
+    """What somebody said, without the folders of this machine."""
+    return re.sub(r"/\S+/", "", words)
+
+
 def kind(machine: dict[str, Any]) -> str:
     """What a machine is called in the names of files: `2-cores-amd-epyc`."""
     words = re.sub(r"\(.*?\)|[^a-z ]| processor| with .*", "", str(machine["processor"]).lower().replace("-", " "))

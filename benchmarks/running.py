@@ -1,7 +1,6 @@
 """Runs parts one after the other, each in a process of its own with a limit, and ends whatever one has left."""
 
 import ctypes
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.core.figures import Findings, Setting
-from benchmarks.machine import facts, fsync_us
+from benchmarks.machine import facts, fsync_us, without_paths
 from benchmarks.parts import PARTS
 from benchmarks.results import ROOT, PartResult, Result, commit
 
@@ -40,6 +39,7 @@ def run(names: Sequence[str], setting: Setting, tell: Tell) -> Result:
     result = Result(f"{datetime.now(UTC):%Y-%m-%dT%H:%M}", commit(), setting.rounds, facts(setting.folder), {})
     _adopt_orphans()
     with tempfile.TemporaryDirectory(dir=setting.folder, prefix=".benchmark-", ignore_cleanup_errors=True) as scratch:
+        Path(scratch).chmod(0o711)  # for servers that run as somebody else
         own = replace(setting, folder=Path(scratch))
         with _progress(names, setting) as advance:
             for name in names:
@@ -77,9 +77,9 @@ def _run_part(name: str, setting: Setting, advance: Callable[[str, float], None]
 
 
 def _last_words(said: str) -> str:
-    """Without paths, which are of this machine."""
+    """Of a part that did not end well."""
     words = said.strip().splitlines() or ["it said nothing"]
-    return re.sub(r"/\S+/", "", words[-1])
+    return without_paths(words[-1])
 
 
 @contextmanager

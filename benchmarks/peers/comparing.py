@@ -17,7 +17,7 @@ QUICK = 50
 """By how much less a quick run measures."""
 FSYNC = "fdatasync just before"
 UNITS = {**dict.fromkeys(MEASURES, "/s"), "idle start": "ms", "busy start": "ms", "memory": "MiB", FSYNC: "us"}
-PYTHON = tuple(library.name for library in LIBRARIES if library.name != "huey")
+PYTHON_SERVICES = tuple(library.name for library in LIBRARIES if library.name != "huey")
 """Services in Python; huey is embedded, so that its submits have no way to go."""
 
 Values = Mapping[str, Mapping[str, list[float]]]
@@ -37,7 +37,7 @@ TARGETS: list[tuple[str, str, Relation, float]] = [
     ("64 clients", "limit", ">=", 0.6),
     ("64 clients", "beanstalkd", ">=", 2),
     ("100 a request", "limit", ">=", 0.7),
-    *(("100 a request", peer, ">=", 3.0) for peer in PYTHON),
+    *(("100 a request", peer, ">=", 3.0) for peer in PYTHON_SERVICES),
     ("100 a request", "Redis Streams", ">=", 0.6),
     ("no-op items", "limit", ">=", 0.7),
     ("no-op items", "celery", ">=", 3),

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.machine import without_paths
 from benchmarks.peers.contenders import Peer, Unavailable
 from benchmarks.peers.servers import free_port, postgresql, redis
 from benchmarks.peers.work import WHERE, Found, Order, arguments, memory_mib
@@ -43,7 +44,7 @@ class Library(Peer):
             try:
                 found: Found = json.loads(_run(command, MEASURE_S, where))
             except subprocess.SubprocessError as error:
-                raise Unavailable(f"its script did not end well: {error}") from error
+                raise Unavailable(f"its script did not end well: {without_paths(str(error))}") from error
             return {**found, "memory": found["memory"] + memory_mib(*pids)}
 
     def install(self) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.core.marks import PAYLOAD
+from benchmarks.machine import without_paths
 from benchmarks.peers.contenders import SUBMITS, Peer, Unavailable
 from benchmarks.peers.lines import lockstep_s
 from benchmarks.peers.work import Found, Order, memory_mib
@@ -115,7 +116,9 @@ def postgresql(folder: Path) -> Generator[tuple[int, int]]:
     initdb = [str(_postgresql_program("initdb")), "-D", str(data), "--no-sync", "-A", "trust", "-U", "bench"]
     made = subprocess.run(initdb, cwd="/", user=uid, capture_output=True, text=True, timeout=START_S, check=False)
     if made.returncode:
-        raise Unavailable(f"initdb failed: {made.stderr.strip().splitlines()[-1]}")
+        raise Unavailable(
+            f"initdb, as {user.pw_name if user else 'us'}: {without_paths(made.stderr.strip().splitlines()[-1])}"
+        )
     port = free_port()
     command = [str(server), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
     with _running(command, port, uid) as pid:
@@ -174,4 +177,4 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    raise Unavailable(f"{process.args!r} does not listen on its port")
+    raise Unavailable("it does not listen on its port")

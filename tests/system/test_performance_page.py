@@ -53,6 +53,22 @@ def test_where_a_peer_is_ahead() -> None:
     assert "| celery | 50.0 (0.50; 0.50 to 0.50) |" in page
 
 
+def test_what_stoker_is_the_fastest_at() -> None:
+    """We expect no claim where a service was faster in one round; an embedded queue is none."""
+    claim = "Of the durable queue services in Python, Stoker is the fastest in each round at: "
+    assert f"{claim}one by one." in document(_result(_findings()))
+    faster = Comparison("one by one", "/s", {"stoker": [100.0, 100.0], "rq": [101.0, 50.0]})
+    assert f"{claim}nothing." in document(_result(Findings([], [faster])))
+
+
+def test_a_busy_machine_is_told() -> None:
+    """We expect the page to warn of figures from a machine that had other work, and not of those from a quiet one."""
+    busy = _result(_findings())
+    busy.machine["load_before"] = 6.5
+    assert "**The machine was busy** (load 6.5 before the run)" in document(busy)
+    assert "was busy" not in document(_result(_findings()))
+
+
 def test_what_was_left_out_or_failed() -> None:
     """We expect the page to say which peers were left out, and which parts did not work, and why."""
     parts = {"keys": PartResult(1.0, [90.0, 110.0], failed="TimeoutError: no answer")}
