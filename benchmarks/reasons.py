@@ -12,7 +12,7 @@ UNMET: dict[str, str] = {
     "no-op items, to limit": "a run is a row before the engine is called, and its outcome an event",
     "submit to start, idle, to limit": "the lane is woken, chooses by its policy, and commits the run",
     "stoker status": "imports of our own, and the round trip",
-    "memory of an idle daemon": "the imports of the engines that are configured, of NVML and of the HTTP client",
+    "memory of an idle daemon": "most of it are imports, as the figures of interpreters below show",
     "ping's p99": "a large request is decoded by the loop that answers, and holds Python's lock meanwhile",
     "event to": "our publisher is told on the loop after the commit; a bare PUB sends at once",
     "kill -9": "the interpreter's start and imports are most of it, as the figure with an empty queue shows",

@@ -1,6 +1,8 @@
 """What the daemon costs: memory and CPU while it has nothing to do, and whether work makes it grow."""
 
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +13,8 @@ from benchmarks.core.load import lockstep_s
 from benchmarks.core.processes import cpu_ms, pss_mib, rss_mib, with_children
 
 ITEMS_A_JOB = 100
+IMPORTS = ("zmq, msgspec", "sqlite3, asyncio", "structlog, psutil, pynvml", "stoker_daemon.main")
+"""Of the daemon, each with those before."""
 SETTLE_S = 3.0
 """After its start or its work the daemon writes summaries and learns what its engines offer."""
 
@@ -26,7 +30,7 @@ def footprint(setting: Setting) -> list[Figure]:
             figures = [_idle_cpu(daemon.pid, idle_s, "at first"), _memory(daemon.pid)]
             work_off(daemon, warm_up)
             figures.append(_growth(daemon, items))
-            return [*figures, _idle_cpu(daemon.pid, idle_s, "after work")]
+            return [*figures, _idle_cpu(daemon.pid, idle_s, "after work"), *_imports()]
         finally:
             daemon.stop()
 
@@ -43,6 +47,23 @@ def work_off(daemon: Stoker, items: int) -> float:
 def _memory(pid: int) -> Figure:
     made_of = f"RSS of the daemon, PSS {pss_mib(pid):.1f}; its worker is beside it"
     return Figure("memory of an idle daemon", rss_mib(pid), "MiB", "<=", 45, made_of)
+
+
+def _imports() -> list[Figure]:
+    """What of the memory are imports: an interpreter with none, and with more and more of them."""
+    steps = ["sys", *(", ".join(IMPORTS[:number]) for number in range(1, len(IMPORTS) + 1))]
+    names = ["an interpreter", *(f"... with {each}" for each in IMPORTS)]
+    return [
+        Figure(f"memory of {name}", _imported_mib(step), "MiB", "<=", None, "RSS")
+        for name, step in zip(names, steps, strict=True)
+    ]
+
+
+def _imported_mib(modules: str) -> float:
+    """The memory of a process that has only imported some modules."""
+    told = f"import {modules}, os; from benchmarks.core.processes import rss_mib; print(rss_mib(os.getpid()))"
+    said = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True, timeout=60)
+    return float(said.stdout)
 
 
 def _growth(daemon: Stoker, items: int) -> Figure:

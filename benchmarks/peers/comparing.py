@@ -1,6 +1,7 @@
 """All peers beside each other: in each round each of them once, forth and back in turns."""
 
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from benchmarks.peers.work import Order
 
 QUICK = 50
 """By how much less a quick run measures."""
+ROUNDS_S = 800.0
+"""For all rounds; on two quiet cores five take some 450 s."""
 FSYNC = "fdatasync just before"
 UNITS = {**dict.fromkeys(MEASURES, "/s"), "idle start": "ms", "busy start": "ms", "memory": "MiB", FSYNC: "us"}
 PYTHON_SERVICES = tuple(library.name for library in LIBRARIES if library.name != "huey")
@@ -74,7 +77,7 @@ def compare(wanted: Mapping[str, Callable[[], Peer]], setting: Setting) -> Findi
     values: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     contenders: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for maker in _turns(list(wanted.values()), setting.rounds):
+    for maker in _turns(list(wanted.values()), setting.rounds, left_out):
         peer = maker()
         if peer.name in left_out:
             continue
@@ -94,8 +97,16 @@ def compare(wanted: Mapping[str, Callable[[], Peer]], setting: Setting) -> Findi
     return Findings(_figures(values), comparisons, left_out, contenders)
 
 
-def _turns(makers: Sequence[Callable[[], Peer]], rounds: int) -> Iterator[Callable[[], Peer]]:
+def _turns(makers: Sequence[Callable[[], Peer]], rounds: int, left_out: dict[str, str]) -> Iterator[Callable[[], Peer]]:
+    """Whole rounds, as many as there is time for."""
+    began_s = time.monotonic()
     for number in range(rounds):
+        took_s = time.monotonic() - began_s
+        if number and took_s + took_s / number > ROUNDS_S:
+            left_out[f"{rounds - number} of {rounds} rounds"] = (
+                f"{number} took {took_s:.0f} s, for the machine was slow"
+            )
+            return
         yield from makers if number % 2 == 0 else reversed(makers)
 
 
