@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from enum import Enum
 from functools import cache
+from types import GenericAlias
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -205,8 +206,8 @@ def decode_parameters(value: bytes | Raw) -> list[Parameter]:
     return _decode(_parameters_decoder(), value)
 
 
-def taker(kinds: Mapping[str, Any], required: Set[str]) -> Callable[[Raw], bool]:
-    """A quick test whether a free-form value is a map with all required keys, no others, and values of these kinds.
+def taker(kinds: Mapping[str, Any], required: Set[str]) -> Callable[[Sequence[Raw]], bool]:
+    """A quick test whether free-form values are all maps with all required keys, no others, and values of these kinds.
 
     The kinds are types as msgspec knows them.
     """
@@ -217,16 +218,8 @@ def taker(kinds: Mapping[str, Any], required: Set[str]) -> Callable[[Raw], bool]
     ]
     fields.sort(key=len)  # those without a default come first
     kind = msgspec.defstruct("Taken", fields, rename=names, forbid_unknown_fields=True, gc=False)
-    decode = Decoder(kind).decode
-
-    def takes(value: Raw) -> bool:
-        try:
-            decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return False
-        return True
-
-    return takes
+    decoder: Decoder[Any] = Decoder(GenericAlias(list, kind))
+    return lambda values: _can_decode(decoder, _as_list(values))
 
 
 def fingerprint(body: bytes) -> bytes:
@@ -305,6 +298,19 @@ def _decode(decoder: Decoder[T], body: bytes | Raw) -> T:
         raise
     except RecursionError:
         raise msgspec.DecodeError(f"nested too deeply; at most {MAX_DEPTH} levels") from None
+
+
+def _can_decode(decoder: Decoder[Any], body: bytes) -> bool:
+    try:
+        _decode(decoder, body)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _as_list(values: Sequence[Raw]) -> bytes:
+    """The list of up to 65 535 values that were packed; as such they are read in one call, which is far quicker."""
+    return b"\xdc" + len(values).to_bytes(2, "big") + b"".join(values)
 
 
 @cache
@@ -389,11 +395,7 @@ def _is_flat(body: bytes, request: Submit | Append) -> bool:
     """Whether all free-form values are small maps of plain values, which one pass over a small body sees soonest."""
     if len(body) > MAX_METADATA or (isinstance(request, Submit) and request.workflow is not UNSET):
         return False
-    try:
-        _decode(_flat_decoder(), body)
-    except msgspec.DecodeError:
-        return False
-    return True
+    return _can_decode(_flat_decoder(), body)
 
 
 def _check_free_forms(request: Submit | Append) -> Generator[None, None, None]:
@@ -413,12 +415,7 @@ def _are_flat(values: list[Raw]) -> bool:
     """Whether parameters, together no more than those of one item may be, are all maps of plain values."""
     if sum(map(len, values)) > MAX_PARAMS:
         return False
-    as_list = b"\xdc" + len(values).to_bytes(2, "big") + b"".join(values)  # so a list of up to 65 535 begins
-    try:
-        _decode(_flat_maps_decoder(), as_list)
-    except msgspec.DecodeError:
-        return False
-    return True
+    return _can_decode(_flat_maps_decoder(), _as_list(values))
 
 
 def _check_each(forms: Iterator[tuple[str, Raw, int]], left: int) -> Generator[None, None, int]:

@@ -42,7 +42,7 @@ def test_good_parameters_pass(given: dict[str, Any]) -> None:
 def takes(known: Mapping[str, Parameter], given: Any) -> bool:
     """What the quick test says of an item's parameters."""
     kinds = {name: kind_of(parameter) for name, parameter in known.items()}
-    return codec.taker(kinds, {name for name, parameter in known.items() if parameter.required})(codec.pack(given))
+    return codec.taker(kinds, {name for name, parameter in known.items() if parameter.required})([codec.pack(given)])
 
 
 @pytest.mark.parametrize("missing", ["", "prompt", "seed", "steps", "guidance", "size", "tiled"])

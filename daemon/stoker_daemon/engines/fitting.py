@@ -57,21 +57,24 @@ async def check_items(parameters: Sequence[Parameter], request: Submit, aside: f
     known = by_name(parameters)
     shared = _without(aside, as_map(request.params, "params"))
     check_values(shared, known, "params")
-    is_well = _quick_test(bytes(pack(list(parameters))))
+    are_well = _quick_test(bytes(pack(list(parameters))))
     knows_bare = False
-    for index, item in enumerate(request.items):
-        if index % ITEMS_A_TURN == ITEMS_A_TURN - 1:
+    for start in range(0, len(request.items), ITEMS_A_TURN):
+        if start:
             await asyncio.sleep(0)
-        if knows_bare if item.params is UNSET else is_well(item.params):
+        some = request.items[start : start + ITEMS_A_TURN]
+        given = [item.params for item in some if item.params is not UNSET]
+        if are_well(given) and (knows_bare or len(given) == len(some)):
             continue
-        field = f"items[{index}].params"
-        check_parameters({**shared, **_without(aside, as_map(item.params, field))}, known, field)
-        knows_bare = knows_bare or item.params is UNSET
+        for index, item in enumerate(some, start):
+            field = f"items[{index}].params"
+            check_parameters({**shared, **_without(aside, as_map(item.params, field))}, known, field)
+        knows_bare = knows_bare or len(given) < len(some)
 
 
 @lru_cache(maxsize=64)
-def _quick_test(parameters: bytes) -> Callable[[Raw], bool]:
-    """Whether an item's own parameters are well, whatever the job's are; what it doubts is to be checked at length."""
+def _quick_test(parameters: bytes) -> Callable[[Sequence[Raw]], bool]:
+    """Whether items' own parameters are well, whatever the job's are; what it doubts is to be checked at length."""
     known = decode_parameters(parameters)
     try:
         return taker({p.name: kind_of(p) for p in known}, {p.name for p in known if p.required})
