@@ -31,7 +31,7 @@ MAX_CONTAINERS = 100_000
 """Maps and lists in all free-form values of a request: what a byte can make costly."""
 FORMS_A_STEP = 256
 BYTES_A_STEP = 64 << 10
-"""Free-form values that are checked, and bytes of those that need a closer look, before others have their turn."""
+"""Free-form values that are checked, and bytes that are read or looked at closely, before others have their turn."""
 MAX_METADATA = 64 << 10
 MAX_PARAMS = 256 << 10
 MAX_WORKFLOW = 1 << 20
@@ -134,12 +134,16 @@ def decode_in_steps(body: bytes) -> Generator[None, None, AnyRequest]:
         raise Refused(
             ErrorCode.TOO_LARGE, f"the body has {len(body)} bytes", hint=f"at most {MAX_BODY} bytes; split the request"
         )
+    is_large = len(body) > BYTES_A_STEP
+    if is_large:  # to receive it was a step already
+        yield
     envelope = _decode_or_refuse(body, _Envelope)
     if envelope.v != VERSION:
         raise _unknown_version(envelope.v)
-    kind = REQUEST_TYPES.get(envelope.op)
-    if kind is None:
+    if (kind := REQUEST_TYPES.get(envelope.op)) is None:
         raise _unknown_op(envelope.op)
+    if is_large:
+        yield
     request = _decode_or_refuse(body, kind)
     if isinstance(request, Submit | Append) and not _is_flat(body, request):
         yield from _check_free_forms(request)
