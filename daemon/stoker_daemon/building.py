@@ -5,7 +5,7 @@
 import os
 import pwd
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.deciding import ByKey, Decider, InWaves
 from stoker_daemon.scheduling.dials import PRESETS, Dials
 from stoker_daemon.scheduling.preflight import Thresholds
-from stoker_daemon.scheduling.residency import Key
+from stoker_daemon.scheduling.residency import Key, Pins
 from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_daemon.zmq import keyring
 from stoker_daemon.zmq.admission import RESERVED, LocalRules
@@ -81,7 +81,7 @@ def build_engines(config: Config, data_dir: Path, library: Library, blobs: Blobs
             log.warning("ended a worker that an earlier daemon left", pid=pid, engine=pid_file.stem)
     agents = {name: each for name, each in config.engines.items() if isinstance(each, AgentConfig)}
     built = {
-        name: _build(name, engine, data_dir, library, blobs, slotted=in_slots(config, engine.lane or name))
+        name: _build(name, engine, config, data_dir, library, blobs)
         for name, engine in config.engines.items()
         if not isinstance(engine, AgentConfig)
     }
@@ -168,7 +168,8 @@ def build_lanes(config: Config, engines: Mapping[str, Engine], world: World, wat
         decider = build_decider(config, mine, world.clock.now_ms())
         on_gpu = any(is_on_gpu(config.engines[each]) for each in mine)
         checks = watched.preflight.on_gpu if on_gpu else watched.preflight.everywhere
-        room = Room(name, mine if on_gpu else {}, watched, decider.load_s, config.gpu.idle_unload_s)
+        pins = build_pins(config, mine)
+        room = Room(name, mine if on_gpu else {}, watched, decider.load_s, config.gpu.idle_unload_s, pins)
         lanes.append(Lane(name, mine, decider, world, settings, checks, room))
         for number, takes in enumerate(further_slots(config, mine) if in_slots(config, name) else [], start=2):
             further.append(Lane(f"{name}.{number}", mine, decider, world, settings, checks, room, takes))
@@ -195,7 +196,14 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
         residents += [(each.name, each.presumed) for each in _openai_engines(config, engines)]
         return [Key(name, residency) for name, residency in residents if residency]
 
-    return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock())
+    slots = config.scheduling.resident_models
+    return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock(), slots, build_pins(config, engines))
+
+
+def build_pins(config: Config, engines: Container[str]) -> Pins:
+    """The pinned models of these engines."""
+    pins = (Key(engine, model) for engine, _, model in (pin.partition("/") for pin in config.scheduling.pins))
+    return Pins(frozenset(pin for pin in pins if pin.engine in engines))
 
 
 def _openai_engines(config: Config, engines: Mapping[str, Engine]) -> list["OpenAIEngine"]:
@@ -269,7 +277,7 @@ def load_patience_s(engine: EngineConfig) -> float:
     return engine.start_timeout_s + (engine.load_timeout_s if isinstance(engine, PythonConfig) else 0.0)
 
 
-def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blobs: Blobs, *, slotted: bool) -> Engine:
+def _build(name: str, engine: PlainConfig, config: Config, data_dir: Path, library: Library, blobs: Blobs) -> Engine:
     match engine:
         case PythonConfig():
             return PythonEngine(
@@ -280,6 +288,8 @@ def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blo
                 python=engine.python,
                 python_path=engine.python_path,
                 cache_mb=engine.cache_mb,
+                most_models=config.scheduling.resident_models,
+                pins=build_pins(config, [name]),
                 memory_limit_mb=engine.memory_limit_mb,
                 start_timeout_s=engine.start_timeout_s,
                 load_timeout_s=engine.load_timeout_s,
@@ -287,7 +297,7 @@ def _build(name: str, engine: PlainConfig, data_dir: Path, library: Library, blo
         case ComfyConfig():
             return _build_comfyui(name, engine, library, blobs)
         case OpenAIConfig():
-            return _build_openai(name, engine, slotted=slotted)
+            return _build_openai(name, engine, slotted=in_slots(config, engine.lane or name))
         case OllamaConfig():
             return _build_ollama(name, engine)
         case CommandConfig():

@@ -1,9 +1,10 @@
 """What is to come is told beforehand, carried out as it was told, and each job says why it does not run yet."""
 
 import random
+from pathlib import Path
 
 import pytest
-from tests.system.daemons import Rig
+from tests.system.daemons import FAULTS, Rig, a_rig, config
 
 from stoker_client.errors import NotFound, StalePlan
 from stoker_protocol.events import RunStarted
@@ -109,3 +110,33 @@ def test_why_a_job_that_failed_waits(rig_with_long_back_off: Rig) -> None:
     rig.wait_until(job, lambda job: job.items.pending and rig.executed())
     assert rig.client.why(job).delay is Delay.BACK_OFF
     rig.client.cancel(job)
+
+
+def test_why_a_job_waits_that_has_waited_too_long(tmp_path: Path) -> None:
+    """We expect a job past its cap to be told so, with what is done before it and when it runs at the latest."""
+    caps = "[scheduling]\ncaps_s = [0.01, 0.02, 0.03, 0.04]\n"
+    with a_rig(tmp_path, config(engines=FAULTS + caps)) as rig:
+        gate = rig.gate()
+        held = rig.submit(gate.item("held"))
+        gate.wait()
+        first, late = rig.submit("before"), rig.submit("late", model="two", priority="low")
+        rig.wait_until(late, lambda _: rig.client.why(late).delay is Delay.CAPPED)
+        said = rig.client.why(late)
+        assert said.text.startswith("It waits for 1 run of 1 model, and has waited longer than the 0 s after which low")
+        assert " one comes first: its model is loaded" in said.text
+        assert (said.latest_ms or 0) > said.at_ms
+        gate.open()
+        assert [rig.wait(job).state for job in (held, first, late)] == ["succeeded"] * 3
+
+
+def test_why_a_job_waits_whose_engine_is_down(tmp_path: Path) -> None:
+    """We expect to be told which server can't be reached, why, and when it is tried again."""
+    nobody = '[engines.studio]\nkind = "comfyui"\nurl = "http://127.0.0.1:9"\n'
+    with a_rig(tmp_path, config(engines=nobody, backoff_base_s=60, backoff_max_s=60)) as rig:
+        job = rig.client.submit(["a red dragon"]).job_id
+        rig.wait_until(job, lambda _: rig.client.why(job).delay is Delay.ENGINE_DOWN)
+        said = rig.client.why(job)
+        assert said.text.startswith("Engine studio can't be reached (")
+        assert "; tried again in " in said.text
+        assert said.latest_ms is None
+        rig.client.cancel(job)

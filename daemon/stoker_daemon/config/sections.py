@@ -1,5 +1,6 @@
 """What the configuration may say of everything but engines, and the whole file."""
 
+from collections import Counter
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
@@ -78,6 +79,10 @@ class SchedulingConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Seconds that a run may last."""
     urgent_batch_s: Seconds | None = None
     """Seconds that a run may last while something urgent came lately."""
+    resident_models: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """How many models a worker keeps loaded; 0: one beside the pinned ones, or as many as its `cache_mb` holds."""
+    pins: tuple[str, ...] = ()
+    """Models that stay loaded as long as anything else can give way: `"ENGINE/MODEL"`, as `stoker plan` names them."""
     fair_share: bool = False
     """Clients take turns, run by run, within one model and priority: nobody waits for all of another's items."""
 
@@ -181,9 +186,28 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         for name, engine in self.engines.items():
             if isinstance(engine, AgentConfig):
                 check_agent(name, engine, self.engines)
+        self._check_pins()
         for key, names in (("engines", self.engines), ("profiles", self.profiles)):
             for name in names:
                 check_name(key, name)
+
+    def _check_pins(self) -> None:
+        """Whether each pin is of an engine that there is, and leaves room beside it."""
+        numbers = Counter(pin.partition("/")[0] for pin in self.scheduling.pins)
+        for pin in self.scheduling.pins:
+            engine, _, model = pin.partition("/")
+            if not model:
+                raise ValueError(
+                    f"scheduling.pins: {pin!r} is not of the form ENGINE/MODEL, like 'comfyui/x.safetensors'"
+                )
+            if engine not in self.engines:
+                raise ValueError(f"scheduling.pins: {pin!r}: there is no engine {engine!r}; {', '.join(self.engines)}")
+            most = self.scheduling.resident_models
+            if 0 < most <= numbers[engine]:
+                raise ValueError(
+                    f"scheduling.resident_models = {most} leaves no room beside the {numbers[engine]} pinned models of"
+                    f" {engine!r}; {numbers[engine] + 1} would"
+                )
 
     def with_comfyui(self, url: str) -> "Config":
         """The same with a ComfyUI server in front, as engine `comfyui`. Raises ConfigError."""

@@ -257,7 +257,7 @@ class Lane:
         rest_s = self.room.rest_left_s(idle_s)
         await wait_at_most(self._wake, min(wait_s, rest_s))
         if rest_s <= wait_s and not self._wake.is_set():
-            await self.room.release("idle")
+            await self.room.release("idle", pinned=False)
 
     async def _release_if_asked(self) -> None:
         if self._must_release:

@@ -13,7 +13,7 @@ from stoker_daemon.jobs.records import EngineFailure
 from stoker_daemon.ports import Engine
 from stoker_daemon.scheduling import ledger
 from stoker_daemon.scheduling.ledger import GIB
-from stoker_daemon.scheduling.residency import Key
+from stoker_daemon.scheduling.residency import NO_PINS, Key, Pins
 from stoker_daemon.scheduling.sizes import Sizes
 from stoker_protocol.gpus import Holding
 
@@ -51,7 +51,8 @@ class Room:
 
     `load_s` tells what a model's return costs; `told` is called when `reason`, why one has to wait, comes or goes.
     `say_left` hears what was unloaded, and why.
-    Who has been idle for `idle_unload_s` seconds (0: never) is to give back what is loaded.
+    Who has been idle for `idle_unload_s` seconds (0: never) is to give back what is loaded. Models with `pins` stay
+    as long as anything else can give way.
     """
 
     lane: str
@@ -59,6 +60,7 @@ class Room:
     watch: Watch
     load_s: Callable[[Key], float]
     idle_unload_s: float = 0.0
+    pins: Pins = NO_PINS
     told: Callable[[], None] = lambda: None
     say_left: Callable[[Sequence[Left], str], Awaitable[None]] = _ignore
     reason: str = ""
@@ -120,16 +122,16 @@ class Room:
         held = sum(each.bytes or 0 for each in self._holdings() if each.holder == engine)
         return held / GIB if held else None
 
-    async def release(self, reason: str) -> list[Left]:
-        """Give back all that this lane's engines hold."""
+    async def release(self, reason: str, *, pinned: bool = True) -> list[Left]:
+        """Give back all that this lane's engines hold, `pinned` models too or not."""
         self._ready = None
-        left = await self._unload_all([Key(engine, "") for engine in self.engines])
+        left = await self._unload_all([Key(engine, "") for engine in self.engines] if pinned else self._unpinned())
         await self.say_left(left, reason)
         return left
 
     def rest_left_s(self, idle_s: float) -> float:
         """Seconds until a lane that has been idle for so long is to `release`, if there is anything to."""
-        if not self.idle_unload_s or not any(engine.residents() for engine in self.engines.values()):
+        if not self.idle_unload_s or not self._unpinned():
             return float("inf")
         return max(0.0, self.idle_unload_s - idle_s)
 
@@ -159,11 +161,11 @@ class Room:
         others = self._others(key)
         gpu, size = self.watch.monitor.gpu, self._sizes.of(key, self._card)
         if not others or size is None or gpu is None or gpu.memory_free is None:
-            return others
+            return [each for each in others if each not in self.pins]
         held = {Key(each.holder, each.what): each.bytes for each in self._holdings() if each.bytes}
         mine = sum(size for holder, size in held.items() if holder.engine == key.engine)
         sizes = {each: held.get(each, 0) for each in others}
-        return ledger.victims(key, size, gpu.memory_free + mine, sizes, self.load_s)
+        return ledger.victims(key, size, gpu.memory_free + mine, sizes, self.load_s, self.pins)
 
     async def _clear(self, key: Key, victims: Sequence[Key]) -> list[Left]:
         """Have these give way to a model."""
@@ -233,6 +235,11 @@ class Room:
             log.warning("waits for room on the GPU", lane=self.lane, why=reason)
         if bool(reason) != bool(was):
             self.told()
+
+    def _unpinned(self) -> list[Key]:
+        """What engines of this lane hold and need not keep."""
+        held = (Key(name, each.residency) for name, engine in self.engines.items() for each in engine.residents())
+        return [key for key in held if key not in self.pins]
 
     def _others(self, key: Key) -> list[Key]:
         """What engines of this lane hold on the GPU beside the one that is to load: that one sees to its own."""

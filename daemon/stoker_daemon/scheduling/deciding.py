@@ -12,8 +12,8 @@ from stoker_daemon.scheduling.dials import Dials
 from stoker_daemon.scheduling.estimating import Estimator, Kind
 from stoker_daemon.scheduling.forecasting import Outlook
 from stoker_daemon.scheduling.patience import OfferedLoad, patience
-from stoker_daemon.scheduling.plan import PlannedRun, as_decision
-from stoker_daemon.scheduling.residency import Gpu, Key
+from stoker_daemon.scheduling.plan import PlannedRun, as_decision, is_cut_in
+from stoker_daemon.scheduling.residency import NO_PINS, Gpu, Key, Pins
 from stoker_daemon.scheduling.script import Script
 from stoker_daemon.scheduling.turns import Turns, take_turn
 from stoker_daemon.scheduling.wording import why_chosen
@@ -126,15 +126,18 @@ class InWaves:
         loaded: Callable[[], Sequence[Key]],
         now_ms: int,
         lock: AbstractContextManager[object],
+        slots: int = 0,
+        pins: Pins = NO_PINS,
     ) -> None:
         """`most(signature)` is how many items may share a run, `loaded()` what its engines hold, as far as they know.
 
+        So many `slots` for models are there (0: as many as were seen loaded), and those with `pins` give way last.
         The store's thread and the loop both come here, each for less than a millisecond, and hold the lock meanwhile.
         """
         self.dials = dials
         self._most = most
         self._loaded = loaded
-        self._gpu = Gpu()
+        self._gpu = Gpu(slots=slots or 1 + len(pins.models), pinned=pins)
         self._script = Script()
         self._estimator = Estimator(Costs())
         self._offered = OfferedLoad(now_ms / 1000)
@@ -156,7 +159,7 @@ class InWaves:
                 return None
             by_seen = dict(zip(seen, heads, strict=True))
             choice = Choice(tuple((by_seen[each], number) for each, number in decision.takes))
-            if self._script and decision.reason.rule is not waves.Rule.URGENT:
+            if self._script and not is_cut_in(decision, self._script.first):
                 planned = self._script.next_run({(head.signature_id, head.priority.rank): head for head in heads})
                 if planned is not None:
                     run, choice = planned

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stoker_daemon.jobs.records import Resident
+from stoker_daemon.scheduling.residency import NO_PINS, Key, Pins, make_room
 from stoker_daemon.scheduling.residency import Gpu as Loaded
-from stoker_daemon.scheduling.residency import Key, make_room
 from stoker_protocol.gpus import Gpu, GpuProcess, Holding
 
 GIB = 1 << 30
@@ -52,15 +52,18 @@ def holdings(gpu: Gpu, claims: Sequence[Claim]) -> list[Holding]:
     return sorted(found, key=lambda holding: -(holding.bytes or 0))
 
 
-def victims(key: Key, size: int, free: int, held: Mapping[Key, int], load_s: Callable[[Key], float]) -> tuple[Key, ...]:
+def victims(
+    key: Key, size: int, free: int, held: Mapping[Key, int], load_s: Callable[[Key], float], pins: Pins = NO_PINS
+) -> tuple[Key, ...]:
     """Who of those that are loaded gives way to a model of that size, so that it fits into what is free by then.
 
-    Those go first whose return costs least for each byte; who then turns out not to be needed stays.
+    Those go first whose return costs least for each byte, and last those with `pins`; who then turns out not to be
+    needed stays.
     """
     room = free + sum(held.values())
-    gpu = Loaded(residents=tuple(held), slots=len(held) + 1, room_gb=room / GIB)
+    gpu = Loaded(residents=tuple(held), slots=len(held) + 1, room_gb=room / GIB, pinned=pins)
     leaving = list(make_room(key, gpu, _Sizes({**held, key: size}, load_s), wanted=()))
-    for victim in sorted(leaving, key=load_s, reverse=True):
+    for victim in sorted(leaving, key=lambda each: (each in pins, load_s(each)), reverse=True):
         if free + sum(held[each] for each in leaving) - held[victim] >= size:
             leaving.remove(victim)
     return tuple(leaving)

@@ -185,6 +185,11 @@ def as_decision(
     )
 
 
+def is_cut_in(decision: Decision, planned: PlannedRun) -> bool:
+    """Whether something urgent goes before what was planned, and was not planned itself."""
+    return decision.reason.rule is Rule.URGENT and planned.reason.rule is not Rule.URGENT
+
+
 class _Head:
     """What is left of a head."""
 
@@ -218,7 +223,7 @@ class _Head:
         """The first so many items, as far as all may share a run of at most so many; and how many these allow."""
         shares: list[Share] = []
         at = 0
-        while items:
+        while items and at < len(self._lots):
             lot = self._lots[at]
             limit = min(most, lot.most or most)
             number = min(items, lot.offered, limit - taken)
@@ -245,7 +250,7 @@ def _next(
     heads: Sequence[_Head], promised: deque[PlannedRun], decision: Decision, gpu: Gpu, estimates: Estimates
 ) -> tuple[Decision, tuple[Share, ...]]:
     """What was promised, as far as it is there, unless something urgent cuts in; else what was decided."""
-    while promised and decision.reason.rule is not Rule.URGENT:
+    while promised and not is_cut_in(decision, promised[0]):
         run = promised.popleft()
         takes = [(head, each) for each in run.shares for head in heads if head.has(run.signature, each)]
         before = [(head.waiting(), each.items) for head, each in takes]

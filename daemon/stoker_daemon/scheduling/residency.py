@@ -14,6 +14,25 @@ class Key(NamedTuple):
     residency: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Models that stay as long as anything else can give way; where several make up what is loaded, one is enough."""
+
+    models: frozenset[Key] = frozenset()
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, Key) and (
+            key in self.models or any(Key(key.engine, part) in self.models for part in key.residency.split(" + "))
+        )
+
+    def of(self, engine: str) -> int:
+        """How many an engine has."""
+        return sum(key.engine == engine for key in self.models)
+
+
+NO_PINS = Pins()
+
+
 class Costs(Protocol):
     """What is known of models, in seconds and GB."""
 
@@ -42,7 +61,7 @@ class Gpu:
     residents: tuple[Key, ...] = ()
     slots: int = 1
     room_gb: float = float("inf")
-    pinned: frozenset[Key] = frozenset()
+    pinned: Container[Key] = NO_PINS
     worked_s: float = 0.0
     patience: float = 1.0
     demand: Mapping[Key, float] = field(default_factory=dict[Key, float])

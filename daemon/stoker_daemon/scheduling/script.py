@@ -23,6 +23,11 @@ class Script:
         return bool(self._left)
 
     @property
+    def first(self) -> PlannedRun:
+        """What comes first of it, if anything is left."""
+        return self._left[-1]
+
+    @property
     def left(self) -> tuple[PlannedRun, ...]:
         """What is still to come, in order."""
         return tuple(reversed(self._left))

@@ -1,6 +1,7 @@
 """Which models a worker keeps loaded: the arithmetic, and the engine `python` as it goes by it."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.daemon.engines.faults_engine import faults_engine
 from stoker_daemon.engines.python.cache import ModelCache
 from stoker_daemon.engines.python.offers import Offers
 from stoker_daemon.jobs.records import EngineFailure, Resident
+from stoker_daemon.scheduling.residency import Key, Pins
 from stoker_protocol.errors import FailureKind, Refused
 from stoker_protocol.jobs import ModelFacts, Parameter
 from stoker_protocol.worker import Holding, Hosted, ModelFamily
@@ -18,9 +20,10 @@ FAULTS = "tests.models.faults:Faults"
 GB = 10**9
 
 
-def cache(budget_gb: float | None, **sizes_gb: float) -> ModelCache:
+def cache(budget_gb: float | None, *, most: int = 0, pins: Sequence[str] = (), **sizes_gb: float) -> ModelCache:
     """A cache with these models loaded, one after the other."""
-    made = ModelCache("mine", None if budget_gb is None else int(budget_gb * GB))
+    pinned = Pins(frozenset(Key("mine", pin) for pin in pins))
+    made = ModelCache("mine", None if budget_gb is None else int(budget_gb * GB), most, pinned)
     made.hold([Holding(model, int(size * GB)) for model, size in sizes_gb.items()])
     return made
 
@@ -29,6 +32,27 @@ def test_without_a_budget_there_is_one_model() -> None:
     """Each model gives way to the next, however small they are."""
     assert cache(None, a=0.1).victims("b") == ("a",)
     assert cache(None).victims("b") == ()
+
+
+def test_a_number_of_models() -> None:
+    """As many models stay as were asked for, within the budget if there is one."""
+    assert cache(None, most=3, a=1, b=1).victims("c") == ()
+    assert len(cache(None, most=2, a=1, b=1).victims("c")) == 1
+    assert len(cache(10, most=2, a=1, b=1).victims("c")) == 2  # which nobody has measured
+    small = cache(10, most=2, a=1, b=1)
+    small.expect({"c": GB})
+    assert len(small.victims("c")) == 1
+
+
+def test_what_is_pinned_gives_way_last() -> None:
+    """A pinned model stays beside one more, and goes only where nothing else can make room."""
+    assert cache(None, pins=["a"], a=1).victims("b") == ()
+    assert cache(None, pins=["a"], a=1, b=1).victims("c") == ("b",)
+    assert cache(None, most=2, pins=["b"], a=1, b=1).victims("c") == ("a",)
+    tight = cache(10, pins=["a"], a=4, b=4)
+    tight.expect({"c": 4 * GB, "d": 9 * GB})
+    assert tight.victims("c") == ("b",)
+    assert set(tight.victims("d")) == {"a", "b"}
 
 
 def test_what_fits_stays() -> None:

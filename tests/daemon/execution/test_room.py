@@ -12,7 +12,7 @@ from stoker_daemon.execution import room as module
 from stoker_daemon.execution.room import Left, Room
 from stoker_daemon.execution.watch import watch
 from stoker_daemon.scheduling.preflight import Thresholds
-from stoker_daemon.scheduling.residency import Key
+from stoker_daemon.scheduling.residency import Key, Pins
 from stoker_protocol.events import AnyEvent
 
 XL, FLUX = Key("comfyui", "xl"), Key("comfyui", "flux")
@@ -231,6 +231,26 @@ def test_release() -> None:
         assert set(bench.card.held) == {(BLENDER, "scene")}
         assert await bench.room.release("pause") == []
         assert await bench.run(XL) == []
+
+    asyncio.run(scenario())
+
+
+def test_pinned_models() -> None:
+    """We expect a pinned model to stay when an unknown one comes and at rest, and to go where only it can make room."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        bench.room.pins, bench.room.idle_unload_s = Pins(frozenset({SMALL})), 60.0
+        await bench.run(SMALL, EMBED)
+        assert await bench.run(XL) == [Left("python", "embed")]  # nobody knows what it needs
+        assert set(bench.card.held) == {(1, "xl"), (2, "small")}
+        assert bench.room.rest_left_s(0.0) == 60.0
+        assert await bench.room.release("idle", pinned=False) == [Left("comfyui", "xl")]
+        assert bench.room.rest_left_s(99.0) == float("inf")
+        await bench.run(FLUX, XL, SMALL)
+        bench.card.put(BLENDER, "scene", 3 * GB)
+        assert await bench.run(FLUX) == [Left("llm", "small")]
+        assert await bench.room.release("pause") == [Left("comfyui", "flux")]
 
     asyncio.run(scenario())
 

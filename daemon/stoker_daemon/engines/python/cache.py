@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from stoker_daemon.jobs.records import Resident
-from stoker_daemon.scheduling.residency import Gpu, Key, make_room
+from stoker_daemon.scheduling.residency import NO_PINS, Gpu, Key, Pins, make_room
 from stoker_protocol.worker import Holding
 
 _GB = 1e9
@@ -15,13 +15,16 @@ _MEMORY = 0.9
 class ModelCache:
     """The models that one worker holds, and what is known of each: bytes, seconds of a load, uses.
 
-    They hold `budget_bytes` together at most, unless one alone is larger; without a budget there is one at a time.
-    What was learnt of a model outlasts it. Implements `residency.Costs`.
+    They hold `budget_bytes` together at most, unless one alone is larger, and there are `most` of them; without either
+    there is one beside those with `pins`, which give way last. What was learnt of a model outlasts it. Implements
+    `residency.Costs`.
     """
 
-    def __init__(self, engine: str, budget_bytes: int | None) -> None:
+    def __init__(self, engine: str, budget_bytes: int | None, most: int = 0, pins: Pins = NO_PINS) -> None:
         self._engine = engine
         self._budget_bytes = budget_bytes
+        self._most = most or (1 + pins.of(engine) if budget_bytes is None else sys.maxsize)
+        self._pins = pins
         self._held: list[str] = []  # the last used last
         self._bytes: dict[str, int] = {}
         self._on_gpu: set[str] = set()
@@ -63,8 +66,9 @@ class ModelCache:
         """Which others give way so that `model` fits, by what their return is expected to cost for each byte."""
         gpu = Gpu(
             residents=tuple(Key(self._engine, each) for each in self._held if each != model),
-            slots=1 if self._budget_bytes is None else sys.maxsize,
+            slots=self._most,
             room_gb=float("inf") if self._budget_bytes is None else self._budget_bytes / _GB,
+            pinned=self._pins,
             demand={Key(self._engine, each): share for each, share in self._demand.items()},
         )
         return tuple(victim.residency for victim in make_room(Key(self._engine, model), gpu, self, wanted=()))

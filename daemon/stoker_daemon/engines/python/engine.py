@@ -18,6 +18,7 @@ from stoker_daemon.engines.python.worker import Worker, WorkerDied
 from stoker_daemon.jobs.parameters import by_name, check_parameters, with_defaults
 from stoker_daemon.jobs.records import EngineFailure, Interrupted, Member, Placement, Resident, Signature
 from stoker_daemon.ports import RunObserver
+from stoker_daemon.scheduling.residency import NO_PINS, Pins
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack
 from stoker_protocol.errors import FailureKind, Refused
@@ -43,6 +44,7 @@ UNLOAD_S = 30.0
 class PythonEngine:
     """Runs the models of `classes` in an interpreter of its own, those loaded last staying as far as `cache_mb` allows.
 
+    They are `most_models` at most (0: see `ModelCache`), and those with `pins` give way last.
     `python_path` are folders where the worker also looks for classes; it may hold `memory_limit_mb` of the host's
     memory; `pid_file` lets a later daemon `end_leftover`. A worker ends with its daemon; one that dies is started again
     by the next `load`. Times are in seconds: for the worker to begin, for a model to load, and for the worker to go by
@@ -61,6 +63,8 @@ class PythonEngine:
         python: str = sys.executable,
         python_path: Sequence[str] = (),
         cache_mb: int = 0,
+        most_models: int = 0,
+        pins: Pins = NO_PINS,
         memory_limit_mb: int = 0,
         start_timeout_s: float = 60.0,
         load_timeout_s: float = 600.0,
@@ -81,7 +85,7 @@ class PythonEngine:
         self._state, self._detail = "starting", ""
         self._offers = Offers()
         self._versions: dict[str, str] = {}
-        self._cache = ModelCache(name, cache_mb << 20 if cache_mb else None)
+        self._cache = ModelCache(name, cache_mb << 20 if cache_mb else None, most_models, pins)
         self._model = ""
 
     def facts(self) -> words.Engine:
