@@ -114,11 +114,33 @@ class Godot:
 class Editor(Godot):
     """The editor with the plugin and a probe that acts for a person; says what the dock shows, whenever that changes.
 
-    `wanted` is what the probe enters into the form, and `until`, the text at which it closes the editor.
+    `wanted` is what the probe enters into the form at once, and `until`, the text at which it closes the editor.
     """
 
     def __init__(self, project: Path, endpoint: str, **wanted: Any) -> None:
         super().__init__(project, ["--editor"], {"STOKER_ENDPOINT": endpoint, "PROBE": json.dumps(wanted)})
+        self._deeds = project / "deeds"
+
+    def order(self, **wanted: Any) -> None:
+        """Enter these into the form, and press its button."""
+        self._do("order", wanted)
+
+    def cancel(self, name: str) -> None:
+        """Press the button in the row of a job."""
+        self._do("cancel", name)
+
+    def dial(self, endpoint: str) -> None:
+        """Enter another endpoint."""
+        self._do("dial", endpoint)
+
+    def leave(self) -> list[dict[str, Any]]:
+        """Close the editor; what it says until then."""
+        self._do("leave", None)
+        return self.wait_for_end()
+
+    def _do(self, what: str, with_what: Any) -> None:
+        with self._deeds.open("a") as file:
+            file.write(json.dumps([what, with_what]) + "\n")
 
 
 class Script(Godot):

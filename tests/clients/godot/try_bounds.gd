@@ -28,6 +28,7 @@ func _init() -> void:
 	board.link = {"state": "live"}
 	var summary: String = board.summary()
 	var active: int = board._active.size()
+	var previews := [_most_previews(board, news), board._previews.size()]
 	_tell_all(board, news, "succeeded")
 	var dock := Dock.new()
 	get_root().add_child(dock)
@@ -41,11 +42,23 @@ func _init() -> void:
 	print("SAYS ", to_json({
 		"news": taken.jobs.size(), "progress": taken.progress.size(), "is_cut": taken.is_cut, "said": taken.said.size(),
 		"after_no_time": after_no_time, "has_slices": slices > 1, "shown": shown_waiting,
+		"previews": previews, "previews_left": board._previews.size(),
 		"kept": board._active.size() + board._jobs_done.size() + board._progress.size(),
 		"active": active, "summary": summary, "needs_snapshot": board.needs_snapshot(), "rows": rows, "lines": dock.said.text.count("\n") + 1,
 	}))
 	dock.free()
 	quit()
+
+
+func _most_previews(board: Board, news: News) -> int:
+	# A picture of each of ten thousand jobs, most of them unknown to the board: how many are in the news.
+	var picture := Image.new()
+	picture.create(64, 64, false, Image.FORMAT_RGBA8)
+	for number in JOBS:
+		news.put_of_job("previews", "job-%d" % number, picture)
+	var taken := news.take()
+	board.take(taken)
+	return taken.previews.size()
 
 
 func _tell_all(board: Board, news: News, state: String) -> void:

@@ -96,6 +96,7 @@ func _on_maker_selected(index: int) -> void:
 			_parameters.add_child(one)
 			one.setup(parameter)
 	frames.editable = OrderForm.takes_frames(_makers[index])
+	profile.disabled = not _makers[index].takes_profile
 
 
 func _on_prompt_entered(_text: String) -> void:

@@ -7,8 +7,12 @@ const FPS = 8.0
 
 
 static func makers(facts: Dictionary) -> Array:
-	# What can make pictures: each model of each engine, and each recipe; with the parameters that it takes.
+	# What can make pictures: each model of each engine, and each recipe; with the parameters that it takes. A profile is
+	# for what is made by a recipe.
 	var found := []
+	var have_recipes := {}
+	for recipe in facts.recipes:
+		have_recipes[recipe.engine] = true
 	for engine in facts.engines:
 		for model in engine.models:
 			if model.kind == "checkpoint" and _takes(engine.parameters, "prompt"):
@@ -17,6 +21,7 @@ static func makers(facts: Dictionary) -> Array:
 					"name": "%s %s" % [engine.name, model.name],
 					"fields": {"engine": engine.name, "model": model.name},
 					"parameters": engine.parameters,
+					"takes_profile": have_recipes.has(engine.name),
 				}
 				found.insert(0 if is_usual else found.size(), one)
 	for recipe in facts.recipes:
@@ -25,6 +30,7 @@ static func makers(facts: Dictionary) -> Array:
 				"name": "recipe " + recipe.name,
 				"fields": {"engine": recipe.engine, "recipe": recipe.name},
 				"parameters": recipe.parameters,
+				"takes_profile": true,
 			}
 		)
 	return found
@@ -61,7 +67,7 @@ static func order(said: Dictionary, maker: Dictionary) -> Dictionary:
 	request.name = said.prompt.left(200)
 	request.priority = said.priority
 	request.metadata = {"made_for": "Godot"}
-	if said.profile != "":
+	if said.profile != "" and maker.takes_profile:
 		request.profile = said.profile
 	var title := slug(said.prompt)
 	return {

@@ -66,6 +66,7 @@ func dial(endpoint: String) -> void:
 	_host = address.left(colon).trim_prefix("[").trim_suffix("]")
 	_port = int(address.substr(colon + 1))
 	_leave("", 0)
+	_wait_ms = FIRST_WAIT_MS
 
 
 func want_previews(wanted: bool) -> void:

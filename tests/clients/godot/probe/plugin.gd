@@ -5,14 +5,19 @@ extends EditorPlugin
 # PROBE in the environment is JSON: what to enter into the form, and the text in the dock at which all is over; or with
 # `frames_until` that it counts how long the plugin's part of each frame takes until it knows all events up to that seq,
 # and beside it how long it takes to spin for as long as the plugin may: what the machine adds by itself.
+#
+# A person's later deeds are lines of JSON in the file DEEDS, which the test writes: `order` with what to enter, `cancel`
+# with the name of a job, `dial` with an endpoint, `leave`.
 
 const PATIENCE_MS = 110000
+const DEEDS = "res://deeds"
 
 var _wanted := {}
 var _dock: Control
 var _plugin: EditorPlugin
 var _has_ordered := false
 var _last := ""
+var _deeds_done := 0
 var _frames := []
 var _spins := []
 
@@ -32,25 +37,59 @@ func _process(_delta: float) -> void:
 	_show()
 	if not _has_ordered and not _dock.form.generate.disabled and _wanted.has("prompt"):
 		_has_ordered = true
-		_order()
+		_order(_wanted)
+	_do_deeds()
 	if _wanted.get("until", "-") in _dock.said.text:
 		get_tree().quit()
 	elif OS.get_ticks_msec() > PATIENCE_MS:
 		get_tree().quit(1)
 
 
-func _order() -> void:
+func _do_deeds() -> void:
+	var file := File.new()
+	if file.open(DEEDS, File.READ) != OK:
+		return
+	file.seek(_deeds_done)
+	while file.get_position() < file.get_len():
+		var deed = parse_json(file.get_line())
+		_deeds_done = file.get_position()
+		_do(deed[0], deed[1])
+
+
+func _do(what: String, with) -> void:
+	match what:
+		"order":
+			_order(with)
+		"cancel":
+			for row in _dock.rows():
+				if row.visible and row._name.text == with and not row._cancel.disabled:
+					row._cancel.emit_signal("pressed")
+		"dial":
+			_dock.endpoint.text = with
+			_dock.endpoint.emit_signal("text_entered", with)
+		"leave":
+			get_tree().quit()
+
+
+func _order(wanted: Dictionary) -> void:
+	# Each field as a person enters it; what is not there stays as it was.
 	var form: Control = _dock.form
-	form.prompt.text = _wanted.prompt
-	for index in form.maker.get_item_count():
-		if form.maker.get_item_text(index) == _wanted.get("maker", ""):
-			form.maker.select(index)
-			form.maker.emit_signal("item_selected", index)
-	form.frames.value = _wanted.get("frames", 1)
-	form.count.value = _wanted.get("count", 1)
-	for name in _wanted.get("params", {}):
-		form.field(name).set_value(_wanted.params[name])
+	form.prompt.text = wanted.prompt
+	for name in ["maker", "profile", "priority"]:
+		if wanted.has(name):
+			_choose(form.get(name), wanted[name])
+	form.frames.value = wanted.get("frames", 1)
+	form.count.value = wanted.get("count", 1)
+	for name in wanted.get("params", {}):
+		form.field(name).set_value(wanted.params[name])
 	form.generate.emit_signal("pressed")
+
+
+func _choose(options: OptionButton, text: String) -> void:
+	for index in options.get_item_count():
+		if options.get_item_text(index) == text:
+			options.select(index)
+			options.emit_signal("item_selected", index)
 
 
 func _count_frame() -> void:
@@ -72,8 +111,9 @@ func _show() -> void:
 	var rows := []
 	for row in _dock.rows():
 		if row.visible:
-			var has_picture: bool = row._picture.texture != null
-			rows.append([row._name.text, row._state.text, row._bar.value, has_picture])
+			var picture: Texture = row._picture.texture
+			var seen: String = "" if picture == null else Marshalls.raw_to_base64(picture.get_data().get_data()).md5_text()
+			rows.append([row._name.text, row._state.text, row._bar.value, seen])
 	var shown := {"summary": _dock.summary.text, "said": _dock.said.text, "rows": rows}
 	if to_json(shown) != _last:
 		_last = to_json(shown)
