@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from tests.fakes.comfyui.harness import ComfyProcess
 
-from benchmarks.comfyui.__main__ import Bench, measure
+from benchmarks.comfyui.comparing import Bench, measure
 from benchmarks.core.bounding import bounding
 from benchmarks.core.figures import Comparing, Figure, Part, Setting, found
 from benchmarks.core.filling import filling

@@ -85,7 +85,7 @@ def compare(wanted: Mapping[str, Callable[[], Peer]], setting: Setting) -> Findi
             with tempfile.TemporaryDirectory(dir=setting.folder, ignore_cleanup_errors=True) as own:
                 fsync = fsync_us(setting.folder)
                 found = peer.measure(Path(own), order)
-            contenders.setdefault(peer.name, f"{peer.version()} {peer.does}".strip())
+            contenders.setdefault(peer.name, "; ".join(said for said in (peer.version(), peer.does) if said))
         except Unavailable as reason:
             left_out[peer.name] = str(reason)
             for measured in (*values.values(), contenders):

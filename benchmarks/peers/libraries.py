@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.machine import without_paths
 from benchmarks.peers.contenders import Peer, Unavailable
-from benchmarks.peers.servers import free_port, postgresql, redis
+from benchmarks.peers.servers import free_port, postgresql, postgresql_version, redis
 from benchmarks.peers.work import WHERE, Found, Order, arguments, memory_mib
 
 INSTALL_S = 300.0
@@ -102,8 +102,11 @@ class Celery(Library):
 class Procrastinate(Library):
     """Jobs in PostgreSQL."""
 
-    name, does = "procrastinate", "PostgreSQL with its defaults (fsync), a worker of one job at a time"
+    name, does = "procrastinate", "its defaults (fsync), a worker of one job at a time"
     script, packages = "procrastinate", ("procrastinate", "psycopg[binary]")
+
+    def version(self) -> str:
+        return f"{super().version()} on {postgresql_version()}"
 
     @contextmanager
     def server(self, folder: Path) -> Generator[tuple[str, tuple[int, ...]]]:

@@ -125,6 +125,13 @@ def postgresql(folder: Path) -> Generator[tuple[int, int]]:
         yield port, pid
 
 
+def postgresql_version() -> str:
+    """`PostgreSQL 15.1`."""
+    command = [str(_postgresql_program("postgres")), "--version"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=START_S).stdout
+    return f"PostgreSQL {said.split()[2]}"
+
+
 def _postgresql_program(name: str) -> Path:
     found = sorted(Path("/usr/lib").glob(f"{POSTGRESQL}/{name}")) or [Path(shutil.which(name) or "")]
     if not found[-1].is_file():

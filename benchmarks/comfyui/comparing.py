@@ -1,15 +1,10 @@
-"""Measures what Stoker adds to a ComfyUI server's own time, beside bare loops on the same server, in one run."""
+"""What Stoker adds to a ComfyUI server's own time, beside bare loops on the same server, in one run."""
 
-import json
 import statistics
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-
-import click
-from tests.fakes.comfyui.harness import ComfyProcess
 
 from benchmarks.comfyui.graphs import Graph, sleeping, trivial
 from benchmarks.comfyui.loops import bare_loop, keeping_loop
@@ -36,28 +31,6 @@ class Bench:
         """How these prompts went, done by this work."""
         work(graphs)
         return timeline_of(self.url, len(graphs))
-
-
-@click.command()
-@click.option("--url", help="A real server with the tests' node pack.  [default: the tests' fake]")
-@click.option("--rounds", default=5, show_default=True, help="Interleaved rounds.")
-@click.option(
-    "--prompts", default=200, show_default=True, help="Prompts of 50 ms, and five times as many trivial ones."
-)
-@click.option("--quick", is_flag=True, help="As little as possible: whether it works, not how fast it is.")
-@click.option("--folder", type=click.Path(path_type=Path), help="On the disk to measure.  [default: here]")
-@click.option("--output", type=click.Path(path_type=Path), help="Also write the figures there as JSON.")
-def main(url: str | None, rounds: int, prompts: int, quick: bool, folder: Path | None, output: Path | None) -> None:
-    """Measure the time between prompts, Stoker's beside that of bare loops."""
-    rounds, prompts = (1, 10) if quick else (rounds, prompts)
-    with tempfile.TemporaryDirectory(dir=folder or Path.cwd()) as scratch, ExitStack() as stack:
-        if url is None:
-            url = stack.enter_context(ComfyProcess(Path(scratch) / "server")).url
-        figures = measure(Bench(url), Path(scratch), rounds, prompts)
-    for figure in figures:
-        print(figure.row())
-    if output:
-        output.write_text(json.dumps({"url": url, "figures": [figure.shape() for figure in figures]}, indent=2) + "\n")
 
 
 def measure(bench: Bench, folder: Path, rounds: int, prompts: int) -> list[Figure]:
@@ -92,7 +65,3 @@ def _ratio(name: str, ours: list[Timeline], theirs: list[Timeline], target: floa
         f" the server idle for {gaps[0]:.1f} and {gaps[1]:.1f} ms between two"
     )
     return ratio(name, rates[0], rates[1], ">=", target, made_of)
-
-
-if __name__ == "__main__":
-    main()
