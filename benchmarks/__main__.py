@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from benchmarks.core.figures import Setting
-from benchmarks.document import DOCUMENT, comparison_table, document
+from benchmarks.document import DOCUMENT, OURS, document
 from benchmarks.parts import PARTS
 from benchmarks.results import RESULTS, PartResult, Result, agreement, newest, save
 from benchmarks.running import run
@@ -70,8 +70,8 @@ def _tell(name: str, part: PartResult) -> None:
     print(f"\n{PARTS[name].title} ({part.took_s:.0f} s)")
     if part.failed:
         print(f"failed: {part.failed}")
-    if part.findings.comparisons:
-        print(comparison_table(part.findings.comparisons))
+    for comparison in part.findings.comparisons:
+        print(*comparison.rows(OURS), sep="\n")
     for figure in part.findings.figures:
         print(figure.row())
     for what, why in part.findings.left_out.items():

@@ -76,6 +76,16 @@ class Comparison:
     unit: str
     values: dict[str, list[float]]
 
+    def rows(self, base: str) -> list[str]:
+        """What a person reads: medians, and the range of the ratios to one of them."""
+        ratios = self.to(base)
+        lines = [f"{self.name} ({self.unit})"]
+        for name, values in self.values.items():
+            low, middle, high = ratios.get(name, (1.0, 1.0, 1.0))
+            beside = f"{middle:10.2f} of {base}'s, {low:.2f} to {high:.2f}" if name in ratios else ""
+            lines.append(f"  {name:28}{statistics.median(values):12,.1f}{beside}")
+        return lines
+
     def to(self, base: str) -> dict[str, tuple[float, float, float]]:
         """The least, the median and the most of the others' ratios to one of them, of the same rounds."""
         if base not in self.values:

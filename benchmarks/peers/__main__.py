@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from benchmarks.core.figures import Setting
-from benchmarks.document import comparison_table
+from benchmarks.document import OURS
 from benchmarks.peers.comparing import compare, makers
 
 
@@ -28,7 +28,8 @@ def main(
         raise click.BadParameter(f"{', '.join(sorted(unknown))}; one of: {', '.join(known)}", param_hint="NAMES")
     wanted = {name: make for name, make in known.items() if not names or name in (*names, "limit", "stoker")}
     findings = compare(wanted, setting)
-    print(comparison_table(findings.comparisons))
+    for comparison in findings.comparisons:
+        print(*comparison.rows(OURS), sep="\n")
     for figure in findings.figures:
         print(figure.row())
     for name, reason in findings.left_out.items():

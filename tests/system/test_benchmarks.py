@@ -97,7 +97,7 @@ def test_waves_of_language_models(tmp_path: Path) -> None:
 
 
 def test_some_peers(tmp_path: Path) -> None:
-    """We expect a column for each peer that was asked for, beside Stoker and its limit, or why it was left out."""
+    """We expect a row for each peer that was asked for, beside Stoker and its limit, or why it was left out."""
     output = tmp_path / "peers.json"
     command = [sys.executable, "-m", "benchmarks.peers", "beanstalkd", "--quick", "--folder", str(tmp_path)]
     done = subprocess.run(
@@ -107,7 +107,7 @@ def test_some_peers(tmp_path: Path) -> None:
     found = json.loads(output.read_text())
     assert {*found["contenders"], *found["left_out"]} == {"stoker", "limit", "beanstalkd"}
     for name in found["contenders"]:
-        assert f"| {name} |" in done.stdout
+        assert f"\n  {name} " in done.stdout
     assert list(tmp_path.iterdir()) == [output]
 
 
