@@ -21,7 +21,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "memory_gib": round(memory / GIB),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "file_system": _file_system(folder),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

@@ -13,7 +13,7 @@ from benchmarks.peers.contenders import Peer, Unavailable
 from benchmarks.peers.servers import free_port, postgresql, postgresql_version, redis
 from benchmarks.peers.work import WHERE, Found, Order, arguments, memory_mib
 
-INSTALL_S = 300.0
+INSTALL_S = 200.0
 MEASURE_S = 400.0
 ROOT = Path(__file__).parents[2]
 
@@ -58,7 +58,7 @@ class Library(Peer):
         try:
             _run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(self._environment)], INSTALL_S)
             pip = [sys.executable, "-m", "pip", "--python", str(self.program("python"))]
-            _run([*pip, "install", "-qq", "--disable-pip-version-check", *self.packages], INSTALL_S)
+            _run([*pip, "install", "-qq", "--disable-pip-version-check", "--retries", "1", *self.packages], INSTALL_S)
         except subprocess.SubprocessError as error:
             raise Unavailable(f"{self.packages[0]} can't be installed: {type(error).__name__} of pip") from error
         made.touch()
