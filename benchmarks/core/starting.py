@@ -34,7 +34,7 @@ def starting(setting: Setting) -> Findings:
         daemon.start(Path(folder))
         stack.callback(daemon.stop)
         daemon.begin_work()
-        work_off(daemon, 1_000)
+        work_off(daemon, 100 if setting.quick else 1_000)
         status = [str(Path(sysconfig.get_path("scripts")) / "stoker"), "status", "--endpoint", daemon.endpoint]
         commands = {"stoker status": status, "import click, zmq, msgpack": IMPORTS}
         try:
