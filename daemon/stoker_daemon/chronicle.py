@@ -49,7 +49,7 @@ class Chronicle:
             case JobSubmitted(job=job):
                 log.info("a job was accepted", **_ids(job), items=job.items.total, priority=job.priority.value)
             case RunFinished(job=job):
-                _tell_outcomes(event)
+                _tell_outcomes(event, in_full=self._in_full)
                 if job.state.is_final and self._in_full:
                     _tell_end(job)
             case JobCancelled(job=job, author=author):
@@ -66,17 +66,17 @@ class Chronicle:
                 pass
 
 
-def _tell_outcomes(event: RunFinished) -> None:
+def _tell_outcomes(event: RunFinished, *, in_full: bool) -> None:
     """Those that need somebody's eye; successes are counted in the job's end."""
     for each in event.outcomes:
         if each.error is None:
             continue
         facts = {**_ids(event.job), "run": event.run_id, "item": each.index, "attempt": each.attempt}
         facts |= {"kind": each.error.kind, "why": each.error.message}
-        if each.state is ItemState.PENDING:
-            log.info("an item will be tried again", **facts)
-        else:
+        if each.state is not ItemState.PENDING:
             log.warning(f"an item was {each.state}" if each.state is ItemState.REJECTED else "an item failed", **facts)
+        elif in_full:
+            log.info("an item will be tried again", **facts)
 
 
 def _tell_end(job: Job) -> None:

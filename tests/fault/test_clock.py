@@ -21,6 +21,7 @@ from stoker_daemon.config import load
 from stoker_daemon.execution import housekeeping, lane, retention
 from stoker_protocol import codec
 from stoker_protocol.events import DAEMON_TOPIC, Tick
+from stoker_protocol.replies import Finding
 
 HOUR_MS = 3_600_000
 
@@ -167,6 +168,28 @@ def test_a_wrong_clock_makes_nothing_old(
 
             await until(is_told)
             assert (await client.job(job_id)).state == "succeeded"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("jump_ms", "way"), [(3 * HOUR_MS, "3 h forward"), (-3 * HOUR_MS, "3 h back")])
+def test_the_doctor_tells_of_a_jump(clock: JumpingClock, tmp_path: Path, jump_ms: int, way: str) -> None:
+    """We expect how far and which way the clock was set, and what to do about it, until it is right again."""
+
+    async def run() -> None:
+        async with a_daemon(tmp_path) as client:
+
+            async def found() -> Finding:
+                return next(finding for finding in await client.check() if finding.part == "clock")
+
+            assert (await found()).ok
+            clock.ahead_ms = jump_ms
+            jumped = await found()
+            assert not jumped.ok
+            assert way in jumped.detail
+            assert "restart the daemon" in jumped.advice
+            clock.ahead_ms = 0
+            assert (await found()).ok
 
     asyncio.run(run())
 

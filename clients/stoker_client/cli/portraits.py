@@ -131,6 +131,8 @@ def _doing(lane: Lane) -> str:
         return click.style(f"held up, and goes on by itself: {clean(lane.held_up)}", fg="yellow")
     model = clean(f"{lane.engine}/{lane.model}")
     match lane.state:
+        case "running" if not lane.engine:
+            return "begins a run"
         case "running":
             return f"running {model}" + (f", for {clean(lane.reason)}" if lane.reason else "")
         case "loading":

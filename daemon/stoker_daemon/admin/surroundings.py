@@ -23,6 +23,7 @@ JUMP_S, SLIP_S = 3600.0, 5.0
 MANY_FILES, FEW_FILES = 0.8, 1024
 MORE_FILES = "raise it: `systemctl edit stokerd`, LimitNOFILE=65536 under [Service], or `ulimit -n` before the start"
 NEARLY_ALL = 0.9
+MORE_MEMORY = "raise it (systemctl edit stokerd, MemoryMax= under [Service]), or let models hold less: memory_limit_mb"
 CGROUPS = Path("/sys/fs/cgroup")
 NOT_SYNCHRONISED = 5
 """`TIME_ERROR` of adjtimex(2)."""
@@ -175,6 +176,8 @@ def _is_synchronised() -> bool | None:
 
 def _memory_limit() -> Finding:
     """How much memory the service and its workers may have. Source: the kernel's admin-guide/cgroup-v2, memory."""
+    if tight := _tight_addresses():
+        return tight
     group = _cgroup()
     most = _number(group / "memory.max")
     killed = dict(line.split() for line in _text(group / "memory.events").splitlines()).get("oom_kill", "0")
@@ -182,13 +185,22 @@ def _memory_limit() -> Finding:
     kept = dict(line.split() for line in _text(group / "memory.stat").splitlines()).get("inactive_file", "0")
     used = max(0, used - int(kept))  # what the kernel gives back as soon as it is asked
     facts = f"{used >> 20} of {most >> 20} MiB are used" if most else "none of its own"
-    advice = "raise it (systemctl edit stokerd, MemoryMax= under [Service]), or let models hold less: memory_limit_mb"
     if most and used > NEARLY_ALL * most:
-        return Finding("memory limit", ok=False, detail=f"{facts}: the kernel will end processes", advice=advice)
+        return Finding("memory limit", ok=False, detail=f"{facts}: the kernel will end processes", advice=MORE_MEMORY)
     if killed != "0":
         detail = f"{facts}; the kernel has ended {killed} processes here for want of memory"
-        return Finding("memory limit", ok=True, detail=detail, advice=advice)
+        return Finding("memory limit", ok=True, detail=detail, advice=MORE_MEMORY)
     return Finding("memory limit", ok=True, detail=facts)
+
+
+def _tight_addresses() -> Finding | None:
+    """What `ulimit -v` leaves, if that is nearly used up. Source: proc(5), the first number of `statm` is pages."""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(_text(Path("/proc/self/statm")).split()[0]) * resource.getpagesize()
+    if most == resource.RLIM_INFINITY or used <= NEARLY_ALL * most:
+        return None
+    detail = f"{used >> 20} of {most >> 20} MiB of addresses are used: requests are refused, work may fail"
+    return Finding("memory limit", ok=False, detail=detail, advice="raise `ulimit -v`, or LimitAS= of the service")
 
 
 def _cgroup() -> Path:

@@ -31,6 +31,8 @@ MAX_ENVELOPE_FRAME = 255
 KEPT_FRAMES = 1 + MAX_ENVELOPE + 1 + 1
 """Identity, envelope, body, and one by which a message is seen to be too long; the rest is read and let go."""
 
+MORE = "see `stoker doctor`, part memory limit"
+
 _OPTIONS = {
     zmq.RCVHWM: 8,
     zmq.MAXMSGSIZE: codec.MAX_FRAME,
@@ -98,8 +100,12 @@ class Frontend:
     def _take_frame(self, frame: zmq.Frame) -> None:
         if not self._frames:
             self._user_id = user_id_of(frame)
-        if len(self._frames) < KEPT_FRAMES:
-            self._frames.append(frame.bytes)
+        try:
+            if len(self._frames) < KEPT_FRAMES:
+                self._frames.append(frame.bytes)
+        except MemoryError:  # the others of its frames would be taken for the beginning of the next message
+            self._frames = [b""] * KEPT_FRAMES
+            log.error("out of memory: a message is not taken, and its sender asks again", bytes=len(frame), advice=MORE)
         if not frame.more:
             frames, self._frames = self._frames, []
             self._take(frames)
@@ -156,6 +162,9 @@ class Frontend:
             return codec.encode(msgspec.structs.replace(reply, id=request.id))
         except Refused as refused:
             return _refusal(codec.request_id_of(body), refused)
+        except MemoryError:
+            log.error("out of memory: a request is refused", client=caller.name, **_about(request), advice=MORE)
+            return _refusal(codec.request_id_of(body), _out_of_memory())
         except Exception:
             request_id = codec.request_id_of(body)
             log.exception("a request failed", request_id=request_id, client=caller.name, **_about(request))
@@ -251,6 +260,15 @@ def _unread() -> Refused:
         f"more than {MAX_UNREAD} bytes of replies wait to be read",
         hint="read them before asking for more",
         retry_after_s=1.0,
+    )
+
+
+def _out_of_memory() -> Refused:
+    return Refused(
+        ErrorCode.QUEUE_FULL,
+        "the daemon has run out of memory",
+        hint="ask again later, or for less at a time; `stoker doctor` says how much memory it may have",
+        retry_after_s=5.0,
     )
 
 

@@ -70,7 +70,7 @@ def test_end_at_the_limit() -> None:
     """A worker that broke down when it held nearly all that it might is taken to have wanted more."""
     full = Death(-signal.SIGABRT, told_to_end=False, by_kernel=False, peak_bytes=95 << 20, limit_bytes=100 << 20)
     assert (str(full), full.kind) == (
-        "the worker was killed by SIGABRT when it held 95 of its 100 MB",
+        "the worker was killed by SIGABRT when it held 95 of its 100 MB (memory_limit_mb)",
         FailureKind.OOM,
     )
     empty = Death(-signal.SIGABRT, told_to_end=False, by_kernel=False, peak_bytes=80 << 20, limit_bytes=100 << 20)

@@ -42,7 +42,9 @@ class Death:
         if self.by_kernel:
             return "the worker was killed by the kernel because memory ran out"
         if self._was_full:
-            return f"{self._how} when it held {self.peak_bytes >> 20} of its {self.limit_bytes >> 20} MB"
+            return (
+                f"{self._how} when it held {self.peak_bytes >> 20} of its {self.limit_bytes >> 20} MB (memory_limit_mb)"
+            )
         return self._how + (", perhaps because memory ran out" if self.code == -signal.SIGKILL else "")
 
     @property
