@@ -43,6 +43,7 @@ from stoker_daemon.recipes.library import Library
 from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.deciding import ByKey, Decider, InWaves
 from stoker_daemon.scheduling.dials import PRESETS, Dials
+from stoker_daemon.scheduling.estimating import Keeps
 from stoker_daemon.scheduling.preflight import Thresholds
 from stoker_daemon.scheduling.residency import Key, Pins
 from stoker_daemon.scheduling.retry import RetryPolicy
@@ -57,6 +58,7 @@ from stoker_protocol.requests import Role
 from stoker_protocol.worker import Hosted
 
 if TYPE_CHECKING:
+    from stoker_daemon.engines.comfyui import ComfyEngine
     from stoker_daemon.engines.openai import OpenAIEngine
 
 SERVER_LOOK_S = 60.0
@@ -176,6 +178,17 @@ def build_lanes(config: Config, engines: Mapping[str, Engine], world: World, wat
     return lanes + further
 
 
+def reader_ahead(config: Config, engines: Mapping[str, Engine]) -> Callable[[Key], None]:
+    """Has the host read the files of a model that is to be loaded soon, if its engine knows where they are."""
+    able = {engine.name: engine for engine in _comfy_engines(config, engines)}
+
+    def read(key: Key) -> None:
+        if key.engine in able:
+            able[key.engine].read_ahead(key.residency)
+
+    return read
+
+
 def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) -> Decider:
     """Who decides for the lane of these engines; where no model has to be loaded, waves would have no use."""
 
@@ -196,14 +209,23 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
         residents += [(each.name, each.presumed) for each in _openai_engines(config, engines)]
         return [Key(name, residency) for name, residency in residents if residency]
 
-    slots = config.scheduling.resident_models
-    return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock(), slots, build_pins(config, engines))
+    telling = _comfy_engines(config, engines)
+
+    def keeps() -> dict[str, Keeps]:
+        return {engine.name: engine.keeps() for engine in telling}
+
+    slots, pins = config.scheduling.resident_models, build_pins(config, engines)
+    return InWaves(_dials(config.scheduling), most, loaded, now_ms, Lock(), slots, pins, keeps)
 
 
 def build_pins(config: Config, engines: Container[str]) -> Pins:
     """The pinned models of these engines."""
     pins = (Key(engine, model) for engine, _, model in (pin.partition("/") for pin in config.scheduling.pins))
     return Pins(frozenset(pin for pin in pins if pin.engine in engines))
+
+
+def _comfy_engines(config: Config, engines: Mapping[str, Engine]) -> list["ComfyEngine"]:
+    return [cast("ComfyEngine", engines[name]) for name in engines if isinstance(config.engines[name], ComfyConfig)]
 
 
 def _openai_engines(config: Config, engines: Mapping[str, Engine]) -> list["OpenAIEngine"]:
@@ -337,6 +359,8 @@ def _build_comfyui(name: str, engine: ComfyConfig, library: Library, blobs: Blob
         max_output_bytes=engine.max_output_mb << 20,
         start_timeout_s=engine.start_timeout_s,
         batch_size=engine.batch_size,
+        models_dir=None if engine.models_dir is None else Path(engine.models_dir),
+        read_ahead=engine.read_ahead,
     )
 
 

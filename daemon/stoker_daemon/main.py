@@ -30,6 +30,7 @@ from stoker_daemon.building import (
     in_force,
     lane_settings,
     named_files,
+    reader_ahead,
 )
 from stoker_daemon.chronicle import Chronicle
 from stoker_daemon.clock import Jumps, SystemClock
@@ -409,7 +410,8 @@ class StokerDaemon:
     def _build_lanes(
         self, engines: dict[str, Engine], watched: Watch, artifacts: OutputTree, publisher: Publisher
     ) -> tuple[Lanes, Learning]:
-        world = World(self._store, artifacts, publisher.announce, self._clock, random.random, publisher.wants_previews)
+        wants, reads = publisher.wants_previews, reader_ahead(self._config, engines)
+        world = World(self._store, artifacts, publisher.announce, self._clock, random.random, wants, reads)
         lanes = build_lanes(self._config, engines, world, watched)
         learners: dict[str, Learner] = {}
         learners |= {f"costs of {lane.name}": lane.decider for lane in lanes if isinstance(lane.decider, InWaves)}

@@ -28,6 +28,7 @@ class Recorder:
         self.fractions: list[float | None] = []
         self.waits = 0
         self.overflows = 0
+        self.weights: list[tuple[int, float]] = []
         self.previews: list[tuple[int, int, int, bytes]] = []
         self.outputs: list[Output] = []
         self.done: list[int] = []
@@ -50,6 +51,9 @@ class Recorder:
 
     def on_out_of_memory(self) -> None:
         self.overflows += 1
+
+    def on_weights(self, read: int, seconds: float) -> None:
+        self.weights.append((read, seconds))
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         assert media_type.startswith("image/")

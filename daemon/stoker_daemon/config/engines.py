@@ -94,6 +94,10 @@ class ComfyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     """Seconds that a restarted server has to answer."""
     batch_size: Annotated[int, Meta(ge=1, le=MOST_ITEMS)] = 8
     """Most items that share a prompt; 1: each has its own."""
+    read_ahead: bool = True
+    """Read the files of the next model while this one is at work, if this host has the disk that they are on."""
+    models_dir: str | None = None
+    """The server's folder of models as this host sees it; by default a server on this host is asked."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"https?://[^\s/]+(/[^\s]*)?", self.url):

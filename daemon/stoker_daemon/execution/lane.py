@@ -13,6 +13,7 @@ from stoker_daemon.execution.absences import Absences
 from stoker_daemon.execution.adrift import Adrift
 from stoker_daemon.execution.gate import Gate
 from stoker_daemon.execution.holdup import Holdup
+from stoker_daemon.execution.lessons import Lessons
 from stoker_daemon.execution.naming import ids_of
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.room import Left, Room
@@ -31,11 +32,11 @@ from stoker_daemon.jobs.records import (
 from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
 from stoker_daemon.scheduling.deciding import Decider
 from stoker_daemon.scheduling.eta import Pace
+from stoker_daemon.scheduling.residency import Key
 from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import Refused
 from stoker_protocol.events import (
-    BatchReduced,
     EngineDown,
     LaneChanged,
     LifecycleEvent,
@@ -75,7 +76,10 @@ class LaneSettings:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a lane works with. `dice` draws from [0, 1); `wants_previews` tells whether somebody watches a job."""
+    """What a lane works with. `dice` draws from [0, 1); `wants_previews` tells whether somebody watches a job.
+
+    `read_ahead` hears of the model that should be loaded next, and returns at once.
+    """
 
     store: JobStore
     artifacts: Artifacts
@@ -83,6 +87,7 @@ class World:
     clock: Clock
     dice: Callable[[], float]
     wants_previews: Callable[[str], bool]
+    read_ahead: Callable[[Key], None]
 
 
 class Lane:
@@ -118,6 +123,7 @@ class Lane:
         self._gate = Gate(name, checks, self._tell_lane)
         self.room = room
         room.told, room.say_left = self._tell_lane, self._say_left
+        self._lessons = Lessons(name, decider, room, world.read_ahead, world.clock, self._tell)
         self._must_release = False
         self._since_s = world.clock.monotonic_s()
         self._work: Work | None = None
@@ -297,7 +303,7 @@ class Lane:
         await self._tidy(work)
         await self._tell_death(work)
         work.judge(self._settings.retries, self._world.dice)
-        await self._learn(work)
+        self._loads += await self._lessons.learn(work, self._reason)
         return work
 
     def _begin(self, run: Run) -> Work:
@@ -380,16 +386,6 @@ class Lane:
                 self._engine_name, self._model = "", ""
             self._decider.lost(engine)
             await self._tell(ModelUnloaded(lane=self.name, engine=engine, model=model, reason=reason))
-
-    async def _learn(self, work: Work) -> None:
-        """Let what decides know how the run went, and people if it thinks otherwise of the size of the next."""
-        if work.ending == Ending():
-            await self.room.learn(work.key)
-        peak_gb = await self.room.used_gb(work.engine.name) if work.went == "well" else None
-        news = self._decider.ended(work.run, work.seconds, work.went, peak_gb)
-        if news:
-            model = work.run.signature.residency
-            await self._tell(BatchReduced(lane=self.name, engine=work.engine.name, model=model, reason=news))
 
     def _meet(self, engine: str) -> None:
         """An engine that was away is there again."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from stoker_daemon.execution.holdup import Holdup, is_of_the_disk
-from stoker_daemon.jobs.records import Output, Run, SavedArtifact, Verdict
+from stoker_daemon.jobs.records import Output, Reads, Run, SavedArtifact, Verdict
 from stoker_daemon.ports import Announce, Artifacts, Clock
 from stoker_daemon.scheduling.eta import Pace, percent
 from stoker_protocol.errors import FailureKind
@@ -36,6 +36,8 @@ class Observer:
         self.unsaved: set[int] = set()
         self.unwanted: set[int] = set()
         self.ran_out = False
+        self.reads: Reads | None = None
+        """What was read of model files within the run; None: nobody tells."""
         self.given_up = asyncio.Event()
         self.is_recorded = False
         self.running_since_s: float | None = None
@@ -95,6 +97,11 @@ class Observer:
     def on_out_of_memory(self) -> None:
         self._touch()
         self.ran_out = True
+
+    def on_weights(self, read: int, seconds: float) -> None:
+        self._touch()
+        before = self.reads or Reads(0, 0.0)
+        self.reads = Reads(before.files + read, before.seconds + seconds)
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         self._touch()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Raw
 
@@ -246,6 +246,13 @@ class Interrupted:
     engine: str
     members: tuple[Member, ...]
     known_paths: frozenset[str]
+
+
+class Reads(NamedTuple):
+    """How many model files an engine read within a run, and how long that took."""
+
+    files: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

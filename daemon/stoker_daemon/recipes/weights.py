@@ -1,8 +1,9 @@
 """Which model files a workflow loads: what decides whether two jobs can share what is resident."""
 
+import json
 from collections.abc import Iterator
 
-from stoker_daemon.recipes.graph import Graph, locate
+from stoker_daemon.recipes.graph import Graph, links, locate
 from stoker_daemon.recipes.object_info import LOADERS
 from stoker_daemon.recipes.template import Template
 
@@ -15,6 +16,15 @@ def weights_of(graph: Graph) -> list[tuple[str, str]]:
     """Kind and name of each model file, the checkpoint first, without doubles."""
     found = sorted(set(_named(graph)), key=lambda named: (named[0] != "checkpoint", named))
     return [(kind, name) for kind, name in found if name not in ("", "None")]
+
+
+def readers_of(graph: Graph) -> dict[str, str]:
+    """The nodes that read model files and take nothing from other nodes, each with what it reads, and how.
+
+    What two workflows call the same a server needs to read but once; a LoRA is put on a model that another node reads.
+    """
+    nodes = {node for node, _, _ in _places(graph) if not any(links(graph[node]))}
+    return {node: json.dumps([graph[node]["class_type"], graph[node]["inputs"]], sort_keys=True) for node in nodes}
 
 
 def weight_parameters(template: Template) -> set[str]:

@@ -140,16 +140,24 @@ class Costs:
     memory: dict[str, Line] = field(default_factory=dict[str, Line])
 
     def load_s(self, key: Key, mode: str = "", table: Table | None = None) -> float:
-        """How long a load is expected to take: what was learned, else the mean of its engine's, else the table's."""
+        """How long a load is expected to take: what was learned, else the mean of its engine's, else the table's.
+
+        Those in the same mode are nearer to it than others are.
+        """
         known = self.loads.get(_name(*key, mode))
         if known is not None:
             return known.seconds
-        others = [load.seconds for name, load in self.loads.items() if name.startswith(_name(key.engine, ""))]
+        mine = {name: each.seconds for name, each in self.loads.items() if name.startswith(_name(key.engine, ""))}
+        others = [seconds for name, seconds in mine.items() if name.endswith(_name("", mode))] or list(mine.values())
         return sum(others) / len(others) if others else (table or Table()).load_s
 
     def learn_load(self, key: Key, seconds: float, mode: str = "") -> None:
         """A load took so long; one that found the model loaded is not to be told."""
         self.loads.setdefault(_name(*key, mode), Load(seconds)).learn(seconds)
+
+    def guess_load(self, key: Key, seconds: float, mode: str = "") -> None:
+        """Believe that a load takes so long, until one has been learned."""
+        self.loads.setdefault(_name(*key, mode), Load(seconds))
 
     def run_line(self, engine: str, family: str, table: Table | None = None) -> Line:
         """Seconds over units of work."""

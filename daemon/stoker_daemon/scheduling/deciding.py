@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from stoker_daemon.jobs.records import Arrival, Choice, Head, Run, Signature
+from stoker_daemon.jobs.records import Arrival, Choice, Head, Reads, Run, Signature
 from stoker_daemon.scheduling import waves
 from stoker_daemon.scheduling.costs import UNKNOWN_LOAD_S, Costs
 from stoker_daemon.scheduling.dials import Dials
-from stoker_daemon.scheduling.estimating import Estimator, Kind
+from stoker_daemon.scheduling.estimating import NOTHING, Estimator, Keeps, Kind
 from stoker_daemon.scheduling.forecasting import Outlook
 from stoker_daemon.scheduling.patience import OfferedLoad, patience
 from stoker_daemon.scheduling.plan import PlannedRun, as_decision, is_cut_in
@@ -20,6 +20,9 @@ from stoker_daemon.scheduling.wording import why_chosen
 
 MAX_DECIDED = 256
 """Decisions remembered until their runs begin; those of claims that came to nothing would stay for ever."""
+
+LOOK_AHEAD_MS = 1_000
+"""Between two looks at what comes next, each of which costs as much as a decision."""
 
 Went = Literal["well", "out of memory", "badly"]
 """How a run ended: with all of its items made, for want of memory, or otherwise."""
@@ -52,10 +55,18 @@ class Decider(Protocol):
         """The model of a run is there, after so many seconds (0: it was, or is loaded within the run); why it is."""
         ...
 
-    def ended(self, run: Run, seconds: float, went: Went, peak_gb: float | None = None, /) -> str:
-        """A run ended after so many seconds, and needed so much memory, if that is known.
+    def ended(
+        self, run: Run, seconds: float, went: Went, peak_gb: float | None = None, reads: Reads | None = None, /
+    ) -> str:
+        """A run ended after so many seconds, and needed so much memory, and of model files so much, if that is known.
 
         What people should hear about the size of its like is returned, mostly nothing.
+        """
+        ...
+
+    def upcoming(self, now_ms: int, /) -> Key | None:
+        """Another model, whose turn should come next; None: that is not known, the present one is not even there, or
+        it was asked a moment ago.
         """
         ...
 
@@ -105,8 +116,11 @@ class ByKey:
         self._engine, self._residency = run.signature.engine, run.signature.residency
         return ""
 
-    def ended(self, _run: Run, _seconds: float, _went: Went, _peak_gb: float | None = None, /) -> str:
+    def ended(self, *_told: object) -> str:
         return ""
+
+    def upcoming(self, _now_ms: int, /) -> Key | None:
+        return None
 
     def lost(self, engine: str, /) -> None:
         if engine == self._engine:
@@ -128,15 +142,18 @@ class InWaves:
         lock: AbstractContextManager[object],
         slots: int = 0,
         pins: Pins = NO_PINS,
+        keeps: Callable[[], Mapping[str, Keeps]] = dict,
     ) -> None:
         """`most(signature)` is how many items may share a run, `loaded()` what its engines hold, as far as they know.
 
         So many `slots` for models are there (0: as many as were seen loaded), and those with `pins` give way last.
+        `keeps()` is what the engines keep besides, so that it comes back sooner.
         The store's thread and the loop both come here, each for less than a millisecond, and hold the lock meanwhile.
         """
         self.dials = dials
         self._most = most
         self._loaded = loaded
+        self._keeps = keeps
         self._gpu = Gpu(slots=slots or 1 + len(pins.models), pinned=pins)
         self._script = Script()
         self._estimator = Estimator(Costs())
@@ -146,14 +163,16 @@ class InWaves:
         self._largest: dict[Key, int] = {}
         self._decided: dict[str, waves.Decision] = {}
         self._cold: set[Key] = set()
-        self._unpriced: dict[Key, tuple[int, int, float]] = {}
+        self._unpriced: dict[Key, _First] = {}
         self._said: dict[int, str] = {}
+        self._seen: Sequence[waves.Waiting] = ()
+        self._looked_ahead_ms = 0
         self._lock = lock
 
     def choose(self, heads: Sequence[Head], run_id: str, now_ms: int, /) -> Choice | None:
         with self._lock:
             self._look({head.signature_id: head.signature for head in heads}, now_ms)
-            seen = [_seen(head) for head in heads]
+            seen = self._seen = [_seen(head) for head in heads]
             decision = waves.decide(seen, self._gpu, self._estimator, self.dials, now_ms / 1000)
             if decision is None:
                 return None
@@ -215,10 +234,12 @@ class InWaves:
             elif self._gpu.residents[-1:] != (key,):  # a run of an earlier daemon goes on
                 self._gpu = replace(self._gpu, residents=(key,), worked_s=0.0)
             if not seconds and key in self._cold:
-                self._unpriced[key] = (0, 0, 0.0)
+                self._unpriced[key] = _First(self._keeps().get(key.engine, Keeps()))
             return why_chosen(decision.reason, self.dials) if decision else ""
 
-    def ended(self, run: Run, seconds: float, went: Went, peak_gb: float | None = None, /) -> str:
+    def ended(
+        self, run: Run, seconds: float, went: Went, peak_gb: float | None = None, reads: Reads | None = None, /
+    ) -> str:
         key, items = _key(run.signature), len(run.members)
         with self._lock:
             decision = self._decided.pop(run.run_id, None)
@@ -231,8 +252,19 @@ class InWaves:
             if went == "out of memory":
                 self._estimator.ran_out(signature, items)
             elif went == "well":
+                self._note_reads(key, reads)
                 self._learn(key, signature, items, seconds, peak_gb)
             return self._news(signature)
+
+    def upcoming(self, now_ms: int, /) -> Key | None:
+        with self._lock:
+            present = self._gpu.residents[-1:]
+            if abs(now_ms - self._looked_ahead_ms) < LOOK_AHEAD_MS or not present or present[0] in self._cold:
+                return None
+            self._looked_ahead_ms = now_ms
+            others = [each for each in self._seen if each.key != present[0]]
+            decision = waves.decide(others, self._gpu, self._estimator, self.dials, now_ms / 1000)
+            return decision.key if decision else None
 
     def lost(self, engine: str, /) -> None:
         with self._lock:
@@ -258,6 +290,7 @@ class InWaves:
         self._know(signatures)
         now_s = now_ms / 1000
         self._estimator.look(now_s, self._free_gb)
+        self._estimator.keep(self._keeps())
         there = set(self._loaded())
         known = tuple(key for key in self._gpu.residents if key in there)
         residents = (*sorted(there.difference(known)), *known)
@@ -282,12 +315,29 @@ class InWaves:
             family = f"{signature.residency}\n{signature.merge}"
             self._estimator.kinds[signature_id] = Kind(_key(signature), family, max(1, self._most(signature)))
 
+    def _note_reads(self, key: Key, reads: Reads | None) -> None:
+        """See to it that a run counts as the first after a load if, and only if, its engine says that it was."""
+        keeps = self._keeps().get(key.engine, Keeps())
+        if keeps.mode == NOTHING:
+            self._cold.discard(key)
+            self._unpriced.pop(key, None)
+        elif reads is not None and reads.files:
+            self._cold.add(key)
+            self._unpriced[key] = _First(replace(keeps, kept=frozenset()))
+            self._estimator.costs.guess_load(key, reads.seconds, keeps.mode)
+        elif reads is not None and key in self._cold:
+            if key.residency in keeps.kept:
+                self._unpriced[key] = _First(keeps)
+            else:
+                self._cold.discard(key)
+                self._unpriced.pop(key, None)
+
     def _learn(self, key: Key, signature: int, items: int, seconds: float, peak_gb: float | None) -> None:
         """Take in what a run took. The first after a load is slower, and may have had the load in it."""
         is_warm = key not in self._cold
         self._cold.discard(key)
         if not is_warm and key in self._unpriced:
-            self._unpriced[key] = signature, items, seconds
+            self._unpriced[key] = replace(self._unpriced[key], signature=signature, items=items, seconds=seconds)
         if items < self._largest.get(key, 0):
             peak_gb = None  # an engine keeps what its largest run took: this one needed less than it holds
         self._largest[key] = max(items, self._largest.get(key, 0))
@@ -295,8 +345,9 @@ class InWaves:
         first = self._unpriced.get(key)
         if is_warm and first is not None and self._estimator.is_trusted(signature):
             del self._unpriced[key]
-            if first[0] == signature:
-                self._estimator.loaded(key, max(0.0, first[2] - self._estimator.run_s(signature, first[1])))
+            if first.signature == signature:
+                load_s = max(0.0, first.seconds - self._estimator.run_s(signature, first.items))
+                self._estimator.loaded(key, load_s, first.keeps.price_of(key.residency))
 
     def _news(self, signature: int) -> str:
         """What the last run changed about the size of the next, if people have not heard it."""
@@ -305,6 +356,16 @@ class InWaves:
         is_new = said != self._said.get(signature, "")
         self._said[signature] = said
         return said if is_new else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """The first run after a load, which had that in it; `keeps` is what its engine kept before it."""
+
+    keeps: Keeps
+    signature: int = 0
+    items: int = 0
+    seconds: float = 0.0
 
 
 def _key(signature: Signature) -> Key:

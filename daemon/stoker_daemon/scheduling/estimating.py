@@ -10,6 +10,20 @@ from stoker_daemon.scheduling.residency import Key
 
 LOOK_S = 10.0
 """A ceiling that time lifts is looked at anew after so long."""
+NOTHING = "nothing"
+"""The mode of an engine that keeps no model for the next run: there a switch costs no more than to stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """What an engine keeps besides what is resident: its `mode`, and the residencies that it need not read again."""
+
+    mode: str = ""
+    kept: frozenset[str] = frozenset()
+
+    def price_of(self, residency: str) -> str:
+        """Under which name a load of this costs what it does."""
+        return f"{self.mode} kept" if residency in self.kept else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +45,13 @@ class Kind:
 class Estimator:
     """Estimates for the policy as of the last `look`; the same question is answered once until something is learned.
 
-    `kinds` is by signature, `tables` by engine, `modes` the cache mode of an engine, `sizes_gb` what models weigh.
+    `kinds` is by signature, `tables` and `keeps` by engine, `sizes_gb` what models weigh.
     """
 
     costs: Costs
     kinds: dict[int, Kind] = field(default_factory=dict[int, Kind])
     tables: dict[str, Table] = field(default_factory=dict[str, Table])
-    modes: dict[str, str] = field(default_factory=dict[str, str])
+    keeps: dict[str, Keeps] = field(default_factory=dict[str, Keeps])
     sizes_gb: dict[Key, float] = field(default_factory=dict[Key, float])
     trials: dict[int, Trials] = field(default_factory=dict[int, Trials])
     _free_gb: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -53,7 +67,7 @@ class Estimator:
             deepcopy(self.costs),
             dict(self.kinds),
             dict(self.tables),
-            dict(self.modes),
+            dict(self.keeps),
             dict(self.sizes_gb),
             dict(self.trials),
             self._free_gb,
@@ -68,9 +82,16 @@ class Estimator:
             self._looked_s = now_s
             self._forget_answers()
 
+    def keep(self, keeps: Mapping[str, Keeps]) -> None:
+        """Take in what engines keep now."""
+        if keeps != self.keeps:
+            self.keeps = dict(keeps)
+            self._loads_s.clear()
+
     def load_s(self, key: Key, /) -> float:
         if key not in self._loads_s:
-            self._loads_s[key] = self.costs.load_s(key, self.modes.get(key.engine, ""), self.tables.get(key.engine))
+            mode = self._mode(key)
+            self._loads_s[key] = 0.0 if mode == NOTHING else self.costs.load_s(key, mode, self.tables.get(key.engine))
         return self._loads_s[key]
 
     def size_gb(self, key: Key, /) -> float:
@@ -94,9 +115,9 @@ class Estimator:
             self._sizes[asked] = self._best_size(*asked)
         return self._sizes[asked]
 
-    def loaded(self, key: Key, seconds: float) -> None:
-        """A model was loaded; not to be told of one that was there already."""
-        self.costs.learn_load(key, seconds, self.modes.get(key.engine, ""))
+    def loaded(self, key: Key, seconds: float, mode: str | None = None) -> None:
+        """A model was loaded, in this mode or the one in which it would be now; not to be told if it was there."""
+        self.costs.learn_load(key, seconds, self._mode(key) if mode is None else mode)
         self._forget_answers()
 
     def ran(self, signature: int, items: int, seconds: float, *, warm: bool, peak_gb: float | None = None) -> None:
@@ -116,6 +137,9 @@ class Estimator:
         free_gb = self._free_gb.get(self.kinds[signature].key.engine, 0.0)
         self.trials[signature] = self._trials(signature).ran_out(items, free_gb, self._now_s)
         self._forget_answers()
+
+    def _mode(self, key: Key) -> str:
+        return self.keeps.get(key.engine, Keeps()).price_of(key.residency)
 
     def _best_size(self, signature: int, ready: int, at_most_s: float) -> int:
         kind = self.kinds[signature]

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from tests.fakes.comfyui.recorded import lines
 
 from stoker_daemon.engines.comfyui.answers import SystemStats, decode
@@ -19,26 +18,6 @@ def stats(*argv: str) -> SystemStats:
     system = {"comfyui_version": "1.2.3", "argv": ["main.py", *argv]}
     device = {"name": "cuda:0 NVIDIA", "type": "cuda", "index": 0, "vram_total": 10, "vram_free": 4}
     return decode(json.dumps({"system": system, "devices": [device]}).encode(), SystemStats)
-
-
-@pytest.mark.parametrize(
-    ("argv", "caching"),
-    [
-        ((), "results of the last prompt"),
-        (("--cache-classic",), "results of the last prompt"),
-        (("--cache-none",), "nothing"),
-        (("--cache-lru", "20"), "results of the last 20 nodes"),
-        (("--cache-lru=20",), "results of the last 20 nodes"),
-        (("--cache-ram", "4.0"), "as much as there is memory for"),
-        (("--cache-ram=4",), "as much as there is memory for"),
-        (("--cpu", "--listen", "127.0.0.1"), "results of the last prompt"),
-    ],
-)
-def test_caching(argv: tuple[str, ...], caching: str) -> None:
-    """How a server was started tells what it keeps."""
-    catalogue = Catalogue()
-    catalogue.learn_stats(stats(*argv))
-    assert catalogue.caching == caching
 
 
 def test_stats() -> None:

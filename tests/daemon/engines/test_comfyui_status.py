@@ -141,7 +141,7 @@ def test_a_stranger_is_not_shown(tmp_path: Path) -> None:
             async with at_work(server, tmp_path) as engine:
                 recorder = Recorder(wants_previews=True)
                 task = asyncio.create_task(run_graphs(engine, recorder, held(), image(1), image(2)))
-                await until(lambda: len(stranger.queue()[1]) == 1)
+                await until(lambda: [len(part) for part in stranger.queue()] == [1, 1])
                 theirs = stranger.submit(sampling(1))
                 server.release()
                 assert await within_bound(task) is True

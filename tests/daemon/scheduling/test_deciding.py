@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from tests.conformance.bench import members
 
-from stoker_daemon.jobs.records import Arrival, Head, Limits, Run, Signature
+from stoker_daemon.jobs.records import Arrival, Head, Limits, Reads, Run, Signature
 from stoker_daemon.scheduling import policy
 from stoker_daemon.scheduling.costs import Costs
 from stoker_daemon.scheduling.deciding import ByKey, InWaves
 from stoker_daemon.scheduling.dials import BALANCED
+from stoker_daemon.scheduling.estimating import NOTHING, Keeps
 from stoker_daemon.scheduling.residency import Key
 from stoker_protocol.jobs import Priority
 
@@ -94,6 +95,86 @@ def test_loads_within_runs_are_priced() -> None:
     other.recall(decider.learned())
     (load,) = Costs.decoded(other.learned()).loads.values()
     assert load.seconds == pytest.approx(20, abs=1)
+
+
+def priced(decider: InWaves) -> dict[str, float]:
+    """What loads are known to take, by model and price class."""
+    loads = Costs.decoded(decider.learned()).loads
+    return {" ".join(name.split("\x1f")[1:]): load.seconds for name, load in loads.items()}
+
+
+def carry_out(decider: InWaves, held: list[Key], models: str, seconds: Sequence[float], loads: Sequence[int]) -> None:
+    """Runs of one item each, whose engine says how many model files each had to read, and what it has held since."""
+    for number, (model, run_s, read) in enumerate(zip(models, seconds, loads, strict=True)):
+        decider.choose([a_head(model, ready=1)], str(number), START_MS)
+        run = a_run(str(number), model)
+        decider.loaded(run, 0.0, START_MS)
+        decider.ended(run, run_s, "well", None, Reads(read, 15.0 * read))
+        held[:] = [Key("gpu", model)]
+
+
+def test_loads_that_an_engine_tells_of() -> None:
+    """We expect a load that nobody foresaw not to be taken for a slow run, and its price to be learned."""
+    held = [Key("gpu", "a")]
+    decider = waves(loaded=held)
+    carry_out(decider, held, "aaaaaa", [3.0, 3.0, 3.0, 3.0, 23.0, 3.0], [0, 0, 0, 0, 1, 0])
+    assert priced(decider) == {"a ": pytest.approx(20, abs=0.5)}
+    (line,) = Costs.decoded(decider.learned()).runs.values()
+    assert line.at(1) == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_load_has_a_price_at_once() -> None:
+    """We expect what the engine tells of a load to be its price until runs have told a better one."""
+    held: list[Key] = []
+    decider = waves(loaded=held)
+    carry_out(decider, held, "a", [23.0], [1])
+    assert priced(decider) == {"a ": 15.0}
+    carry_out(decider, held, "aaa", [3.0, 3.0, 3.0], [0, 0, 0])
+    assert priced(decider) == {"a ": pytest.approx(20, abs=0.5)}
+
+
+def test_prices_by_what_an_engine_keeps() -> None:
+    """We expect a model that comes back from the host's memory to have a price of its own, and the order to know it."""
+    keeps = Keeps("ram", frozenset({"b"}))
+    held: list[Key] = []
+    decider = InWaves(BALANCED, lambda _: 8, lambda: held, START_MS, nullcontext(), keeps=lambda: {"gpu": keeps})
+    carry_out(decider, held, "aaaa", [23.0, 3.0, 3.0, 3.0], [1, 0, 0, 0])
+    carry_out(decider, held, "bbbb", [5.0, 3.0, 3.0, 3.0], [0, 0, 0, 0])
+    assert priced(decider) == {"a ram": pytest.approx(20, abs=1), "b ram kept": pytest.approx(2, abs=1)}
+    held[:] = [Key("gpu", "c")]
+    decider.choose([a_head("a")], "last", START_MS)
+    assert decider.load_s(Key("gpu", "b")) == pytest.approx(2, abs=1)
+    assert decider.load_s(Key("gpu", "d")) == pytest.approx(20, abs=1)
+
+
+def test_an_engine_that_keeps_nothing() -> None:
+    """We expect a switch to cost nothing where each run loads its model, which is then part of what runs take."""
+    held = [Key("gpu", "a")]
+    decider = InWaves(BALANCED, lambda _: 8, lambda: held, START_MS, nullcontext(), keeps=lambda: {"gpu": Keeps(NOTHING)})
+    carry_out(decider, held, "aaaa", [23.0, 23.0, 23.0, 23.0], [1, 1, 1, 1])
+    assert priced(decider) == {}
+    (line,) = Costs.decoded(decider.learned()).runs.values()
+    assert line.at(1) == pytest.approx(23.0, abs=0.1)
+    choice = decider.choose([a_head("a", ready=8), a_head("b", Priority.HIGH, ready=8)], "next", START_MS)
+    assert choice is not None
+    assert choice.takes[0][0].signature.residency == "b"
+
+
+def test_what_comes_next() -> None:
+    """We expect the model of the next wave to be named once the present one is there, and not at every look."""
+    decider = waves(loaded=[])
+    heads = [a_head("a"), a_head("b", Priority.HIGH, ready=5), a_head("c", ready=2)]
+    assert decider.upcoming(START_MS) is None
+    decider.choose(heads, "1", START_MS)
+    run = a_run("1", "b")
+    decider.loaded(run, 20.0, START_MS)
+    assert decider.upcoming(START_MS) is None
+    decider.ended(run, 1.0, "well")
+    assert decider.upcoming(START_MS) == Key("gpu", "a")
+    assert decider.upcoming(START_MS + 500) is None
+    assert decider.upcoming(START_MS + 2_000) == Key("gpu", "a")
+    decider.choose(heads[1:2], "2", START_MS)
+    assert decider.upcoming(START_MS + 10_000) is None
 
 
 def test_memory_that_ran_out_is_said_once() -> None:

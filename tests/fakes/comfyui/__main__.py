@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--directory", type=Path, required=True, help="holds input, output, temp and models")
     parser.add_argument("--version", choices=["0.33.0", "0.12.1", "0.3.64"], default="0.12.1")
-    parser.add_argument("--cache", choices=["default", "lru", "none"], default="default")
+    parser.add_argument("--cache", choices=["default", "classic", "lru", "ram", "none"], default="default")
     parser.add_argument("--preview-method", choices=["none", "latent2rgb"], default="none")
     parser.add_argument("--stoker-nodes", choices=["yes", "no"], default="no", help="whether it has Stoker's node pack")
     parser.add_argument("--defect", action="append", default=[], metavar="NAME=VALUE", help="see defects.py")

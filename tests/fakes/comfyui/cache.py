@@ -18,7 +18,7 @@ class Cached:
 
 
 class Cache:
-    """Results by signature. By default only those of the last prompt; `lru` keeps the 20 used last, `none` nothing."""
+    """Results by signature: `classic` keeps those of the last prompt, `lru` the last 20, `ram` all, `none` none."""
 
     def __init__(self, mode: CacheMode) -> None:
         self._mode = mode
@@ -26,12 +26,12 @@ class Cache:
 
     def begin(self, signatures: set[str]) -> None:
         """Drop what the prompt that begins can't use."""
-        if self._mode == "default":
+        if self._mode == "classic":
             for signature in set(self._results) - signatures:
                 del self._results[signature]
         elif self._mode == "none":
             self._results.clear()
-        else:
+        elif self._mode == "lru":
             while len(self._results) > LRU_SIZE:
                 self._results.popitem(last=False)
 

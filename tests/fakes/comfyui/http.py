@@ -77,6 +77,7 @@ class Server:
             ("GET", "/object_info/{name}", self._get_node),
             ("GET", "/system_stats", self._get_system_stats),
             ("GET", "/features", self._get_features),
+            ("GET", "/internal/folder_paths", self._get_folder_paths),
             ("GET", "/models", self._get_model_folders),
             ("GET", "/models/{folder}", self._get_models),
             ("GET", "/embeddings", self._get_embeddings),
@@ -234,12 +235,15 @@ class Server:
             "python_version": "3.11.7 (main) [GCC 12.2.0]",
             "pytorch_version": "2.13.0+cpu",
             "embedded_python": False,
-            "argv": ["main.py", "--cpu"],
+            "argv": self._options.argv,
         }
         return web.json_response({"system": system, "devices": [self._worker.vram.device()]})
 
     async def _get_features(self, _: web.Request) -> web.Response:
         return web.json_response(self._features())
+
+    async def _get_folder_paths(self, _: web.Request) -> web.Response:
+        return web.json_response({name: [str(self._folders.models / name)] for name in MODEL_FOLDERS})
 
     async def _get_model_folders(self, _: web.Request) -> web.Response:
         return web.json_response(MODEL_FOLDERS)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Version = Literal["0.33.0", "0.12.1", "0.3.64"]
-CacheMode = Literal["default", "lru", "none"]
+CacheMode = Literal["default", "classic", "lru", "ram", "none"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,17 @@ class Options:
     cache: CacheMode = "default"
     previews: bool = False
     stoker_nodes: bool = False
+
+    @property
+    def keeps(self) -> CacheMode:
+        """What it keeps; servers that go by their memory keep no more than this on a host of usual size."""
+        return "classic" if self.cache == "default" else self.cache
+
+    @property
+    def argv(self) -> list[str]:
+        """How it was started."""
+        flags = {"default": [], "lru": ["--cache-lru", "20"]}
+        return ["main.py", "--cpu", *flags.get(self.cache, [f"--cache-{self.cache}"])]
 
     @property
     def old(self) -> bool:

@@ -40,7 +40,7 @@ class Worker:
         self.defects = defects
         self.nodes = Nodes(folders, options)
         self.options = options
-        self.cache = Cache(options.cache)
+        self.cache = Cache(options.keeps)
         self.vram = Vram(defects)
         self._must_free = self._must_unload = False
         self._thread = threading.Thread(target=self._work, daemon=True)

@@ -23,6 +23,9 @@ class Quiet:
     def on_waiting(self) -> None:
         self.tell()
 
+    def on_weights(self, read: int, seconds: float) -> None:
+        """As below: the policy decides nothing here."""
+
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         """Nobody draws here."""
 

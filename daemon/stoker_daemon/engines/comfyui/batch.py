@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stoker_daemon.engines.comfyui.answers import (
@@ -13,6 +13,7 @@ from stoker_daemon.engines.comfyui.answers import (
     explain_end,
     explain_refusal,
 )
+from stoker_daemon.engines.comfyui.caching import found_by
 from stoker_daemon.engines.comfyui.inputs import Inputs
 from stoker_daemon.engines.comfyui.messages import Previewed
 from stoker_daemon.engines.comfyui.parts import Part, Ready, fill, name_files, parts_of, prompt_id
@@ -36,7 +37,10 @@ SENDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a run works with; `engine` and `version` are for the records."""
+    """What a run works with; `engine` and `version` are for the records.
+
+    `saw` hears of each prompt whether the model files that it reads were there when it began.
+    """
 
     engine: str
     version: str
@@ -45,6 +49,7 @@ class Bench:
     inputs: Inputs
     results: Results
     sharing: Sharing
+    saw: Callable[[Mapping[str, bool]], None]
 
 
 class Batch:
@@ -230,6 +235,7 @@ class Batch:
             return
         found, left = part.of_each(entry), list[Ready]()
         if how == "success":
+            self._tell_weights(prompt, entry)
             self._advance(part, Advance("saving", 0, 1, 1.0))
             part = self._made(part, found)
         for one in part.ready:
@@ -245,6 +251,12 @@ class Batch:
             self._fail(left, FailureKind.INVALID, "the workflow ended without an output: did a node block it?")
         elif left:
             self._see_to(part, left, entry)
+
+    def _tell_weights(self, prompt: Prompt, entry: Entry) -> None:
+        """Pass on which model files had to be read, if the server says that."""
+        if found := found_by(prompt.graph, entry.status):
+            self._observer.on_weights(sum(not each for each in found.values()), prompt.progress.loading_s)
+            self._bench.saw(found)
 
     def _made(self, part: Part, found: Collection[int]) -> Part:
         """A prompt as it was begun, perhaps for fewer members than would share it now; the others are still to come."""

@@ -11,7 +11,6 @@ class Catalogue:
     def __init__(self) -> None:
         self.info: ObjectInfo | None = None
         self.version = ""
-        self.caching = ""
         self.devices: list[Device] = []
         self.node_packs: list[str] = []
         self.models: list[ModelFacts] = []
@@ -25,21 +24,8 @@ class Catalogue:
     def learn_stats(self, stats: SystemStats) -> None:
         """Take what `/system_stats` says."""
         self.version = stats.system.comfyui_version
-        self.caching = _caching(stats.system.argv)
         self.devices = [Device(d.name, d.type, d.vram_total, d.vram_free) for d in stats.devices]
 
     def of_kind(self, kind: str) -> list[ModelFacts]:
         """The models of one kind."""
         return [model for model in self.models if model.kind == kind]
-
-
-def _caching(argv: list[str]) -> str:
-    """What a server started so keeps from one prompt to the next."""
-    words = [part for word in argv for part in word.split("=", 1)]
-    if "--cache-none" in words:
-        return "nothing"
-    if "--cache-lru" in words[:-1]:
-        return f"results of the last {words[words.index('--cache-lru') + 1]} nodes"
-    if "--cache-ram" in words:
-        return "as much as there is memory for"
-    return "results of the last prompt"

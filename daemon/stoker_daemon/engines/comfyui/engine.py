@@ -10,7 +10,9 @@ from typing import Any
 import structlog
 from msgspec import structs
 
+from stoker_daemon.engines.comfyui.ahead import Ahead
 from stoker_daemon.engines.comfyui.batch import Batch, Bench
+from stoker_daemon.engines.comfyui.caching import Caching
 from stoker_daemon.engines.comfyui.catalogue import Catalogue
 from stoker_daemon.engines.comfyui.inputs import Inputs
 from stoker_daemon.engines.comfyui.memory import Memory
@@ -35,6 +37,7 @@ from stoker_daemon.recipes.library import Library
 from stoker_daemon.recipes.merging import MOST_ITEMS
 from stoker_daemon.recipes.template import Template
 from stoker_daemon.recipes.weights import model_kind, weights_of
+from stoker_daemon.scheduling.estimating import Keeps
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack, unpack_map
 from stoker_protocol.errors import FailureKind, Refused
@@ -47,6 +50,8 @@ LEARN_S = 60.0
 RUN_S = 1.0
 """A run takes as many short prompts as fit into this: between two runs the server waits for a commit here."""
 MAX_BATCH = 32
+JOIN = " + "
+"""Between the names of the files of a residency."""
 SEEN_S = 5.0
 """A server that answered so lately needs not be asked whether it is there."""
 ASIDE_S = 5.0
@@ -61,6 +66,7 @@ class ComfyEngine:
     Jobs that name no recipe mean `default_recipe`, those without a model `default_model` or the server's first
     checkpoint. Outputs are read from `output_dir` if given, and with `delete_outputs` removed there once they are
     stored. `restart_command` is the last rung for a server that hangs; it has `start_timeout_s` to answer again.
+    With `read_ahead` the files of the next model are read from `models_dir`, or from where the server has them.
     """
 
     remembers = True
@@ -81,6 +87,8 @@ class ComfyEngine:
         max_output_bytes: int = 512 << 20,
         start_timeout_s: float = 60.0,
         batch_size: int = 8,
+        models_dir: Path | None = None,
+        read_ahead: bool = True,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -99,6 +107,8 @@ class ComfyEngine:
         self._results = Results(self._server, output_dir, max_output_bytes)
         self._catalogue = Catalogue()
         self._memory = Memory(self._server)
+        self._caching = Caching()
+        self._ahead = Ahead(url, models_dir, is_on=read_ahead)
         self._needed = ""
         self._sharing = Sharing(batch_size, now_s)
         self._state, self._detail = "starting", ""
@@ -136,7 +146,7 @@ class ComfyEngine:
                 devices=self._catalogue.devices,
                 ours=ours,
                 others=others,
-                caching=self._catalogue.caching,
+                caching=self._caching.words() if self._catalogue.version else "",
                 node_packs=self._catalogue.node_packs,
                 levels=self._sharing.levels() if self._catalogue.info else [],
                 last_error=self._last_error,
@@ -159,6 +169,7 @@ class ComfyEngine:
         await end_tasks(self._tasks)
         self._tasks = []
         await self._server.close()
+        self._ahead.stop()
         self._memory.forget()
         self._state, self._detail = "down", "stopped"
 
@@ -180,7 +191,7 @@ class ComfyEngine:
             model = self._model_meant(asked, model_kind(template))
             template = structs.replace(template, defaults={**template.defaults, "model": model})
         graph = templates.fill(template, shared)
-        residency = " + ".join(name for _, name in weights_of(graph))
+        residency = JOIN.join(name for _, name in weights_of(graph))
         profile = self._library.profile(request.profile)
         batch_size = request.batch_size or (profile.batch_size if profile else 0)
         level, key = level_of(graph, request.level or ("exact" if batch_size == 1 else "close"))
@@ -229,6 +240,18 @@ class ComfyEngine:
         """The server frees all of its memory or nothing."""
         if self._state == "ready" and residency in ("", *(each.residency for each in self.residents())):
             await self._memory.free()
+            self._caching.let_go()
+
+    def keeps(self) -> Keeps:
+        """What the server keeps in the host's memory, and how: for the price of loads."""
+        return self._caching.keeps()
+
+    def read_ahead(self, residency: str) -> None:
+        """Have the host read what the server will load next, if it need not be at work for that; returns at once."""
+        if residency not in self._caching.keeps().kept:
+            kinds = [(each.kind, each.name) for each in self._catalogue.models]
+            names = residency.split(JOIN)
+            self._ahead.read([(kind, name) for kind, name in kinds if name in names])
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
         self._memory.use(self._needed)
@@ -240,6 +263,7 @@ class ComfyEngine:
             self._inputs,
             self._results,
             self._sharing,
+            lambda found: self._caching.saw(self._needed, found),
         )
         batch = Batch(bench, run_id, members, observer, self._found.pop(run_id, ()))
         self._batch = (run_id, batch)
@@ -334,6 +358,7 @@ class ComfyEngine:
         try:
             stats = await self._server.stats()
             self._catalogue.learn_stats(stats)
+            self._caching.learn(stats.system.argv, self._catalogue.version)
             self._memory.learn(stats, is_at_work=self._batch is not None)
             await self._count()
             await self._remove_unwanted()
@@ -344,6 +369,7 @@ class ComfyEngine:
                 log.warning("ComfyUI is away", engine=self.name, why=str(error))
             self._state, self._detail = "down", str(error)
             self._memory.forget()
+            self._caching.forget()
             return False
         if self._state != "ready":
             log.info("ComfyUI is there", engine=self.name, url=self._server.url, version=self._catalogue.version)
@@ -360,6 +386,8 @@ class ComfyEngine:
             info = await asyncio.to_thread(object_info.parse, body)
             self._catalogue.learn_classes(info)
             self._sharing.learn(info)
+            if self._ahead.wants_folders:
+                self._ahead.learn(await self._server.folders())
         except (Unreachable, Faulty) as error:
             log.warning("what ComfyUI offers is not known", engine=self.name, why=str(error))
             return False

@@ -76,6 +76,8 @@ class PromptProgress:
         self._part = 0.0
         self._fraction = 0.0
         self._step = (0, 1)
+        self.loading_s = 0.0
+        """How long nodes that load models were at work."""
 
     def cached(self, nodes: Iterable[str]) -> None:
         """These nodes need not run."""
@@ -115,6 +117,8 @@ class PromptProgress:
         if self._node in self._left:
             self._left.discard(self._node)
             self._times.learn(self._graph[self._node], now_s - self._since_s)
+            if self.phase == "loading":
+                self.loading_s += now_s - self._since_s
 
     def _advance(self) -> Advance:
         total = sum(self._weights.values())

@@ -96,6 +96,11 @@ class Server:
         """All node classes with their inputs, as JSON."""
         return (await self._ask("GET", "/object_info")).content
 
+    async def folders(self) -> dict[str, list[str]]:
+        """Where its models are, by what it calls the folders; older servers do not tell."""
+        response = await self._ask("GET", "/internal/folder_paths", accept=(200, 403, 404, 405))
+        return _decoded(response, dict[str, list[str]]) if response.is_success else {}
+
     async def upload(self, name: str, subfolder: str, data: bytes) -> str:
         """Put an image where workflows find it; the name by which they do, which need not be the one asked for."""
         files = {"image": (name, data, "application/octet-stream")}
