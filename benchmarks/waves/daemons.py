@@ -3,7 +3,7 @@
 import random
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,14 @@ SEED = 20
 TIMEOUT_S = 3600.0
 LOOK_S = 0.05
 
+SMALL: Mapping[str, Any] = {"width": 64, "height": 64, "steps": 1}
+"""Pictures for a server whose loads are to be counted."""
+
 CountLoads = Callable[[Client], int]
+
+
+Server = tuple[str, CountLoads]
+"""What a daemon's `[engines...]` is to say, and how loads are counted since then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,19 @@ class Outcome:
 
 
 class Kind(Protocol):
-    """A kind of engine."""
+    """A kind of engine, with its models and what its jobs are to say besides."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    def serve(self, folder: Path, load_s: float, /) -> AbstractContextManager[tuple[str, CountLoads]]:
-        """A context in which it works; gives the daemon's `[engines...]` and a function that counts loads."""
+    @property
+    def models(self) -> Sequence[str]: ...
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+    def serve(self, folder: Path, load_s: float, /) -> AbstractContextManager[Server]:
+        """A context in which it works."""
         ...
 
 
@@ -52,9 +66,11 @@ class Sprites:
     """Model classes in a worker of the daemon, one model at a time."""
 
     name = "python"
+    models = NAMES
+    params: Mapping[str, Any] = {}
 
     @contextmanager
-    def serve(self, _folder: Path, load_s: float) -> Generator[tuple[str, CountLoads]]:
+    def serve(self, _folder: Path, load_s: float) -> Generator[Server]:
         engine = (
             f'[engines.trees]\nmodel = "benchmarks.waves.variants:Variants"\npython_path = ["{ROOT}"]\n'
             f"options = {{ load_s = {load_s} }}\n"
@@ -66,13 +82,30 @@ class ComfyUI:
     """The tests' fake of ComfyUI with its classic cache, which keeps only what the last prompt used."""
 
     name = "comfyui"
+    models = tuple(f"{name}.safetensors" for name in NAMES)
+    params: Mapping[str, Any] = {}
 
     @contextmanager
-    def serve(self, folder: Path, load_s: float) -> Generator[tuple[str, CountLoads]]:
+    def serve(self, folder: Path, load_s: float) -> Generator[Server]:
         with ComfyProcess(folder / "server", load_s=load_s) as server:
-            for name in NAMES:
-                write_model(folder / "server/models/checkpoints" / f"{name}.safetensors", "checkpoint")
-            yield f'[engines.comfyui]\nkind = "comfyui"\nurl = "{server.url}"\n', lambda _: _loads(server.url)
+            for name in self.models:
+                write_model(folder / "server/models/checkpoints" / name, "checkpoint")
+            yield engine_at(server.url), lambda _: len(loads_at(server.url))
+
+
+@dataclass(frozen=True, slots=True)
+class RealComfyUI:
+    """A server that runs already, with checkpoints of its own; small pictures do, for what counts are loads."""
+
+    url: str
+    models: Sequence[str]
+    params: Mapping[str, Any]
+    name: str = "real comfyui"
+
+    @contextmanager
+    def serve(self, _folder: Path, _load_s: float) -> Generator[Server]:
+        before = loads_at(self.url).keys()
+        yield engine_at(self.url), lambda _: len(loads_at(self.url).keys() - before)
 
 
 def measure(kind: Kind, policy: str, items: int, load_s: float, folder: Path) -> Outcome:
@@ -92,12 +125,17 @@ def measure(kind: Kind, policy: str, items: int, load_s: float, folder: Path) ->
             return Outcome(loads(client), time.monotonic() - began_s)
 
 
-def _submit(client: Client, kind: Kind, items: int) -> None:
-    order = [NAMES[number % len(NAMES)] for number in range(items)]
+def shuffled(models: Sequence[str], items: int) -> list[str]:
+    """The model of each item, always in the same order."""
+    order = [models[number % len(models)] for number in range(items)]
     random.Random(SEED).shuffle(order)
-    suffix = ".safetensors" if kind.name == "comfyui" else ""
-    for number, name in enumerate(order):
-        client.submit([f"tree {number}"], model=name + suffix, params={"seed": number})
+    return order
+
+
+def _submit(client: Client, kind: Kind, items: int) -> None:
+    first = random.SystemRandom().randrange(1 << 40)  # a server that was asked before must not know the answers
+    for number, name in enumerate(shuffled(kind.models, items)):
+        client.submit([f"tree {number}"], model=name, params={**kind.params, "seed": first + number})
 
 
 def _await_empty(endpoint: str) -> None:
@@ -113,14 +151,21 @@ def _queue(endpoint: str) -> Queue:
     return page.queue
 
 
-def _loads(url: str) -> int:
-    """In how many of its prompts a server had to load the checkpoint, by what it says was cached."""
+def engine_at(url: str) -> str:
+    """The part of a configuration that names a ComfyUI server."""
+    return f'[engines.comfyui]\nkind = "comfyui"\nurl = "{url}"\n'
+
+
+def loads_at(url: str) -> dict[str, str]:
+    """The prompts for which a server had to load a checkpoint, and which, by what it says that it had not to run."""
     entries: dict[str, Any] = httpx.get(f"{url}/history", timeout=60, trust_env=False).json()
-    return sum(_had_to_load(entry) for entry in entries.values())
+    loads = {prompt_id: _loaded(entry) for prompt_id, entry in entries.items()}
+    return {prompt_id: name for prompt_id, name in loads.items() if name}
 
 
-def _had_to_load(entry: dict[str, Any]) -> bool:
-    graph = entry["prompt"][2]
-    loaders = {number for number, node in graph.items() if node["class_type"] == "CheckpointLoaderSimple"}
+def _loaded(entry: dict[str, Any]) -> str:
     said: dict[str, Any] = dict(entry["status"]["messages"])
-    return bool(loaders - set(said["execution_cached"]["nodes"]))
+    cached = said["execution_cached"]["nodes"]
+    nodes = [node for node_id, node in entry["prompt"][2].items() if node_id not in cached]
+    loaders = [node for node in nodes if node["class_type"] == "CheckpointLoaderSimple"]
+    return loaders[0]["inputs"]["ckpt_name"] if loaders else ""

@@ -14,6 +14,8 @@ Shapes = dict[str, tuple[int, ...]]
 CHANNELS = 320
 CONTEXT = 768
 EMBEDDING = 4 * CHANNELS
+LEVELS = (1, 2, 4, 4)
+"""How many times the channels each level of the full UNet has."""
 VOCABULARY = 49408
 VAE_CHANNELS = 64
 UPSCALER_CHANNELS = 16
@@ -22,12 +24,16 @@ BLOCK = 65537  # a prime, so that the rows of no tensor repeat each other
 
 def write_models(models: Path) -> None:
     """Write two Stable Diffusion 1.5 checkpoints, a VAE, a LoRA and a fourfold upscaler into a model folder."""
-    checkpoint = {**_unet(), **_text_encoder(), **_vae("first_stage_model.")}
-    write_safetensors(models / "checkpoints/random_sd15.safetensors", checkpoint, seed=1)
-    write_safetensors(models / "checkpoints/sub/random_b.safetensors", checkpoint, seed=2)
+    write_safetensors(models / "checkpoints/random_sd15.safetensors", checkpoint(), seed=1)
+    write_safetensors(models / "checkpoints/sub/random_b.safetensors", checkpoint(), seed=2)
     write_safetensors(models / "vae/random_vae.safetensors", _vae(""), seed=3)
     write_safetensors(models / "loras/random_lora.safetensors", _lora(), seed=4)
     write_safetensors(models / "upscale_models/random_x4.safetensors", _upscaler(), seed=5)
+
+
+def checkpoint(unet: Shapes | None = None) -> Shapes:
+    """A whole checkpoint, by default with the small UNet."""
+    return {**(unet or _unet()), **_text_encoder(), **_vae("first_stage_model.")}
 
 
 def write_safetensors(path: Path, shapes: Shapes, seed: int) -> None:
@@ -100,32 +106,70 @@ def _unet() -> Shapes:
     return {f"model.diffusion_model.{name}": shape for name, shape in blocks.items()}
 
 
-def _residual(name: str, taken: int) -> Shapes:
+def full_unet() -> Shapes:
+    """The UNet of Stable Diffusion 1.5 in its full size: four levels, two blocks each, attention in the upper three.
+
+    Source: Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models (2022), and its configuration.
+    """
+    blocks = {
+        **_linear("time_embed.0", EMBEDDING, CHANNELS),
+        **_linear("time_embed.2", EMBEDDING, EMBEDDING),
+        **_convolution("input_blocks.0.0", CHANNELS, 4),
+    }
+    width, skips, number = CHANNELS, [CHANNELS], 1
+    for level, times in enumerate(LEVELS):
+        for _ in range(2):
+            blocks |= _block(f"input_blocks.{number}", width, times * CHANNELS, attends=level < 3)
+            width, number = times * CHANNELS, number + 1
+            skips.append(width)
+        if level < 3:
+            blocks |= _convolution(f"input_blocks.{number}.0.op", width, width)
+            number += 1
+            skips.append(width)
+    blocks |= _residual("middle_block.0", width, width) | _transformer("middle_block.1", width)
+    blocks |= _residual("middle_block.2", width, width)
+    number = 0
+    for level, times in reversed(list(enumerate(LEVELS))):
+        for part in range(3):
+            blocks |= _block(f"output_blocks.{number}", width + skips.pop(), times * CHANNELS, attends=level < 3)
+            width = times * CHANNELS
+            if level and part == 2:
+                blocks |= _convolution(f"output_blocks.{number}.{2 if level < 3 else 1}.conv", width, width)
+            number += 1
+    blocks |= _norm("out.0", CHANNELS) | _convolution("out.2", 4, CHANNELS)
+    return {f"model.diffusion_model.{name}": shape for name, shape in blocks.items()}
+
+
+def _block(name: str, taken: int, given: int, *, attends: bool) -> Shapes:
+    return _residual(f"{name}.0", taken, given) | (_transformer(f"{name}.1", given) if attends else {})
+
+
+def _residual(name: str, taken: int, given: int = CHANNELS) -> Shapes:
     return {
         **_norm(f"{name}.in_layers.0", taken),
-        **_convolution(f"{name}.in_layers.2", CHANNELS, taken),
-        **_linear(f"{name}.emb_layers.1", CHANNELS, EMBEDDING),
-        **_norm(f"{name}.out_layers.0", CHANNELS),
-        **_convolution(f"{name}.out_layers.3", CHANNELS, CHANNELS),
-        **(_convolution(f"{name}.skip_connection", CHANNELS, taken, size=1) if taken != CHANNELS else {}),
+        **_convolution(f"{name}.in_layers.2", given, taken),
+        **_linear(f"{name}.emb_layers.1", given, EMBEDDING),
+        **_norm(f"{name}.out_layers.0", given),
+        **_convolution(f"{name}.out_layers.3", given, given),
+        **(_convolution(f"{name}.skip_connection", given, taken, size=1) if taken != given else {}),
     }
 
 
-def _transformer(name: str) -> Shapes:
+def _transformer(name: str, width: int = CHANNELS) -> Shapes:
     block = f"{name}.transformer_blocks.0"
     shapes = {
-        **_norm(f"{name}.norm", CHANNELS),
-        **_convolution(f"{name}.proj_in", CHANNELS, CHANNELS, size=1),
-        **_linear(f"{block}.ff.net.0.proj", 8 * CHANNELS, CHANNELS),
-        **_linear(f"{block}.ff.net.2", CHANNELS, 4 * CHANNELS),
-        **_convolution(f"{name}.proj_out", CHANNELS, CHANNELS, size=1),
+        **_norm(f"{name}.norm", width),
+        **_convolution(f"{name}.proj_in", width, width, size=1),
+        **_linear(f"{block}.ff.net.0.proj", 8 * width, width),
+        **_linear(f"{block}.ff.net.2", width, 4 * width),
+        **_convolution(f"{name}.proj_out", width, width, size=1),
     }
     for norm in ("norm1", "norm2", "norm3"):
-        shapes |= _norm(f"{block}.{norm}", CHANNELS)
-    for attention, context in (("attn1", CHANNELS), ("attn2", CONTEXT)):
-        shapes |= _linear(f"{block}.{attention}.to_out.0", CHANNELS, CHANNELS)
-        for part, taken in (("to_q", CHANNELS), ("to_k", context), ("to_v", context)):
-            shapes[f"{block}.{attention}.{part}.weight"] = (CHANNELS, taken)
+        shapes |= _norm(f"{block}.{norm}", width)
+    for attention, context in (("attn1", width), ("attn2", CONTEXT)):
+        shapes |= _linear(f"{block}.{attention}.to_out.0", width, width)
+        for part, taken in (("to_q", width), ("to_k", context), ("to_v", context)):
+            shapes[f"{block}.{attention}.{part}.weight"] = (width, taken)
     return shapes
 
 

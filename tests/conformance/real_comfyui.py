@@ -21,6 +21,7 @@ NODES = (
     Path(__file__).parents[2] / "clients/comfyui_nodes/stoker_nodes",
 )
 FOLDERS = ("custom_nodes", "input", "models", "output", "temp", "user")
+Server = subprocess.Popen[bytes]
 START_S = 180.0
 PAUSE_S = 0.5
 
@@ -32,10 +33,10 @@ def main() -> None:
     _lay_out(asked.directory)
     _require_free(asked.port)
     while True:
-        server = _start(asked)
+        server = start(asked.server, asked.python, asked.directory, asked.port, *asked.options)
         try:
             url = f"http://127.0.0.1:{asked.port}"
-            version = _wait_until_serving(url, server)
+            version = wait_until_serving(url, server)
             _say(f"ComfyUI {version} at {url}, process {server.pid}")
             code = server.wait()
         finally:
@@ -81,22 +82,23 @@ def _require_free(port: int) -> None:
             sys.exit(f"port {port} is taken")
 
 
-def _start(asked: argparse.Namespace) -> "subprocess.Popen[bytes]":
-    directory: Path = asked.directory
+def start(server: Path, python: str, directory: Path, port: int, *options: str, cpu: bool = True) -> Server:
+    """Start a checkout of ComfyUI in folders of its own; what it says goes into `server.log` there."""
     command = [
-        *(asked.python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(asked.port)),
+        *(python, "main.py", *(["--cpu"] if cpu else []), "--listen", "127.0.0.1", "--port", str(port)),
         *("--disable-auto-launch", "--disable-api-nodes", "--preview-method", "latent2rgb"),
         *("--base-directory", str(directory), "--database-url", f"sqlite:///{directory}/user/comfyui.db"),
-        *asked.options,
+        *options,
     ]
     environment = {**os.environ, "STOKER_TEST_EXECUTIONS": str(directory / "executions.log")}
     with (directory / "server.log").open("ab") as log:
-        server = subprocess.Popen(command, cwd=asked.server, env=environment, stdout=log, stderr=log)
-    (directory / "server.pid").write_text(str(server.pid))
-    return server
+        process = subprocess.Popen(command, cwd=server, env=environment, stdout=log, stderr=log)
+    (directory / "server.pid").write_text(str(process.pid))
+    return process
 
 
-def _wait_until_serving(url: str, server: "subprocess.Popen[bytes]") -> str:
+def wait_until_serving(url: str, server: Server) -> str:
+    """Wait until a server answers; its version."""
     until = time.monotonic() + START_S
     while time.monotonic() < until and server.poll() is None:
         try:
@@ -112,7 +114,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _end(server: "subprocess.Popen[bytes]") -> None:
+def _end(server: Server) -> None:
     server.terminate()
     try:
         server.wait(10)

@@ -28,7 +28,7 @@ class RealComfy:
 
     def __init__(self) -> None:
         self.directory = DIRECTORY
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._launcher: subprocess.Popen[bytes] | None = None
         self._first = 0
@@ -113,7 +113,8 @@ class RealComfy:
         return json.loads(content) if content else {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
