@@ -150,7 +150,9 @@ def test_prices_by_what_an_engine_keeps() -> None:
 def test_an_engine_that_keeps_nothing() -> None:
     """We expect a switch to cost nothing where each run loads its model, which is then part of what runs take."""
     held = [Key("gpu", "a")]
-    decider = InWaves(BALANCED, lambda _: 8, lambda: held, START_MS, nullcontext(), keeps=lambda: {"gpu": Keeps(NOTHING)})
+    decider = InWaves(
+        BALANCED, lambda _: 8, lambda: held, START_MS, nullcontext(), keeps=lambda: {"gpu": Keeps(NOTHING)}
+    )
     carry_out(decider, held, "aaaa", [23.0, 23.0, 23.0, 23.0], [1, 1, 1, 1])
     assert priced(decider) == {}
     (line,) = Costs.decoded(decider.learned()).runs.values()
