@@ -44,7 +44,7 @@ def test_loads_of_two_checkpoints(tmp_path: Path) -> None:
 @pytest.mark.parametrize("read_ahead", [True, False])
 def test_loads_at_a_server(tmp_path: Path, read_ahead: bool) -> None:
     """We expect a server's loads to be counted and told, and the next model's file to be read meanwhile, if wanted."""
-    with ComfyProcess(tmp_path / "server") as server:
+    with ComfyProcess(tmp_path / "server", load_s=0.5) as server:
         asked = f'[engines.comfyui]\nkind = "comfyui"\nurl = "{server.url}"\nread_ahead = {str(read_ahead).lower()}\n'
         with a_rig(tmp_path, config(engines=asked)) as rig:
             jobs: list[str] = []

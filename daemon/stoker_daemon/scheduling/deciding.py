@@ -252,7 +252,7 @@ class InWaves:
             if went == "out of memory":
                 self._estimator.ran_out(signature, items)
             elif went == "well":
-                self._note_reads(key, reads)
+                self._note_reads(key, reads, seconds)
                 self._learn(key, signature, items, seconds, peak_gb)
             return self._news(signature)
 
@@ -315,7 +315,7 @@ class InWaves:
             family = f"{signature.residency}\n{signature.merge}"
             self._estimator.kinds[signature_id] = Kind(_key(signature), family, max(1, self._most(signature)))
 
-    def _note_reads(self, key: Key, reads: Reads | None) -> None:
+    def _note_reads(self, key: Key, reads: Reads | None, seconds: float) -> None:
         """See to it that a run counts as the first after a load if, and only if, its engine says that it was."""
         keeps = self._keeps().get(key.engine, Keeps())
         if keeps.mode == NOTHING:
@@ -324,7 +324,10 @@ class InWaves:
         elif reads is not None and reads.files:
             self._cold.add(key)
             self._unpriced[key] = _First(replace(keeps, kept=frozenset()))
-            self._estimator.costs.guess_load(key, reads.seconds, keeps.mode)
+            guess_s = max(
+                reads.seconds, min(seconds, UNKNOWN_LOAD_S)
+            )  # much of a load may come after its files were read
+            self._estimator.costs.guess_load(key, guess_s, keeps.mode)
         elif reads is not None and key in self._cold:
             if key.residency in keeps.kept:
                 self._unpriced[key] = _First(keeps)
