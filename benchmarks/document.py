@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,6 +45,25 @@ BUSY = """\
 **The machine was busy** (load {load_before:g} before the run): figures that wait for the disk say little then.
 """
 QUIET_LOAD = 0.7
+BESIDE = """\
+## Beside its peers
+
+Jobs or items a second, and in brackets their ratio to Stoker's:
+
+{rates}
+
+{claim} With 64 clients, libraries are not
+measured, since their own code in the clients would be most of it.
+
+From a submit until the job's body begins, on an idle host and on one whose cores are all busy; memory of all processes
+(PSS); and the disk's anchor. Less is better:
+
+{costs}
+
+{quiet}
+
+How they were set:
+"""
 
 
 def document(result: Result) -> str:
@@ -82,27 +102,20 @@ def _targets(result: Result) -> str:
 
 
 def _peers(part: PartResult | None) -> str:
-    if part is None:
+    if part is None or not part.findings.comparisons:
         return ""
     findings = part.findings
     rates = [comparison for comparison in findings.comparisons if comparison.unit == "/s"]
     costs = [comparison for comparison in findings.comparisons if comparison.unit != "/s"]
-    lines = ["## Beside its peers\n", "Jobs or items a second, and in brackets their ratio to Stoker's:\n"]
-    lines += [
-        comparison_table(rates),
-        "\nWith 64 clients, libraries are not measured: their own code in the clients would be most of it.",
-    ]
-    lines += [
-        "\nFrom a submit until the job's body begins, on an idle host and on one whose cores are all busy; memory"
-    ]
-    lines += ["of all processes (PSS); and the disk's anchor. Less is better:\n"]
-    lines += [comparison_table(costs), "", _quiet(costs), "\nHow they were set:\n"]
-    lines += [f"- **{name}** {how}" for name, how in findings.contenders.items()]
-    lines += [f"- left out: {name}: {why}" for name, why in findings.left_out.items()]
-    lines += [_claim(findings.comparisons)]
-    if behind := list(_behind(findings.comparisons)):
-        lines += ["\nWhere a peer is ahead of Stoker, and why:\n", *behind]
-    return "\n".join([*lines, ""])
+    set_so = [f"- **{name}**: {how}" for name, how in findings.contenders.items()]
+    missing = [f"- left out: {name}: {why}" for name, why in findings.left_out.items()]
+    behind = (
+        ["\nWhere a peer is ahead of Stoker, and why:\n", *ahead] if (ahead := list(_behind([*rates, *costs]))) else []
+    )
+    section = BESIDE.format(
+        rates=comparison_table(rates), claim=_claim(rates), costs=comparison_table(costs), quiet=_quiet(costs)
+    )
+    return "\n".join([section, *set_so, *missing, *behind, ""])
 
 
 def _claim(comparisons: Sequence[Comparison]) -> str:
@@ -110,31 +123,31 @@ def _claim(comparisons: Sequence[Comparison]) -> str:
     leads = [
         comparison.name
         for comparison in comparisons
-        if comparison.unit == "/s"
-        and (others := {peer: found for peer, found in comparison.to(OURS).items() if peer in PYTHON_SERVICES})
+        if (others := {peer: found for peer, found in comparison.to(OURS).items() if peer in PYTHON_SERVICES})
         and all(high < 1 for _, _, high in others.values())
     ]
     fastest = ", ".join(leads) or "nothing"
-    return f"\nOf the durable queue services in Python, Stoker is the fastest in each round at: {fastest}."
+    return f"Of the durable queue services in Python, Stoker is the fastest in each round at: {fastest}."
 
 
 def _quiet(comparisons: Sequence[Comparison]) -> str:
-    """Of how many rounds the disk was quiet."""
-    anchors = [value for one in comparisons if one.unit == "us" for column in one.values.values() for value in column]
+    """Of how many turns the disk was quiet."""
+    anchors = [value for one in comparisons if one.is_anchor for column in one.values.values() for value in column]
     quiet = sum(value < QUIET_US for value in anchors)
     return f"In {quiet} of {len(anchors)} turns the disk was quiet (less than {QUIET_US} us)."
 
 
 def _behind(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """A line for each measure of a peer that is better than ours."""
+    """A line for each reason why a peer is better than ours, and in what."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for comparison in comparisons:
-        if comparison.unit == "us":
-            continue
         is_more_better = comparison.unit == "/s"
         for peer, (low, middle, high) in comparison.to(OURS).items():
             if peer not in NO_PEERS and (middle > 1) == is_more_better:
-                why = reasons.ahead(peer, comparison.name)
-                yield f"- {comparison.name}, {peer}: {middle:.2f} of Stoker's ({low:.2f} to {high:.2f}); {why}."
+                ratio = f"{comparison.name} {middle:.2f} of Stoker's ({low:.2f} to {high:.2f})"
+                found[peer, reasons.ahead(peer, comparison.name)].append(ratio)
+    for (peer, why), ratios in found.items():
+        yield f"- **{peer}**: {', '.join(ratios)}: {why}."
 
 
 def _parts(result: Result) -> Iterator[str]:
@@ -178,9 +191,9 @@ def _cell(comparison: Comparison, name: str) -> str:
         return ""
     middle = statistics.median(values)
     shown = f"{middle:,.0f}" if middle >= 100 else f"{middle:.1f}"
-    if name == OURS or OURS not in comparison.values:
+    if name not in (ratios := comparison.to(OURS)):
         return shown
-    low, ratio, high = comparison.to(OURS)[name]
+    low, ratio, high = ratios[name]
     return f"{shown} ({ratio:.2f}; {low:.2f} to {high:.2f})"
 
 

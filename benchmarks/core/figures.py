@@ -70,11 +70,15 @@ def medians(values: Sequence[float], rounds: int) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One measure of several contenders, each with its value in each round."""
+    """One measure of several contenders, each with its value in each round.
+
+    An anchor says what the machine was like meanwhile, and is no measure of theirs: it has no ratios.
+    """
 
     name: str
     unit: str
     values: dict[str, list[float]]
+    is_anchor: bool = False
 
     def rows(self, base: str) -> list[str]:
         """What a person reads: medians, and the range of the ratios to one of them."""
@@ -88,7 +92,7 @@ class Comparison:
 
     def to(self, base: str) -> dict[str, tuple[float, float, float]]:
         """The least, the median and the most of the others' ratios to one of them, of the same rounds."""
-        if base not in self.values:
+        if self.is_anchor or base not in self.values:
             return {}
         ratios = {
             name: [their / own for their, own in zip(values, self.values[base], strict=True)]

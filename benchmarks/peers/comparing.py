@@ -93,7 +93,8 @@ def compare(wanted: Mapping[str, Callable[[], Peer]], setting: Setting) -> Findi
             continue
         for measure, value in {**found, FSYNC: fsync}.items():
             values[measure][peer.name].append(value)
-    comparisons = [Comparison(name, UNITS[name], dict(values[name])) for name in (*MEASURES, FSYNC) if values[name]]
+    comparisons = [Comparison(name, UNITS[name], dict(values[name])) for name in MEASURES if values[name]]
+    comparisons.append(Comparison(FSYNC, UNITS[FSYNC], dict(values[FSYNC]), is_anchor=True))
     return Findings(_figures(values), comparisons, left_out, contenders)
 
 
