@@ -1,12 +1,18 @@
 """Which daemon is meant, and with which key: what was named, what the environment names, what `stoker connect` kept."""
 
+from __future__ import annotations
+
 import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from stoker_client.errors import BadRequest
 from stoker_protocol.keys import ClientKey, from_text, to_text
+
+if TYPE_CHECKING:  # a command that has no key does without it, and so ends some milliseconds sooner
+    from pathlib import Path
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5577"
 ENDPOINT_VARIABLE = "STOKER_ENDPOINT"
@@ -18,8 +24,7 @@ KeyLike = str | os.PathLike[str] | ClientKey
 """A key, or the file that it is in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A daemon's control socket, and the key to it if it asks for one."""
 
     endpoint: str
@@ -37,11 +42,13 @@ def target(endpoint: str | None = None, key: KeyLike | None = None) -> Target:
     """
     endpoint = endpoint or os.environ.get(ENDPOINT_VARIABLE) or None
     key = key or os.environ.get(KEY_VARIABLE) or None
-    if key is None and (kept := kept_key_file()).exists():
-        kept_key = read_key(kept)
+    if key is None and os.access(_kept_key_place(), os.F_OK):
+        kept_key = read_key(kept_key_file())
         if endpoint in (None, kept_key.endpoint):
             key = kept_key
     if key is not None and not isinstance(key, ClientKey):
+        from pathlib import Path
+
         key = read_key(Path(key))
     return Target(endpoint or (key and key.endpoint) or DEFAULT_ENDPOINT, key)
 
@@ -77,13 +84,20 @@ def keep(key: ClientKey) -> Path:
 
 def kept_key_file() -> Path:
     """Where `stoker connect` keeps a key: in the user's configuration, as each system has it."""
+    from pathlib import Path
+
+    return Path(_kept_key_place())
+
+
+def _kept_key_place() -> str:
+    home = os.path.expanduser("~")  # noqa: PTH111  what looks whether there is a key at all does without pathlib
     if sys.platform == "win32":
-        home = os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming"
+        settings = os.environ.get("APPDATA") or f"{home}/AppData/Roaming"
     elif sys.platform == "darwin":
-        home = Path.home() / "Library" / "Application Support"
+        settings = f"{home}/Library/Application Support"
     else:
-        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "stoker" / "daemon.key"
+        settings = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    return f"{settings}/stoker/daemon.key"
 
 
 def _bad_key(message: str, hint: str) -> BadRequest:

@@ -3,8 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import zmq
 
@@ -45,6 +44,9 @@ from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
 from stoker_protocol.events import AnyEvent
 from stoker_protocol.jobs import Artifact, Engine, Item, Job, Profile, Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -170,7 +172,7 @@ class Client:
         """The files that a job made, in item order."""
         return self._stream(verbs.artifacts(self._caller, job_id))
 
-    def fetch(self, job_id: str, directory: str | os.PathLike[str]) -> Iterator[Path]:
+    def fetch(self, job_id: str, directory: str | os.PathLike[str]) -> "Iterator[Path]":
         """Bring the files that a job made into a directory, checked; those that are there already are left."""
         return self._stream(verbs.fetch(self._caller, job_id), Folder(directory))
 

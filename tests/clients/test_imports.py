@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SHOW_MODULES = "import sys, {0}; print(*sys.modules)"
+SHOW_MODULES = "import sys; bare = {{*sys.modules}}; import {0}; print(*{{*sys.modules}} - bare)"
 
 
 @pytest.mark.parametrize(
@@ -14,8 +14,20 @@ SHOW_MODULES = "import sys, {0}; print(*sys.modules)"
         ("stoker_client", {"zmq", "msgspec", "asyncio"}),
         (
             "stoker_client.sync_client",
-            {"asyncio", "rich", "click", "structlog", "sqlite3", "subprocess", "difflib", "hashlib", "tomllib"},
+            {
+                "asyncio",
+                "rich",
+                "click",
+                "structlog",
+                "sqlite3",
+                "subprocess",
+                "difflib",
+                "hashlib",
+                "tomllib",
+                "pathlib",
+            },
         ),
+        ("stoker_client.cli.status", {"zmq", "asyncio", "rich", "pathlib", "shutil", "click.shell_completion"}),
         ("stoker_client.async_client", {"rich", "click", "structlog", "sqlite3", "stoker_client.sync_client"}),
         ("stoker_client.private_daemon", {"zmq", "asyncio", "structlog", "sqlite3", "stoker_daemon"}),
     ],

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import click
-from click.shell_completion import CompletionItem
-
 from stoker_client.cli.verb import Shared
 from stoker_client.errors import StokerError
 
 if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
+
     from stoker_client.sync_client import Client
     from stoker_protocol.jobs import Job
 
@@ -65,12 +65,12 @@ def profiles(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What the shell finds on disk."""
-    return [CompletionItem(incomplete, type="file")]
+    return [_item(incomplete, kind="file")]
 
 
 def imports(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The word `import`, and files."""
-    word = [CompletionItem("import")] if "import".startswith(incomplete) else []
+    word = [_item("import")] if "import".startswith(incomplete) else []
     return [*word, *files(ctx, param, incomplete)]
 
 
@@ -114,6 +114,12 @@ def _ask(
     try:
         endpoint, key = ctx.params.get("endpoint"), ctx.params.get("key")
         with Shared(json=False, endpoint=endpoint, key=key, timeout_s=_PATIENCE_S).client() as client:
-            return [CompletionItem(word, help=told) for word, told in question(client) if word.startswith(incomplete)]
+            return [_item(word, told) for word, told in question(client) if word.startswith(incomplete)]
     except StokerError:
         return []
+
+
+def _item(word: str, told: str = "", kind: str = "plain") -> CompletionItem:
+    from click.shell_completion import CompletionItem  # a command that completes nothing does without it
+
+    return CompletionItem(word, kind, told)

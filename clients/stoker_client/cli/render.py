@@ -1,9 +1,7 @@
 """What a person reads: tables, times, durations and colours (click drops colours where there is no terminal)."""
 
 import os
-import shutil
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -189,11 +187,17 @@ def size(count: int) -> str:
 
 def _room() -> int:
     """The width of the terminal, or 0 where there is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not sys.stdout.isatty():
+        return 0
+    import shutil  # which scripts, who have no terminal, need not wait for
+
+    return shutil.get_terminal_size().columns
 
 
 def _broken(line: Sequence[Cell], left: int) -> list[Sequence[Cell]]:
     """A line as several, of which the last column is at most `left` wide; words and paths stay whole."""
+    import textwrap
+
     *first, last = line
     parts = (
         textwrap.wrap(clean(last.text), left, break_long_words=False, break_on_hyphens=False) if left >= _FEW else []

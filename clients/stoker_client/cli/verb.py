@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from stoker_client.sync_client import Client
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What the options that every verb takes were set to; those about the daemon only where one is asked."""
 
     json: bool
@@ -57,7 +56,7 @@ class Verb(click.Command):
         return extra
 
     def invoke(self, ctx: click.Context) -> Any:
-        taken = {name: ctx.params.pop(name) for name in Shared.__slots__ if name in ctx.params}
+        taken = {name: ctx.params.pop(name) for name in Shared.__struct_fields__ if name in ctx.params}
         ctx.obj = Shared(**taken)
         return super().invoke(ctx)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Generator
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
 
-class Exchange(NamedTuple):
+class Exchange(Struct, frozen=True):
     """Send a request and wait for the reply to it: its bytes, or None when the time is over."""
 
     message: bytes
@@ -15,7 +17,7 @@ class Exchange(NamedTuple):
     timeout_s: float
 
 
-class Reconnect(NamedTuple):
+class Reconnect(Struct, frozen=True):
     """Drop the control socket and connect anew: an old one may hold on to a connection that is dead."""
 
 
@@ -33,61 +35,61 @@ class Trouble(Enum):
     """The key is for a daemon with another key of its own."""
 
 
-class Diagnose(NamedTuple):
+class Diagnose(Struct, frozen=True):
     """Find out why the daemon does not answer: a Trouble."""
 
 
-class OpenEvents(NamedTuple):
+class OpenEvents(Struct, frozen=True):
     """Drop the events socket, if any, connect to the endpoint and subscribe to the topics in this order."""
 
     endpoint: str
     topics: tuple[str, ...]
 
 
-class NextEvent(NamedTuple):
+class NextEvent(Struct, frozen=True):
     """Wait for the next event: its topic and body, or None when the time is over."""
 
     timeout_s: float
 
 
-class Sleep(NamedTuple):
+class Sleep(Struct, frozen=True):
     """Let time pass."""
 
     seconds: float
 
 
-class Now(NamedTuple):
+class Now(Struct, frozen=True):
     """Read a clock that never jumps: seconds."""
 
 
-class Emit(NamedTuple):
+class Emit(Struct, frozen=True):
     """Hand a value to the caller of a streaming verb."""
 
     value: Any
 
 
-class BeginFile(NamedTuple):
+class BeginFile(Struct, frozen=True):
     """Begin a file of this name in the folder that the caller named; False: it is there already, with this hash."""
 
     name: str
     sha256: str
 
 
-class AppendFile(NamedTuple):
+class AppendFile(Struct, frozen=True):
     """Add bytes to the file that was begun."""
 
     data: bytes
 
 
-class FinishFile(NamedTuple):
+class FinishFile(Struct, frozen=True):
     """Check the hash of the file that was begun and put it in place: its path, or None if the hash is another."""
 
 
-class MeasureFile(NamedTuple):
+class MeasureFile(Struct, frozen=True):
     """Read the file that the caller named to its end: its SHA-256 and how many bytes it has."""
 
 
-class ReadFile(NamedTuple):
+class ReadFile(Struct, frozen=True):
     """Read at most so many bytes of the file that the caller named, from an offset on."""
 
     offset: int

@@ -287,4 +287,4 @@ def _with_metadata(job: Job, before: Job | None) -> Job:
 def _shorter(effect: Exchange | NextEvent | Sleep, seconds: float) -> Effect:
     if isinstance(effect, Sleep):
         return Sleep(min(effect.seconds, seconds))
-    return effect._replace(timeout_s=min(effect.timeout_s, seconds))
+    return msgspec.structs.replace(effect, timeout_s=min(effect.timeout_s, seconds))
