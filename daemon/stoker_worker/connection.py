@@ -5,7 +5,7 @@ from socket import socket
 from threading import Thread
 
 from stoker_protocol.codec import FrameBuffer, decode_command, frame
-from stoker_protocol.worker import Interrupt, Load, RunBatch, Say, Unload
+from stoker_protocol.worker import AnySay, Interrupt, Load, RunBatch, Unload
 from stoker_worker.leash import end_group
 
 _CHUNK = 256 << 10
@@ -25,9 +25,9 @@ class Connection:
         """Start to take what the daemon says."""
         Thread(target=self._listen, name="listen", daemon=True).start()
 
-    def say(self, message: Say) -> None:
-        """Tell the daemon; waits while it has more to read than it can hold."""
-        data = frame(message)
+    def say(self, *messages: AnySay) -> None:
+        """Tell the daemon, all at once; waits while it has more to read than it can hold."""
+        data = b"".join(map(frame, messages))
         try:
             self._daemon.sendall(data)
         except OSError:

@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 from stoker_protocol.codec import did_you_mean, unpack_map
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.worker import (
+    AnySay,
     Holding,
     Hosted,
     ItemDone,
@@ -29,7 +30,7 @@ from stoker_protocol.worker import (
 from stoker_worker import memory
 from stoker_worker.classes import Offer, offer
 from stoker_worker.connection import Connection
-from stoker_worker.model import BatchItem, Done, Failure, Interrupted, Made, Model
+from stoker_worker.model import BatchItem, Done, Failure, Interrupted, Made, Model, Output
 from stoker_worker.reporting import Reporter
 
 _MAX_MESSAGE = 500
@@ -129,8 +130,9 @@ class Host:
         return [resident.holding for resident in self._residents.values()]
 
     def _run(self, run: RunBatch) -> None:
+        last: list[AnySay] = []
         try:
-            problem = _problem_of(lambda: self._produce(run))
+            problem = _problem_of(lambda: self._produce(run, last))
         except Interrupted:
             ended = RunEnded(run_id=run.run_id, how="interrupted")
         else:
@@ -139,13 +141,15 @@ class Host:
                 ended = RunEnded(run_id=run.run_id, how="failed", kind=problem.kind, message=problem.message)
         if ended.kind is FailureKind.OOM:
             memory.release()
-        self._connection.say(ended)
+        self._connection.say(*last, ended)
 
-    def _produce(self, run: RunBatch) -> None:
+    def _produce(self, run: RunBatch, last: list[AnySay]) -> None:
+        """Say what is made as soon as it is there, but leave what answers the last item, to be said with the end."""
         resident = self._residents.get(run.model or self._last)
         if resident is None:
             raise RuntimeError("no model is loaded")
         parts = list(_parts(run, resident.max_batch))
+        unanswered = {item.position for item in run.items}
         for number, part in enumerate(parts):
             report = Reporter(run, self._connection, part=number, parts=len(parts))
             report.look_up()
@@ -153,7 +157,12 @@ class Host:
             for made in resident.model.run(part, report):
                 if made.position not in positions:
                     raise ValueError(f"the batch has no position {made.position}")
-                self._connection.say(_message(run.run_id, made))
+                if not isinstance(made, Output) or not made.more:
+                    unanswered.discard(made.position)
+                if unanswered:
+                    self._connection.say(_message(run.run_id, made))
+                else:
+                    last.append(_message(run.run_id, made))
 
 
 def _parts(run: RunBatch, max_batch: int) -> Iterator[list[BatchItem]]:

@@ -55,6 +55,11 @@ class HostProcess:
             self._said.extend(map(decode_say, self._frames.feed(data)))
         return self._said.pop(0)
 
+    @property
+    def unheard(self) -> list[AnySay]:
+        """What came together with what was heard last, and has not been heard yet."""
+        return list(self._said)
+
     def hear_until(self, kind: type[T]) -> tuple[T, list[AnySay]]:
         """The next word of a kind, and what came before it."""
         before: list[AnySay] = []

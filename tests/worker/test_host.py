@@ -42,6 +42,15 @@ def test_first_word_is_what_the_class_offers() -> None:
         assert said.versions["stoker"]
 
 
+def test_the_last_answer_comes_with_the_end() -> None:
+    """We expect each answer at once, but that to the last item in one go with the end of the run."""
+    with ready() as host:
+        host.start({}, {})
+        positions = [host.hear_until(Produced)[0].position for _ in range(2)]
+        assert positions == [0, 1]
+        assert host.unheard == [RunEnded(run_id="run", how="done")]
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

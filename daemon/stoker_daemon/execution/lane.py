@@ -1,6 +1,7 @@
 """What executes: one lane holds one model at a time and takes run after run from the queue."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,18 +18,11 @@ from stoker_daemon.execution.lessons import Lessons
 from stoker_daemon.execution.naming import ids_of
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.room import Left, Room
+from stoker_daemon.execution.short_runs import MOMENT_S, ShortRuns
 from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
 from stoker_daemon.execution.waiting import wait_at_most
 from stoker_daemon.execution.work import Work
-from stoker_daemon.jobs.records import (
-    Commit,
-    EngineFailure,
-    Interrupted,
-    Recorded,
-    Result,
-    Run,
-    Stop,
-)
+from stoker_daemon.jobs.records import Commit, EngineFailure, Interrupted, Recorded, Result, Run, Stop
 from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
 from stoker_daemon.scheduling.deciding import Decider
 from stoker_daemon.scheduling.eta import Pace
@@ -52,12 +46,6 @@ IDLE_LOOK_S = 30.0
 """An idle lane looks at the queue this often even if nobody woke it: bounds what a jump of the clock can delay."""
 TELL_TIMEOUT_S = 5.0
 """A slow disk must not keep a hung run from being ended."""
-SHORT_S, SURELY_SHORT = 0.005, 16
-"""After so many runs in a row that took less, the next is taken to be as short."""
-MAX_AT_ONCE = 8
-"""Short runs that share a commit, which may take longer than any of them."""
-MOMENT_S = 0.02
-"""So long may what was claimed together keep others from its place, and from hearing of its outcome."""
 MAX_PACES = 1_000
 """Jobs whose pace is remembered; those cancelled between two runs would stay for ever."""
 
@@ -132,7 +120,7 @@ class Lane:
         self._engine_name, self._model = "", ""
         self._loads = 0
         self._reason = ""
-        self._short_runs = 0
+        self._short_runs = ShortRuns()
         self._absences = Absences(world.clock, lambda tries: self._settings.retries.delay_s(tries, world.dice()))
         self._adrift = Adrift(engines, world.store, world.artifacts, self._miss)
         for engine in engines.values():
@@ -276,20 +264,27 @@ class Lane:
         Nothing waits for the others longer than a moment, and what has not begun by then, or comes after a run that
         did not end well, goes back: nobody is to notice that it was claimed before its turn.
         """
-        until_s = self._world.clock.monotonic_s() + MOMENT_S
         ended: list[Work] = []
-        waiting = list(runs)
-        while waiting and not self._stopping.is_set():
-            performing = asyncio.ensure_future(self._perform(waiting.pop(0)))
-            if ended or waiting:
-                await asyncio.wait({performing}, timeout=until_s - self._world.clock.monotonic_s())
-                if not performing.done():
-                    await self._settle(ended, waiting, claim=False)
-                    ended, waiting = [], []
-            ended.append(await performing)
-            if ended[-1].ending != Ending():
-                break
+        waiting = deque(runs)
+        since_s = self._world.clock.monotonic_s()
+        performing = asyncio.ensure_future(self._perform_all(waiting, ended))
+        if len(runs) > 1:
+            await asyncio.wait({performing}, timeout=MOMENT_S)
+            if not performing.done():
+                settled, unbegun = list(ended), list(waiting)
+                ended.clear()
+                waiting.clear()
+                await self._settle(settled, unbegun, claim=False)
+        await performing
+        self._short_runs.worked_off(len(ended), self._world.clock.monotonic_s() - since_s)
         return await self._settle(ended, waiting, claim=not self._stopping.is_set())
+
+    async def _perform_all(self, waiting: deque[Run], ended: list[Work]) -> None:
+        """Perform run after run, up to one that does not end well."""
+        while waiting and not self._stopping.is_set():
+            ended.append(await self._perform(waiting.popleft()))
+            if ended[-1].ending != Ending():
+                return
 
     # One run, step by step
 
@@ -350,7 +345,7 @@ class Lane:
         if work.supervisor.is_stopped:
             return False
         self._enter("running")
-        work.observer.on_running()
+        work.observer.on_running(is_short=self._short_runs.are_sure)
         return await work.engine.run(work.run.run_id, work.run.members, work.observer)
 
     async def _tidy(self, work: Work) -> None:
@@ -443,8 +438,7 @@ class Lane:
             self._paces.pop(job_id, None)
         while len(self._paces) > MAX_PACES:
             del self._paces[next(iter(self._paces))]
-        is_short = work.ending == Ending() and work.seconds < SHORT_S
-        self._short_runs = self._short_runs + 1 if is_short else 0
+        self._short_runs.ended(work.seconds, well=work.ending == Ending())
         if self._work is work:
             self._work = None
 
@@ -457,7 +451,7 @@ class Lane:
             timeout_s=self._settings.timeout_s,
             no_progress_s=self._settings.no_progress_s,
             max_delay_s=self._settings.retries.max_s,
-            at_once=MAX_AT_ONCE if self._short_runs >= SURELY_SHORT else 1,
+            at_once=self._short_runs.at_once,
             choose_alike=self._decider.choose_alike,
         )
 

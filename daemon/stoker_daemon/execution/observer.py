@@ -41,8 +41,6 @@ class Observer:
         self.given_up = asyncio.Event()
         self.is_recorded = False
         self.running_since_s: float | None = None
-        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the model is there and the run itself begins."""
         self.last_progress_s = self._since_s = clock.monotonic_s()
         self._run = run
         self._artifacts = artifacts
@@ -69,14 +67,14 @@ class Observer:
     @property
     def is_loading(self) -> bool:
         """Whether the model is still on its way."""
-        return not self.begun.done()
+        return self.running_since_s is None
 
-    def on_running(self) -> None:
-        """The model is there; the run itself begins."""
+    def on_running(self, *, is_short: bool) -> None:
+        """The model is there; the run itself begins. Of one that is over in a moment nobody need hear that it waits."""
         self._touch()
         self.running_since_s = self.last_progress_s
-        self.tell_progress("waiting", 0, 1)
-        self.begun.set_result(None)
+        if not is_short:
+            self.tell_progress("waiting", 0, 1)
 
     def on_progress(self, phase: str, step: int, steps: int, fraction: float | None = None) -> None:
         self._touch()

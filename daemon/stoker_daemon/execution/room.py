@@ -64,11 +64,15 @@ class Room:
     told: Callable[[], None] = lambda: None
     say_left: Callable[[Sequence[Left], str], Awaitable[None]] = _ignore
     reason: str = ""
+    _measured: Sequence[str] = field(init=False)
     _ready: Key | None = None
     _is_learned: bool = False
     _was_told: bool = False
     _sizes: Sizes = field(default_factory=Sizes)
     _kept: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        self._measured = [name for name, engine in self.engines.items() if engine.facts().kind in MEASURED]
 
     async def prepare(self, key: Key, given_up: asyncio.Event) -> list[Left]:
         """Have the models of other engines give way to this one as far as it needs it, and wait until it has room.
@@ -109,7 +113,7 @@ class Room:
 
         Only of engines that are measured, and where the driver tells.
         """
-        gpu, measured = self.watch.monitor.gpu, self._measured()
+        gpu, measured = self.watch.monitor.gpu, self._measured
         if not measured or gpu is None or gpu.memory_free is None:
             return {}
         ours = sum(each.bytes or 0 for each in self._holdings() if each.holder in self.engines)
@@ -117,7 +121,7 @@ class Room:
 
     async def used_gb(self, engine: str) -> float | None:
         """GB that an engine holds right after a run, which is what the run needed: it keeps what it once took."""
-        if engine not in self._measured() or await self.watch.monitor.look() is None:
+        if engine not in self._measured or await self.watch.monitor.look() is None:
             return None
         held = sum(each.bytes or 0 for each in self._holdings() if each.holder == engine)
         return held / GIB if held else None
@@ -143,9 +147,6 @@ class Room:
     def _card(self) -> str:
         gpu = self.watch.monitor.gpu
         return "" if gpu is None else gpu.uuid
-
-    def _measured(self) -> list[str]:
-        return [name for name, engine in self.engines.items() if engine.facts().kind in MEASURED]
 
     def _is_elsewhere(self, engine: str) -> bool:
         """Whether an engine's own process, which would tell, holds models in the host's memory alone."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stoker_daemon.execution.observer import Observer
+from stoker_daemon.execution.waiting import Bell
 from stoker_daemon.jobs.records import EngineFailure, Run
 from stoker_daemon.ports import Clock, Engine
 from stoker_protocol.errors import FailureKind
@@ -52,24 +53,24 @@ class Supervisor:
         self._clock = clock
         self._patience = patience
         self._tell_rung = tell_rung
-        self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._shutdown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reason = ""
+        self._is_shutdown = False
+        self._bell = Bell()
 
     @property
     def is_stopped(self) -> bool:
         """Whether somebody wants the run ended."""
-        return self._stop.done()
+        return bool(self._reason)
 
     def stop(self, reason: str) -> None:
         """Have the run ended."""
-        if not self._stop.done():
-            self._stop.set_result(reason)
-        if reason == SHUTDOWN and not self._shutdown.done():
-            self._shutdown.set_result(None)
+        self._reason = self._reason or reason
+        self._is_shutdown = self._is_shutdown or reason == SHUTDOWN
+        self._bell.ring()
 
     async def watch(self, call: Coroutine[Any, Any, bool]) -> Ending:
         """Bring the call, which loads and runs, to its end, whatever that takes."""
-        task = asyncio.ensure_future(call)
+        task = asyncio.ensure_future(self._ring_after(call))
         reason = await self._until_due(task)
         if not task.done():
             await self._climb(task, reason)
@@ -77,7 +78,14 @@ class Supervisor:
             task.cancel()
             message = "the engine could not be ended; the lane goes on without it"
             return Ending(reason, EngineFailure(FailureKind.CRASH, message, died=True))
-        return _ending(task, self._stop.result() if self._stop.done() else reason)
+        return _ending(task, self._reason or reason)
+
+    async def _ring_after(self, call: Coroutine[Any, Any, bool]) -> bool:
+        """The call, with the bell at its end: a turn sooner than one hears of the end of a task."""
+        try:
+            return await call
+        finally:
+            self._bell.ring()
 
     async def _until_due(self, task: "asyncio.Future[bool]") -> str:
         """Wait until the call has ended by itself or must be ended; then why.
@@ -87,14 +95,14 @@ class Supervisor:
         """
         began_s = self._clock.monotonic_s()
         while not task.done():
-            if self.is_stopped and (not self._observer.is_loading or self._shutdown.done()):
-                return self._stop.result()
+            if self._reason and (not self._observer.is_loading or self._is_shutdown):
+                return self._reason
             due_s, reason = self._deadline(began_s)
             left_s = due_s - self._clock.monotonic_s()
             if left_s <= 0:
                 return reason
-            news = [future for future in (self._stop, self._shutdown, self._observer.begun) if not future.done()]
-            await asyncio.wait([task, *news], timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            # The run may begin meanwhile, and is not late before this is over.
+            await self._bell.heard(min(left_s, self._run.limits.no_progress_s, self._run.limits.timeout_s))
         return ""
 
     def _deadline(self, began_s: float) -> tuple[float, str]:

@@ -6,6 +6,28 @@ from contextlib import suppress
 from typing import Any
 
 
+class Bell:
+    """Wakes the one who waits for it, when it is rung or the time is over; with less ado than `asyncio.wait`."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake who waits now; others will not hear of it."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def heard(self, seconds: float) -> None:
+        """Return when it rings, or after so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        timer = loop.call_later(seconds, self.ring)
+        try:
+            await self._waiting
+        finally:
+            timer.cancel()
+
+
 async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
     """Return when the event is set or the time is over.
 

@@ -81,7 +81,7 @@ class Trials:
             said = f"batches of {items} take {seconds:.1f} s instead of {expected_s:.1f} s: memory seems to be short"
             return self._down(items, 0.0, at_s, said)
         if items < self.proven:
-            return replace(self, slow=0)
+            return replace(self, slow=0) if self.slow else self
         return replace(self, proven=items, clean=1 if items > self.proven else self.clean + 1, slow=0)
 
     def ran_out(self, items: int, free_gb: float, at_s: float) -> "Trials":

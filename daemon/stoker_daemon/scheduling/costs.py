@@ -168,7 +168,10 @@ class Costs:
         self, engine: str, family: str, units: float, seconds: float, *, warm: bool, table: Table | None = None
     ) -> None:
         """A run of so many units took so long; not `warm`: it was the first after a load."""
-        line = self.runs.setdefault(_name(engine, family), Line(*(table or Table()).run_s))
+        name = _name(engine, family)
+        line = self.runs.get(name)
+        if line is None:
+            line = self.runs[name] = Line(*(table or Table()).run_s)
         if warm:
             line.learn(units, seconds)
         elif line.weight < 1:

@@ -30,7 +30,7 @@ def test_the_time_of_others() -> None:
         observer = observed(clock, set())
         observer.on_waiting()
         assert observer.seconds() == 0.0
-        observer.on_running()
+        observer.on_running(is_short=False)
         clock.at_s = 5.0
         observer.on_progress("sampling", 1, 2)
         for clock.at_s in (6.0, 100.0):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from stoker_daemon.execution.waiting import wait_at_most
+from stoker_daemon.execution.waiting import Bell, wait_at_most
 
 LIMIT_S = 30.0
 
@@ -40,5 +40,19 @@ def test_end_of_the_wait() -> None:
             asyncio.get_running_loop().call_soon(event.set)
             await wait_at_most(event, 10 * LIMIT_S)
             await wait_at_most(event, 10 * LIMIT_S)
+
+    asyncio.run(run())
+
+
+def test_bell() -> None:
+    """We expect a bell to wake who waits when it rings or the time is over, and a ring that nobody hears to be lost."""
+
+    async def run() -> None:
+        bell = Bell()
+        bell.ring()
+        await bell.heard(0.001)
+        async with asyncio.timeout(LIMIT_S):
+            asyncio.get_running_loop().call_soon(bell.ring)
+            await bell.heard(2 * LIMIT_S)
 
     asyncio.run(run())
