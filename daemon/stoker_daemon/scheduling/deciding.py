@@ -311,9 +311,11 @@ class InWaves:
 
     def _know(self, signatures: dict[int, Signature]) -> None:
         """Let the estimator answer for these; what their engines allow may have changed."""
+        kinds = self._estimator.kinds
         for signature_id, signature in signatures.items():
-            family = f"{signature.residency}\n{signature.merge}"
-            self._estimator.kinds[signature_id] = Kind(_key(signature), family, max(1, self._most(signature)))
+            most, known = max(1, self._most(signature)), kinds.get(signature_id)
+            if known is None or known.most != most:
+                kinds[signature_id] = Kind(_key(signature), f"{signature.residency}\n{signature.merge}", most)
 
     def _note_reads(self, key: Key, reads: Reads | None, seconds: float) -> None:
         """See to it that a run counts as the first after a load if, and only if, its engine says that it was."""

@@ -145,8 +145,17 @@ def _fresh(execute: Execute, submissions: Sequence[Submission]) -> dict[bytes, S
     return fresh
 
 
+_FINGERPRINT = (
+    "SELECT job_id, fingerprint FROM jobs WHERE job_id = ?1"
+    " UNION ALL SELECT job_id, fingerprint FROM tombstones WHERE job_id = ?1"
+)
+"""The same for one id, at half the price."""
+
+
 def _fingerprints(execute: Execute, job_ids: Sequence[str]) -> dict[str, bytes]:
     """Those of the jobs that have these ids, or had them, asked for at once: each query gives the GIL away."""
+    if len(job_ids) == 1:
+        return dict(execute(_FINGERPRINT, (job_ids[0],)).fetchall())
     rows = execute(
         "WITH asked AS (SELECT value AS job_id FROM json_each(?))"
         " SELECT job_id, fingerprint FROM asked JOIN jobs USING (job_id)"

@@ -5,8 +5,8 @@ from functools import cache
 from itertools import chain, islice
 from typing import Any
 
-_AT_ONCE = (128, 64, 32, 16, 8, 4, 2, 1)
-"""Rows of one statement: few sizes, so that SQLite keeps them all prepared, and few statements for any number."""
+_AT_ONCE = 128
+"""Rows of one statement at most, and else a power of two: few statements for any number, all of which stay prepared."""
 
 
 def insert(
@@ -17,11 +17,11 @@ def insert(
     With a statement for each row they would cost half as much again.
     """
     left = iter(rows)
-    while some := list(islice(left, _AT_ONCE[0])):
-        for number in _AT_ONCE:
-            while len(some) >= number:
-                execute(_statement(table, columns, number), tuple(chain.from_iterable(some[:number])))
-                del some[:number]
+    while some := list(islice(left, _AT_ONCE)):
+        while some:
+            number = 1 << len(some).bit_length() - 1
+            execute(_statement(table, columns, number), tuple(chain.from_iterable(some[:number])))
+            del some[:number]
 
 
 @cache

@@ -14,6 +14,8 @@ class Offers:
     def __init__(self, families: Sequence[ModelFamily] = ()) -> None:
         self._families = families
         self._of_model = {model.name: family for family in families for model in family.models}
+        self.max_batch = min(MAX_BATCH, max((family.max_batch for family in families), default=1))
+        """Items in a run; the worker divides what is too much for a model."""
 
     @property
     def are_known(self) -> bool:
@@ -29,11 +31,6 @@ class Offers:
     def sizes(self) -> dict[str, int]:
         """The bytes that models expect to hold, where they say so."""
         return {model: size for family in self._families for model, size in family.bytes.items()}
-
-    @property
-    def max_batch(self) -> int:
-        """Items in a run; the worker divides what is too much for a model."""
-        return min(MAX_BATCH, max((family.max_batch for family in self._families), default=1))
 
     @property
     def parameters(self) -> list[Parameter]:
