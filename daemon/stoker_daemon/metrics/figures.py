@@ -12,6 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from stoker_daemon.jobs.records import Commit
+from stoker_daemon.metrics.arrivals import Arrivals
 from stoker_protocol import codec
 from stoker_protocol.events import (
     EngineDown,
@@ -23,7 +24,7 @@ from stoker_protocol.events import (
     RunStarted,
 )
 from stoker_protocol.gpus import Gpu
-from stoker_protocol.jobs import Engine, Lane, Priority, Queue
+from stoker_protocol.jobs import Engine, ItemState, Lane, Priority, Queue
 from stoker_protocol.replies import HealthReport
 
 SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 14400)
@@ -58,6 +59,8 @@ class Figures:
         self._count(registry)
         self._gauge(registry)
         self._began_ms: OrderedDict[str, int] = OrderedDict()
+        self._claimed_ms: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._arrivals = Arrivals()
 
     def _count(self, registry: CollectorRegistry) -> None:
         """What events tell of."""
@@ -77,7 +80,9 @@ class Figures:
         self._rungs = counter("run_escalations", "Runs that did not stop by themselves.", "engine", "rung")
         self._events = counter("events", "Committed events.")
         self._commits = counter("commits", "Commits that told of something.")
-        self._waits = histogram("item_wait", "From a job's acceptance to the first attempt of an item.", "priority")
+        self._waits = histogram(
+            "item_wait", "From an item's acceptance to its run, of those done at the first attempt.", "priority"
+        )
         self._runs = histogram("run", "From the claim of a run to its record.", "engine")
         self._syncs = histogram("commit", "Making a commit durable.", buckets=SYNC_SECONDS)
 
@@ -118,18 +123,18 @@ class Figures:
                 self._jobs.labels(job.priority.value).inc()
                 self._items.labels(job.priority.value).inc(job.items.total)
             case JobAppended(job=job, count=count):
+                self._arrivals.note(event)
                 self._items.labels(job.priority.value).inc(count)
             case RunStarted(at_ms=at_ms, job=job, run=run):
-                self._began_ms[run.run_id] = at_ms
-                while len(self._began_ms) > MAX_RUNS:
-                    self._began_ms.popitem(last=False)
-                waited_s = max(0, at_ms - job.created_at_ms) / 1000
-                for _ in run.indexes:
-                    self._waits.labels(job.priority.value).observe(waited_s)
+                self._began_ms[run.run_id] = self._claimed_ms[run.run_id, job.job_id] = at_ms
+                for remembered in (self._began_ms, self._claimed_ms):
+                    while len(remembered) > MAX_RUNS:
+                        remembered.popitem(last=False)
             case RunFinished(at_ms=at_ms, job=job, run_id=run_id, outcomes=outcomes):
                 began_ms = self._began_ms.pop(run_id, None)
                 if began_ms is not None:  # one that takes items of several jobs ends with an event for each
                     self._runs.labels(job.engine).observe(max(0, at_ms - began_ms) / 1000)
+                self._take_waits(event, self._claimed_ms.pop((run_id, job.job_id), None))
                 for each in outcomes:
                     kind = each.error.kind if each.error else ""
                     self._outcomes.labels(job.engine, each.state.value, kind).inc()
@@ -142,6 +147,16 @@ class Figures:
                 self._rungs.labels(engine, rung).inc()
             case _:
                 pass
+
+    def _take_waits(self, event: RunFinished, claimed_ms: int | None) -> None:
+        """Of items that are done at their first attempt: another one tells of the failure, not of the queue."""
+        job = event.job
+        for each in event.outcomes:
+            if claimed_ms is not None and each.attempt == 1 and each.state is not ItemState.PENDING:
+                waited_ms = max(0, claimed_ms - self._arrivals.came_ms(job, each.index))
+                self._waits.labels(job.priority.value).observe(waited_ms / 1000)
+        if job.state.is_final:
+            self._arrivals.forget(job)
 
     def text(self, moment: Moment) -> bytes:
         """The exposition, in Prometheus' text format."""

@@ -66,13 +66,27 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(migrations):
         raise StoreError(
             f"{path}: the database has schema {version}, this stokerd knows up to {len(migrations)}; install the newer"
-            " version again, or restore a backup made before the upgrade"
+            f" version again, or go back to {_backup_for(path, len(migrations))}"
         )
     if 0 < version < len(migrations):
-        copy_database(path, path.with_name(f"{path.name}.before-schema-{version + 1}"))
+        copy_database(path, _copy_before(path, version + 1))
     for number, script in enumerate(migrations[version:], start=version + 1):
         marks = f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
         connection.executescript(f"BEGIN IMMEDIATE;\n{script}\n{marks}\nCOMMIT;")
+
+
+def _backup_for(path: Path, newest: int) -> str:
+    """What a program that knows schemas up to `newest` can go on with, and the command for it."""
+    copies = [_copy_before(path, number) for number in range(newest + 1, 1, -1)]
+    copy = next((copy for copy in copies if copy.exists()), None)
+    if copy is None:
+        return "a backup made before the upgrade: stokerd restore FILE"
+    return f"the queue as it was before the upgrade: stokerd --data-dir {path.parent} restore {copy}"
+
+
+def _copy_before(path: Path, schema: int) -> Path:
+    """Where the database is kept as it was before it got this schema."""
+    return path.with_name(f"{path.name}.before-schema-{schema}")
 
 
 def _migrations() -> list[str]:

@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from msgspec import structs
 
 from stoker_daemon.jobs.records import Commit, CommittedEvent
 from stoker_daemon.metrics import Figures, Moment
+from stoker_daemon.metrics.arrivals import MAX_JOBS, Arrivals
 from stoker_protocol import codec
 from stoker_protocol.events import (
     EngineDown,
@@ -82,8 +84,8 @@ def test_what_events_tell() -> None:
         'stoker_items_accepted_total{priority="high"}': 5,
         'stoker_model_loads_total{engine="sprites",lane="gpu"}': 1,
         'stoker_model_load_seconds_total{engine="sprites",lane="gpu"}': 2.5,
-        'stoker_item_wait_seconds_sum{priority="high"}': 6,
-        'stoker_item_wait_seconds_count{priority="high"}': 2,
+        'stoker_item_wait_seconds_sum{priority="high"}': 3,
+        'stoker_item_wait_seconds_count{priority="high"}': 1,
         'stoker_run_seconds_sum{engine="sprites"}': 2,
         'stoker_item_outcomes_total{engine="sprites",kind="",outcome="succeeded"}': 1,
         'stoker_item_outcomes_total{engine="sprites",kind="oom",outcome="pending"}': 1,
@@ -94,6 +96,32 @@ def test_what_events_tell() -> None:
         "stoker_commit_seconds_count": 6,
     }.items():
         assert value(text, sample) == expected, sample
+
+
+def test_waits_of_items_that_came_later() -> None:
+    """We expect each item to have waited since it came itself: with its job, or with what was appended to that."""
+    figures = Figures("1")
+    for at, at_ms in ((2, 10_000), (3, 20_000)):
+        figures.committed(commit(JobAppended(at_ms=at_ms, job=JOB, at=at, count=1)))
+    run = structs.replace(RUN, batch_size=4, indexes=[0, 1, 2, 3])
+    figures.committed(commit(RunStarted(at_ms=21_000, job=JOB, run=run)))
+    outcomes = [Outcome(index, ItemState.SUCCEEDED, 1) for index in (0, 2, 3)]
+    retried = Outcome(1, ItemState.SUCCEEDED, 2)
+    figures.committed(commit(RunFinished(at_ms=22_000, job=JOB, run_id="r", outcomes=[*outcomes, retried])))
+    text = figures.text(CALM).decode()
+    assert value(text, 'stoker_item_wait_seconds_sum{priority="high"}') == 20 + 11 + 1
+    assert value(text, 'stoker_item_wait_seconds_count{priority="high"}') == 3
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """We expect the newest jobs and appends alone to be remembered, and a job that is over not at all."""
+    arrivals = Arrivals()
+    for number in range(MAX_JOBS + 1):
+        arrivals.note(JobAppended(at_ms=9_000, job=structs.replace(JOB, job_id=str(number)), at=1, count=1))
+    oldest, newest = (structs.replace(JOB, job_id=str(number)) for number in (0, MAX_JOBS))
+    assert (arrivals.came_ms(oldest, 1), arrivals.came_ms(newest, 1)) == (JOB.created_at_ms, 9_000)
+    arrivals.forget(newest)
+    assert arrivals.came_ms(newest, 1) == JOB.created_at_ms
 
 
 def test_runs_of_an_earlier_daemon_are_not_timed() -> None:
