@@ -69,6 +69,9 @@ def _starts_and_works(machine: Machine) -> None:
     wait_for(lambda: machine.property("StatusText") == "idle")
     told = machine.run("journalctl", f"STOKER_JOB={job['job_id']}", "-o", "cat", "--no-pager")
     assert [line.split(" job=")[0] for line in told.splitlines()] == ["a job was accepted", "a job ended"]
+    doctor = json.loads(machine.run("stoker", "doctor", "--json"))
+    assert [check for check in doctor["checks"] if not check["ok"]] == []
+    assert machine.property("OOMPolicy") == "continue"
     owner = machine.run("stat", "-c", "%U %a", "/var/lib/stoker", "/etc/stoker", "/etc/stoker/stokerd.toml")
     assert owner.splitlines() == ["stoker 750", "root 750", "root 640"]
 
