@@ -10,16 +10,20 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import zmq
 from tests.system.daemons import FAULTS
 from tests.system.hostile import frame, greet, resident_mib
 
 from stoker_client import Client
 from stoker_client.private_daemon import PrivateDaemon
-from stoker_protocol.codec import MAX_FRAME
+from stoker_protocol import codec
+from stoker_protocol.codec import MAX_BODY, MAX_FRAME
+from stoker_protocol.replies import ErrorReply
 
 SECONDS = 5.0
 HALVES = 50
 MILLION = 1_000_000
+PEERS, REQUESTS = 5, 1_500
 PREVIEWS, PREVIEW_KIB = 5_000, 200
 SLEEPER = """\
 import sys, zmq
@@ -74,6 +78,37 @@ def halves(daemon: PrivateDaemon, stack: ExitStack) -> str:
     return f"{HALVES} connections"
 
 
+def nonsense(daemon: PrivateDaemon, _stack: ExitStack) -> str:
+    """Send bodies of the largest size that promise millions of maps and lists, deep or wide."""
+    bodies = [
+        b"\x91" * MAX_BODY,
+        b"\xdd\x00\x7f\xff\xfa" + b"\x90" * (MAX_BODY - 5),
+        b"\xdf\xff\xff\xff\xff" + b"\xa0\x90" * MILLION,
+    ]
+    sent, until_s = 0, time.monotonic() + SECONDS
+    with zmq.Context() as context, context.socket(zmq.DEALER) as peer:
+        peer.connect(daemon.control)
+        while time.monotonic() < until_s:
+            peer.send_multipart([b"", bodies[sent % len(bodies)]])
+            sent += 1
+            peer.recv_multipart()
+    return f"{sent} bodies of up to 8 MiB, each refused"
+
+
+def in_flight(daemon: PrivateDaemon, _stack: ExitStack) -> str:
+    """Send thousands of slow requests at once, over several connections."""
+    body = bytes(codec.pack({"v": 1, "id": "1", "op": "check"}))
+    with zmq.Context() as context, ExitStack() as sockets:
+        peers = [sockets.enter_context(context.socket(zmq.DEALER)) for _ in range(PEERS)]
+        for peer in peers:
+            peer.connect(daemon.control)
+            for _ in range(REQUESTS):
+                peer.send_multipart([b"", body])
+        replies = [codec.decode_reply(peer.recv_multipart()[-1]) for peer in peers for _ in range(REQUESTS)]
+    refused = sum(isinstance(reply, ErrorReply) for reply in replies)
+    return f"{len(replies):,}, each answered, {refused:,} refused"
+
+
 def unread_previews(daemon: PrivateDaemon, stack: ExitStack) -> str:
     """Subscribe to previews, and stop reading while thousands of them are made."""
     sleeper = subprocess.Popen([sys.executable, "-c", SLEEPER, daemon.events], stdout=subprocess.PIPE)
@@ -125,7 +160,7 @@ def _measure(attack: Attack) -> None:
     print(f"{attack.__name__:16} {what:40} {more_mib:6.0f} MiB more   longest ping {longest_ms:6.0f} ms")
 
 
-ATTACKS: list[Attack] = [subscriptions, endless_message, million_frames, halves, unread_previews]
+ATTACKS: list[Attack] = [subscriptions, endless_message, million_frames, halves, nonsense, in_flight, unread_previews]
 
 if __name__ == "__main__":
     for each in ATTACKS:

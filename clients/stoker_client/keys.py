@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
 from stoker_client.errors import BadRequest
-from stoker_protocol.keys import ClientKey, from_text, to_text
+from stoker_protocol.keys import ClientKey, KeyPair, from_text, pair_from_text, pair_to_text, to_text
 
 if TYPE_CHECKING:  # a command that has no key does without it, and so ends some milliseconds sooner
+    from collections.abc import Callable
     from pathlib import Path
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5577"
@@ -20,6 +21,7 @@ KEY_VARIABLE = "STOKER_KEY"
 _FOREIGN = 0o077
 """Permission bits by which others than the owner could read or write."""
 
+T = TypeVar("T")
 KeyLike = str | os.PathLike[str] | ClientKey
 """A key, or the file that it is in."""
 
@@ -59,10 +61,46 @@ def read_key(path: Path) -> ClientKey:
     Raises:
         BadRequest: There is none, or others than its owner can read it.
     """
+    return _read(path, _whole_key)
+
+
+def read_pair(path: Path) -> KeyPair:
+    """The pair that `make_pair` put into a file. Raises BadRequest as `read_key` does."""
+    return _read(path, pair_from_text)
+
+
+def make_pair(path: Path) -> KeyPair:
+    """Make a pair of one's own, and put it into a file that only its owner can read. Raises OSError."""
+    import zmq
+
+    public, secret = zmq.curve_keypair()
+    pair = KeyPair(public_key=public.decode(), secret_key=secret.decode())
+    _write_private(path, pair_to_text(pair))
+    return pair
+
+
+def _whole_key(text: str) -> ClientKey:
+    try:
+        return from_text(text)
+    except ValueError:
+        if _is_pair(text):
+            raise ValueError("it lacks the daemon's key: add --server KEY, which who runs it tells you") from None
+        raise
+
+
+def _is_pair(text: str) -> bool:
+    try:
+        pair_from_text(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(path: Path, parse: Callable[[str], T]) -> T:
     try:
         if os.name == "posix" and (mode := path.stat().st_mode) & _FOREIGN:
             raise _bad_key(f"{path} can be read by others (mode {mode & 0o777:04o})", f"chmod 600 {path}")
-        return from_text(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         what = (error.strerror or str(error)).lower()
         raise _bad_key(f"{path}: {what}", "name the file that was given to you") from None
@@ -76,10 +114,15 @@ def keep(key: ClientKey) -> Path:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(to_text(key))
+    _write_private(fresh, to_text(key))
     fresh.replace(path)
     return path
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that is not there yet."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def kept_key_file() -> Path:

@@ -58,6 +58,40 @@ def test_from_no_keys_to_a_client(tmp_path: Path) -> None:
     assert first != stokerd(data_dir, "keys", "init", "--replace").out
 
 
+def test_a_key_of_ones_own(tmp_path: Path) -> None:
+    """We expect a client that made its own pair to come in once its public key was let in, and no secret to travel."""
+    data_dir, home, file = tmp_path / "data", str(tmp_path / "home"), tmp_path / "ann.key"
+    assert stokerd(data_dir, "keys", "init").code == 0
+
+    def connect(*args: str) -> Ran:
+        return run_process("connect", str(file), "--json", *args, STOKER_KEY="", XDG_CONFIG_HOME=home)
+
+    public = connect("--make").json["public_key"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "lacks the daemon's key: add --server KEY" in connect().error["message"]
+    with Anywhere(data_dir) as daemon:
+        at = "tcp://127.0.0.1:" + daemon.control.rpartition(":")[2]
+        added = stokerd(data_dir, "keys", "add", "ann", "--role", "view", "--public", public, "--endpoint", at)
+        assert added.code == 0
+        server = added.out.rpartition("--server '")[2].rstrip("'\n")
+        wait_for(lambda: connect("--endpoint", at, "--server", server).code == 0)
+        shape = connect("--endpoint", at, "--server", server).json
+        assert (shape["name"], shape["role"]) == ("ann", "view")
+        assert run_process("ping", "--json", STOKER_ENDPOINT="", XDG_CONFIG_HOME=home).json["endpoint"] == at
+    secret = file.read_text().rpartition('"')[0].rpartition('"')[2]
+    assert len(secret) == 40
+    assert not [path for path in data_dir.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert connect("--make").code == 2
+    assert connect("--server", "short").code == 2
+    for name, key, says in (
+        ("bob", public, "that is the key of ann"),
+        ("bob", "short", "not a public key"),
+        ("b", server, "the daemon"),
+    ):
+        refused = stokerd(data_dir, "keys", "add", name, "--public", key)
+        assert (refused.code, says in refused.err) == (4, True)
+
+
 class Anywhere(PrivateDaemon):
     """A daemon on all addresses of this host."""
 

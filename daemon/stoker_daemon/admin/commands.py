@@ -153,17 +153,26 @@ def init(replace: bool, data_dir: Path) -> None:
     "--endpoint", metavar="URL", help="Where NAME reaches the daemon  [default: this host's name, port 5577]."
 )
 @click.option("--file", "out", type=click.Path(path_type=Path, dir_okay=False), help="Where to  [default: NAME.key].")
+@click.option("--public", metavar="KEY", help="NAME's own public key, of `stoker connect --make`: no file is made.")
 @_data_dir
 @_told
-def add(name: str, role: str, endpoint: str | None, out: Path | None, data_dir: Path) -> None:
+def add(name: str, role: str, endpoint: str | None, out: Path | None, public: str | None, data_dir: Path) -> None:
     """Let NAME in: makes a key file to be given to them.
 
     There: stoker connect NAME.key
     """
+    endpoint = endpoint or f"tcp://{socket.gethostname()}:5577"
+    if public is not None:
+        server = ring.let_in(data_dir, name, Role[role.upper()], public)
+        click.echo(
+            f"{name} may come in, with the role {role}, by a key of their own.\n"
+            f"There: stoker connect THEIR_FILE --endpoint {endpoint} --server '{server.public}'"
+        )
+        return
     out = out or Path(f"{name}.key")
     if out.exists():
         raise FileExistsError(f"{out} exists; move it, or name another --file")
-    key = ring.add(data_dir, name, Role[role.upper()], endpoint or f"tcp://{socket.gethostname()}:5577")
+    key = ring.add(data_dir, name, Role[role.upper()], endpoint)
     write_private(out, to_text(key))
     click.echo(
         f"{name} may come in, with the role {role}, at {key.endpoint}\n"

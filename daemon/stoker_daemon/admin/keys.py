@@ -1,5 +1,6 @@
 """Makes and revokes the keys by which clients on other machines are let in."""
 
+import re
 from pathlib import Path
 
 import zmq
@@ -7,7 +8,7 @@ import zmq
 from stoker_daemon.zmq import keyring
 from stoker_daemon.zmq.admission import RESERVED
 from stoker_daemon.zmq.keyring import Client, KeyringError, ServerKeys
-from stoker_protocol.keys import NAME, ClientKey
+from stoker_protocol.keys import KEY, NAME, ClientKey
 from stoker_protocol.requests import Role
 
 
@@ -32,6 +33,18 @@ def add(data_dir: Path, name: str, role: Role, endpoint: str) -> ClientKey:
         KeyringError: The name is none, or taken.
         OSError: It can't be written.
     """
+    public, secret = _new_pair()
+    server = let_in(data_dir, name, role, public)
+    return ClientKey(name=name, endpoint=endpoint, server_key=server.public, public_key=public, secret_key=secret)
+
+
+def let_in(data_dir: Path, name: str, role: Role, public: str) -> ServerKeys:
+    """Let a client in that has a key of its own, under a name; by what is returned it knows the daemon.
+
+    Raises:
+        KeyringError: The name is none, or taken, or the key is none, or somebody's.
+        OSError: It can't be written.
+    """
     if not NAME.fullmatch(name) or name in RESERVED:
         raise KeyringError(
             f"{name!r} can't be a client's name: lower-case letters, digits, '.', '-' and '_', at most 64, "
@@ -39,10 +52,16 @@ def add(data_dir: Path, name: str, role: Role, endpoint: str) -> ClientKey:
         )
     if keyring.client_file(data_dir, name).exists():
         raise KeyringError(f"{name} has a key already; `stokerd keys revoke {name}` makes room for a new one")
+    if not re.match(KEY, public):
+        raise KeyringError(f"{public!r} is not a public key of 40 characters")
     server, _ = init(data_dir)
-    public, secret = _new_pair()
+    clients, _ = keyring.read_clients(data_dir)
+    if (other := clients.get(public)) is not None or public == server.public:
+        raise KeyringError(
+            f"that is the key of {other.name if other else 'the daemon'}; each client has one of its own"
+        )
     keyring.write_client(data_dir, Client(name, role, public))
-    return ClientKey(name=name, endpoint=endpoint, server_key=server.public, public_key=public, secret_key=secret)
+    return server
 
 
 def revoke(data_dir: Path, name: str) -> None:

@@ -1,7 +1,12 @@
 """Which endpoints the daemon dares to bind."""
 
-import pytest
+import asyncio
 
+import pytest
+from structlog.testing import capture_logs
+from tests.daemon.zmq.rig import until
+
+from stoker_daemon.zmq import keywatch
 from stoker_daemon.zmq.security import EndpointError, Locks
 
 
@@ -69,3 +74,18 @@ def test_no_endpoint_at_all(endpoint: str, insecure: bool) -> None:
     """What is no address with a port and no path of a file is refused whatever is said."""
     with pytest.raises(EndpointError, match=r"ADDRESS:PORT|address and port|path of a file"):
         Locks(insecure=insecure).check([endpoint])
+
+
+def test_strangers_are_warned_about_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """We expect the word that anyone may come in at the start and each hour, which is here shorter."""
+    assert keywatch.WARN_S == 3600
+    monkeypatch.setattr(keywatch, "WARN_S", 0.01)
+
+    async def scenario() -> None:
+        with capture_logs() as log:
+            warning = asyncio.create_task(keywatch.warn_of_strangers())
+            await until(lambda: len(log) >= 3)
+            warning.cancel()
+        assert {(line["log_level"], "started with --insecure" in line["event"]) for line in log} == {("warning", True)}
+
+    asyncio.run(scenario())
