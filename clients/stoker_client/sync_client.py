@@ -44,6 +44,7 @@ from stoker_protocol import replies as re
 from stoker_protocol.codec import request_id_of
 from stoker_protocol.events import AnyEvent
 from stoker_protocol.jobs import Artifact, Engine, Item, Job, Profile, Recipe
+from stoker_protocol.plans import Grouping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,9 +229,12 @@ class Client:
         """How the GPUs and their host are now and were in the last minutes, and who holds what on the executor's."""
         return self._run(verbs.gpu(self._caller))
 
-    def plan(self) -> re.Plan:
-        """The runs to come, in waves: consecutive runs on one model, with what they gain and why they come."""
-        return self._run(verbs.plan(self._caller))
+    def plan(self, grouping: Grouping | None = None) -> re.Plan:
+        """The runs to come, in waves: consecutive runs on one model, with what they gain and why they come.
+
+        `grouping`: what shares a run, by default as the daemon has it; `strict`: what differs in nothing but the seed.
+        """
+        return self._run(verbs.plan(self._caller, grouping))
 
     def why(self, job_id: str) -> re.Why:
         """Why a job does not run yet, and when it does at the latest."""

@@ -1,10 +1,14 @@
 """What a plan is made of: waves of runs to come, and when each job is expected."""
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
 from stoker_protocol.jobs import Eta
+
+Grouping = Literal["mixed", "strict"]
+"""What shares a run: all that an engine can run together, or only what differs in nothing but the seed."""
 
 
 class Share(Struct, frozen=True):

@@ -23,7 +23,7 @@ from stoker_protocol.jobs import (
     Queue,
     Recipe,
 )
-from stoker_protocol.plans import Calibration, Delay, PlannedJob, Wave
+from stoker_protocol.plans import Calibration, Delay, Grouping, PlannedJob, Wave
 
 
 class Reply(Struct, frozen=True, tag_field="re", kw_only=True):
@@ -393,6 +393,7 @@ class Plan(Reply, frozen=True, tag="plan", kw_only=True):
     single_s: float
     is_whole: bool
     is_paused: bool
+    grouping: Grouping = "mixed"
 
 
 class Why(Reply, frozen=True, tag="why", kw_only=True):

@@ -17,6 +17,7 @@ from stoker_protocol.jobs import (
     Priority,
     Reason,
 )
+from stoker_protocol.plans import Grouping
 
 MAX_PAGE = 1_000
 MAX_READ = 1 << 20
@@ -328,7 +329,13 @@ class GetGpu(Request, frozen=True, tag="gpu", kw_only=True):
 
 
 class GetPlan(Request, frozen=True, tag="plan", kw_only=True):
-    """Which runs are to come, in which order and why, if nothing more is submitted?"""
+    """Which runs are to come, in which order and why, if nothing more is submitted?
+
+    `grouping`: with runs of all that engines can run together, or of what differs in nothing but the seed; by default
+    as the daemon does.
+    """
+
+    grouping: Grouping | None = None
 
 
 class AskWhy(Request, frozen=True, tag="why", kw_only=True):

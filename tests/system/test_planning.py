@@ -140,3 +140,36 @@ def test_why_a_job_waits_whose_engine_is_down(tmp_path: Path) -> None:
         assert "; tried again in " in said.text
         assert said.latest_ms is None
         rig.client.cancel(job)
+
+
+ROWS = [{"prompt": prompt, "seed": seed} for seed, prompt in enumerate("aaabbcbb")]
+"""Items that differ in nothing but the seed, in rows of 3, 2, 1 and 2."""
+
+
+def test_a_strict_plan(rig: Rig) -> None:
+    """We expect a plan of runs that differ in the seed only beside the usual one, each carried out as it was told."""
+    rig.client.pause()
+    job = rig.submit(*ROWS)
+    usual, strict = rig.client.plan("mixed"), rig.client.plan("strict")
+    assert [plan.grouping for plan in (usual, rig.client.plan(), strict)] == ["mixed", "mixed", "strict"]
+    assert [number for run in _planned(usual) for _, number in run] == [8]
+    assert [number for run in _planned(strict) for _, number in run] == [3, 2, 1, 2]
+    assert strict.jobs[0].done_s is not None
+    assert usual.done_s.p50 <= strict.done_s.p50
+    rig.client.execute_plan(strict.token)
+    rig.wait(job)
+    assert _executed(rig) == _planned(strict)
+
+
+def test_strict_runs(tmp_path: Path) -> None:
+    """We expect runs of items that differ in the seed only where the configuration says so, also of several jobs."""
+    with a_rig(tmp_path, config(engines=FAULTS + '[scheduling]\ngrouping = "strict"\n')) as rig:
+        rig.client.pause()
+        jobs = [rig.submit(*ROWS[:5]), rig.submit(*ROWS[3:])]
+        plan = rig.client.plan()
+        assert plan.grouping == "strict"
+        first, second = jobs
+        assert _planned(plan) == [[(first, 3)], [(first, 2), (second, 2)], [(second, 1)], [(second, 2)]]
+        rig.client.resume()
+        assert [rig.wait(job).state for job in jobs] == ["succeeded"] * 2
+        assert _executed(rig) == _planned(plan)

@@ -7,19 +7,23 @@ import click
 
 from stoker_client.cli.render import Cell, clean, clip, clock, duration, plural, table, timestamp
 from stoker_client.cli.verb import Shared, verb
-from stoker_protocol.plans import Wave
+from stoker_protocol.plans import Grouping, Wave
 from stoker_protocol.replies import Plan
 
 
 @verb(
     "stoker plan                     # what comes, in which order and why",
+    "stoker plan --strict            # if only what differs in nothing but the seed shared a run",
     "stoker plan --json              # every run of it, with the token",
     "stoker plan --execute TOKEN     # exactly what was shown, if nothing has changed",
 )
+@click.option("--mixed", "grouping", flag_value="mixed", help="Runs of all that an engine can run together.")
+@click.option("--strict", "grouping", flag_value="strict", help="Runs of what differs in nothing but the seed.")
 @click.option("--execute", "token", metavar="TOKEN", help="Carry out the plan that has this token.")
-def plan(shared: Shared, token: str | None) -> None:
+def plan(shared: Shared, grouping: Grouping | None, token: str | None) -> None:
     """Show the runs to come, in waves of one model each.
 
+    Without --mixed or --strict runs are grouped as the daemon does, by `[scheduling] grouping` of its configuration.
     Pause the queue first to have a plan carried out as it stands; its execution lets the queue go on. A plan holds the
     order, not the outcomes: what fails is tried again at its end, and something urgent may still cut in.
     """
@@ -31,7 +35,7 @@ def plan(shared: Shared, token: str | None) -> None:
                 f"{plural(begun.runs, 'run')} over {plural(begun.items, 'item')} go on as planned.",
             )
         else:
-            made = client.plan()
+            made = client.plan(grouping)
             shared.answer(_shape(made), _text(made))
 
 
@@ -60,7 +64,8 @@ def _summary(made: Plan) -> str:
     runs = [run for wave in made.waves for run in wave.runs]
     items = sum(share.items for run in runs for share in run.shares)
     ends = [clock(made.at_ms + round(1000 * seconds)) for seconds in (made.done_s.p50, made.done_s.p90)]
-    what = f"{plural(items, 'item')} in {plural(len(runs), 'run')} and {plural(len(made.waves), 'wave')}"
+    grouped = ", each of items that differ in nothing but the seed" if made.grouping == "strict" else ""
+    what = f"{plural(items, 'item')} in {plural(len(runs), 'run')} and {plural(len(made.waves), 'wave')}{grouped}"
     return (
         f"{what}: done in {duration(made.done_s.p50)}, at {ends[0]}; nine times in ten by {ends[1]}\n"
         f"first come, first served: {_beside(made.fifo_s, made)}; one item at a time: {_beside(made.single_s, made)}"

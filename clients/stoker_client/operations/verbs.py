@@ -25,6 +25,7 @@ from stoker_protocol.jobs import (
     Profile,
     Recipe,
 )
+from stoker_protocol.plans import Grouping
 
 E = TypeVar("E", bound=StrEnum)
 P = TypeVar("P", re.JobsPage, re.ItemsPage, re.ArtifactsPage, re.OutputsPage)
@@ -309,9 +310,9 @@ def gpu(caller: Caller) -> Operation[re.GpuReport]:
     return caller.call(ask.GetGpu(id=caller.next_id()), re.GpuReport)
 
 
-def plan(caller: Caller) -> Operation[re.Plan]:
+def plan(caller: Caller, grouping: Grouping | None) -> Operation[re.Plan]:
     """The runs to come."""
-    return caller.call(ask.GetPlan(id=caller.next_id()), re.Plan)
+    return caller.call(ask.GetPlan(id=caller.next_id(), grouping=grouping), re.Plan)
 
 
 def why(caller: Caller, job_id: str) -> Operation[re.Why]:

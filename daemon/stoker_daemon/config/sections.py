@@ -83,6 +83,8 @@ class SchedulingConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """How many models a worker keeps loaded; 0: one beside the pinned ones, or as many as its `cache_mb` holds."""
     pins: tuple[str, ...] = ()
     """Models that stay loaded as long as anything else can give way: `"ENGINE/MODEL"`, as `stoker plan` names them."""
+    grouping: Literal["mixed", "strict"] | None = None
+    """What shares a run: `mixed`, all that an engine can run together; `strict`, what differs in the seed only."""
     fair_share: bool = False
     """Clients take turns, run by run, within one model and priority: nobody waits for all of another's items."""
 

@@ -1,6 +1,7 @@
 """Looks ahead: which runs are to come, why a job does not run yet, and plans carried out as they were shown."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
@@ -17,7 +18,7 @@ from stoker_daemon.scheduling.wording import why_chosen
 from stoker_protocol import plans as words
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.jobs import Eta
-from stoker_protocol.plans import Calibration
+from stoker_protocol.plans import Calibration, Grouping
 from stoker_protocol.replies import Plan, PlanBegun, Why
 from stoker_protocol.requests import ResumeWork
 
@@ -29,6 +30,7 @@ MAX_SHOWN = 16
 class _Shown:
     """A plan that was shown, with all that it rests on."""
 
+    grouping: Grouping
     lots: tuple[WaitingLot, ...]
     forecasts: Mapping[str, Forecast]
 
@@ -44,8 +46,8 @@ class Planner:
         self._shown: dict[str, _Shown] = {}
         self._told = Told(store)
 
-    async def plan(self) -> Plan:
-        shown, is_whole = await self._look()
+    async def plan(self, grouping: Grouping | None = None) -> Plan:
+        shown, is_whole = await self._look(grouping)
         is_paused = (await self._store.queue()).paused is not None
         token, shown = self._known(shown)
         made, jobs = shown.forecasts.values(), _jobs(shown)
@@ -65,7 +67,16 @@ class Planner:
             single_s=max((each.single_s for each in made), default=0.0),
             is_whole=is_whole and all(each.plan.is_whole for each in made),
             is_paused=is_paused,
+            grouping=shown.grouping,
         )
+
+    @property
+    def _grouping(self) -> Grouping:
+        """How lanes group what nobody planned: all alike."""
+        for lane in self._lanes.values():
+            if isinstance(lane.decider, InWaves):
+                return lane.decider.dials.grouping
+        return "mixed"
 
     async def calibration(self) -> Calibration | None:
         return await self._told.calibration()
@@ -92,7 +103,7 @@ class Planner:
         shown = self._shown.pop(token, None)
         if shown is None:
             raise _stale("this daemon has shown no such plan, or too many since")
-        now, _ = await self._look()
+        now, _ = await self._look(shown.grouping)
         if now.lots != shown.lots:
             raise _stale("what waits has changed")
         if not _still_holds(shown, now):
@@ -107,9 +118,10 @@ class Planner:
         await self._store.resume(ResumeWork(id=""), author)
         return PlanBegun(runs=runs, items=sum(_items(each) for each in shown.forecasts.values()))
 
-    async def _look(self) -> tuple[_Shown, bool]:
+    async def _look(self, grouping: Grouping | None = None) -> tuple[_Shown, bool]:
         """What waits, and what becomes of it; whether all of it was looked at."""
-        waiting = await self._store.waiting()
+        grouping = grouping or self._grouping
+        waiting = await self._store.waiting(alike=grouping == "strict")
         now_ms = self._clock.now_ms()
         forecasts: dict[str, Forecast] = {}
         for name, lane in self._lanes.items():
@@ -117,12 +129,12 @@ class Planner:
                 lots = [lot for lot in waiting.lots if lot.signature.engine in lane.engines]
                 outlook = lane.decider.outlook({lot.signature_id: lot.signature for lot in lots}, now_ms)
                 forecasts[name] = await asyncio.to_thread(forecast, lots, outlook, now_ms, lane.busy_s())
-        return _Shown(waiting.lots, forecasts), waiting.is_whole
+        return _Shown(grouping, waiting.lots, forecasts), waiting.is_whole
 
     def _known(self, shown: _Shown) -> tuple[str, _Shown]:
         """A plan with its token: that which was shown before, as long as nothing has changed."""
         for token, before in self._shown.items():
-            if before.lots == shown.lots and _still_holds(before, shown):
+            if (before.grouping, before.lots) == (shown.grouping, shown.lots) and _still_holds(before, shown):
                 return token, before
         while len(self._shown) >= MAX_SHOWN:
             del self._shown[next(iter(self._shown))]
@@ -163,7 +175,9 @@ def _run(busy_s: float, run: PlannedRun) -> words.PlannedRun:
 
 def _jobs(shown: _Shown) -> list[words.PlannedJob]:
     """When each job that waits is expected to begin and to be done, in the order that they begin."""
-    left = {lot.job_id: lot.items for lot in shown.lots}
+    left: Counter[str] = Counter()
+    for lot in shown.lots:
+        left[lot.job_id] += lot.items
     starts: dict[str, Eta] = {}
     ends: dict[str, Eta] = {}
     for each in shown.forecasts.values():

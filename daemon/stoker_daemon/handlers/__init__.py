@@ -217,7 +217,7 @@ async def _look(request: _Question, caller: Caller, services: Services) -> AnyRe
         case GetGpu():
             return gpu.handle(services)
         case GetPlan():
-            return await plan.handle(services)
+            return await plan.handle(request, services)
         case AskWhy():
             return await why.handle(request, services)
         case Describe():

@@ -2,8 +2,9 @@
 
 from stoker_daemon.ports import Services
 from stoker_protocol.replies import Plan
+from stoker_protocol.requests import GetPlan
 
 
-async def handle(services: Services) -> Plan:
+async def handle(request: GetPlan, services: Services) -> Plan:
     """Answer `plan`."""
-    return await services.planning.plan()
+    return await services.planning.plan(request.grouping)

@@ -63,11 +63,13 @@ class Part:
 class Choice:
     """What the policy wants to run: so many items at most of each head, in this order, all of one signature.
 
-    `one_job`: only items of the job that is first share the run. `parts`: exactly these, as far as they are ready.
+    `one_job`: only items of the job that is first share the run. `strict`: only those that differ from the first in
+    nothing but the seed. `parts`: exactly these, as far as they are ready.
     """
 
     takes: tuple[tuple[Head, int], ...]
     one_job: bool = False
+    strict: bool = False
     parts: tuple[Part, ...] = ()
 
 
@@ -76,7 +78,8 @@ class WaitingLot:
     """What one job has ready, how many of its items may share a run (0: it does not say), and since when it waits.
 
     `at_once`: so many of its items may be at work at a time (0: as many as there may be).
-    `client` is whose it is where clients take turns, else "".
+    `client` is whose it is where clients take turns, else "". `likeness` is the same for items that differ in nothing
+    but the seed: a job has several lots in a row where that was asked for.
     """
 
     job_id: str
@@ -88,6 +91,7 @@ class WaitingLot:
     came_ms: int
     at_once: int = 0
     client: str = ""
+    likeness: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from typing import Protocol
 
-from stoker_protocol.plans import Calibration
+from stoker_protocol.plans import Calibration, Grouping
 from stoker_protocol.replies import Plan, PlanBegun, Why
 
 
 class Planning(Protocol):
     """What is to come, as far as the policy and what it has learned can tell."""
 
-    async def plan(self) -> Plan:
-        """The waves to come, if nothing more is submitted."""
+    async def plan(self, grouping: Grouping | None = None) -> Plan:
+        """The waves to come, if nothing more is submitted; grouped as lanes do, or otherwise."""
         ...
 
     async def why(self, job_id: str) -> Why:

@@ -154,8 +154,8 @@ class JobStore(Protocol):
         """How many items of each priority could run now."""
         ...
 
-    async def waiting(self) -> WaitingLots:
-        """What is ready, as far as anybody looks ahead."""
+    async def waiting(self, *, alike: bool = False) -> WaitingLots:
+        """What is ready, as far as anybody looks ahead; `alike`: each lot of items that differ in the seed only."""
         ...
 
     async def queue(self) -> words.Queue:

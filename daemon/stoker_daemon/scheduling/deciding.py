@@ -177,7 +177,8 @@ class InWaves:
             if decision is None:
                 return None
             by_seen = dict(zip(seen, heads, strict=True))
-            choice = Choice(tuple((by_seen[each], number) for each, number in decision.takes))
+            takes = tuple((by_seen[each], number) for each, number in decision.takes)
+            choice = Choice(takes, strict=self.dials.grouping == "strict")
             if self._script and not is_cut_in(decision, self._script.first):
                 planned = self._script.next_run({(head.signature_id, head.priority.rank): head for head in heads})
                 if planned is not None:

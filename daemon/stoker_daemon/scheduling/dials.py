@@ -1,6 +1,7 @@
 """What people may turn about the order of work, and three settings that suit most."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +11,8 @@ class Dials:
     `weights`: what a second of waiting costs an item. `caps_s`: after so long an item goes before what is worth more;
     an urgent one cuts in. `cut_ins_per_min` and `cut_in_burst` bound how often. `residency`: a visit lasts at least so
     many times its load. `max_patience`: a load counts at most so many times, however much arrives. `batch_s` bounds a
-    run, `urgent_batch_s` does while something urgent waited in the last `urgent_memory_s`.
+    run, `urgent_batch_s` does while something urgent waited in the last `urgent_memory_s`. `grouping`: `strict` runs
+    are of items that differ in nothing but the seed, `mixed` ones of all that an engine can run together.
     """
 
     weights: tuple[float, float, float, float] = (64.0, 16.0, 4.0, 1.0)
@@ -22,6 +24,7 @@ class Dials:
     batch_s: float = 30.0
     urgent_batch_s: float = 16.0
     urgent_memory_s: float = 300.0
+    grouping: Literal["mixed", "strict"] = "mixed"
 
 
 BALANCED = Dials()

@@ -77,7 +77,9 @@ def _queued(line: Sequence[WaitingLot]) -> Queued:
         Key(first.signature.engine, first.signature.residency),
         first.signature_id,
         first.priority.rank,
-        tuple(Lot(lot.job_id, lot.items, lot.came_ms / 1000, lot.batch_size, lot.at_once) for lot in line),
+        tuple(
+            Lot(lot.job_id, lot.items, lot.came_ms / 1000, lot.batch_size, lot.at_once, lot.likeness) for lot in line
+        ),
         first.client,
     )
 

@@ -28,6 +28,7 @@ class Lot(NamedTuple):
     came_s: float
     most: int = 0
     at_once: int = 0
+    likeness: str = ""
 
     @property
     def offered(self) -> int:
@@ -219,7 +220,12 @@ class _Head:
         self._take_from(at, number)
         return number
 
-    def take(self, items: int, taken: int, most: int) -> tuple[list[Share], int]:
+    @property
+    def likeness(self) -> str:
+        """What the first of them are like."""
+        return self._lots[0].likeness
+
+    def take(self, items: int, taken: int, most: int, likeness: str) -> tuple[list[Share], int]:
         """The first so many items, as far as all may share a run of at most so many; and how many these allow."""
         shares: list[Share] = []
         at = 0
@@ -227,7 +233,7 @@ class _Head:
             lot = self._lots[at]
             limit = min(most, lot.most or most)
             number = min(items, lot.offered, limit - taken)
-            if number <= 0:
+            if number <= 0 or lot.likeness != likeness:
                 return shares, 0
             most, items, taken = limit, items - number, taken + number
             shares.append(Share(lot.job_id, self._queued.rank, number))
@@ -263,11 +269,12 @@ def _next(
 def _take(heads: Sequence[_Head], decision: Decision) -> tuple[Share, ...]:
     """What a claim would take: no job has more items in a run than it allows, whosever they are."""
     shares: list[Share] = []
-    most = decision.items
+    most, likeness = decision.items, ""
     for head_taken, items in decision.takes:
         line = head_taken.signature, head_taken.rank, head_taken.client
         head = next(head for head in heads if head.line == line)
-        more, most = head.take(items, sum(share.items for share in shares), most)
+        likeness = likeness if shares else head.likeness
+        more, most = head.take(items, sum(share.items for share in shares), most, likeness)
         shares += more
         if not most:
             break

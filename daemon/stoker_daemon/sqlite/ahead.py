@@ -1,8 +1,11 @@
 """What a look ahead needs: the lots that wait, in the order that they are taken in."""
 
 import sqlite3
+from dataclasses import replace
+from itertools import groupby
 
 from stoker_daemon.jobs.records import Signature, WaitingLot, WaitingLots
+from stoker_daemon.sqlite.likeness import likeness
 from stoker_daemon.sqlite.rows import PRIORITIES, job_key_of
 
 MOST_LOTS = 20_000
@@ -22,6 +25,33 @@ def read_waiting(connection: sqlite3.Connection) -> WaitingLots:
         for job_id, number, engine, residency, merge, priority, *rest in rows[:MOST_LOTS]
     )
     return WaitingLots(lots, is_whole=len(rows) <= MOST_LOTS)
+
+
+def read_alike(connection: sqlite3.Connection) -> WaitingLots:
+    """The same, each lot cut where one item differs from the last in more than the seed."""
+    waiting = read_waiting(connection)
+    lots: list[WaitingLot] = []
+    items = 0
+    for lot in waiting.lots:
+        if items >= MOST_LOTS:
+            return WaitingLots(tuple(lots), is_whole=False)
+        own = _likenesses(connection, lot.job_id)
+        items += len(own)
+        lots += [replace(lot, items=len(list(each)), likeness=alike) for alike, each in groupby(own)]
+    return WaitingLots(tuple(lots), waiting.is_whole)
+
+
+def _likenesses(connection: sqlite3.Connection, job_id: str) -> list[str]:
+    """Of each ready item of a job, in order."""
+    job_key, shared, template = connection.execute(
+        "SELECT job_key, params, body FROM jobs LEFT JOIN templates USING (template_key) WHERE job_id = ?", (job_id,)
+    ).fetchone()
+    own = connection.execute(
+        "SELECT params FROM items INDEXED BY items_ready"
+        " WHERE job_key = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
+        (job_key, MOST_LOTS),
+    )
+    return [likeness(template, shared, params) for (params,) in own]
 
 
 def read_back_off_end(connection: sqlite3.Connection, job_id: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from stoker_daemon.jobs.records import Choice, Head, Limits, Member, Run, Signature
 from stoker_daemon.ports import ClaimOrder
 from stoker_daemon.sqlite.inserting import insert
+from stoker_daemon.sqlite.likeness import likeness
 from stoker_daemon.sqlite.rows import PRIORITIES, Tally, move_ready
 from stoker_daemon.sqlite.writer import Transaction
 from stoker_protocol import codec
@@ -140,7 +141,7 @@ def _take(transaction: Transaction, choice: Choice) -> list[_Part]:
             if wanted <= 0:
                 return parts
             rows = _ready_items(transaction, job.job_key, wanted, start)
-            items = list(takewhile(_may_share, rows))
+            items = list(takewhile(_may_share, _alike(rows, job, parts) if choice.strict else rows))
             if rows and not items and not parts:
                 return [_Part(job, rows[:1])]
             if items:
@@ -177,6 +178,21 @@ def _ready_items(transaction: Transaction, job_key: int, most: int, start: int) 
         " WHERE job_key = ? AND idx >= ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY idx LIMIT ?",
         (job_key, start, most),
     ).fetchall()
+
+
+def _alike(rows: list[Any], job: _JobRow, before: list[_Part]) -> Iterator[Any]:
+    """Those that differ from the first item of the run in nothing but the seed."""
+    first = _likeness(before[0].job, before[0].items[0]) if before else None
+    for row in rows:
+        own = _likeness(job, row)
+        first = first or own
+        if own != first:
+            return
+        yield row
+
+
+def _likeness(job: _JobRow, item: Any) -> str:
+    return likeness(job.template, job.params, item[1])
 
 
 def _may_share(item: Any) -> bool:

@@ -224,8 +224,8 @@ class Store:
     async def ready_items(self) -> dict[Priority, int]:
         return await self._read(reading.read_ready)
 
-    async def waiting(self) -> WaitingLots:
-        return await self._read(ahead.read_waiting)
+    async def waiting(self, *, alike: bool = False) -> WaitingLots:
+        return await self._read(ahead.read_alike if alike else ahead.read_waiting)
 
     async def queue(self) -> Queue:
         return await self._read(reading.read_queue)

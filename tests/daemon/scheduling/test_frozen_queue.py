@@ -16,6 +16,7 @@ from stoker_daemon.scheduling.dials import BALANCED
 from stoker_daemon.scheduling.forecasting import Forecast, forecast
 from stoker_daemon.sqlite import ahead, claiming
 from stoker_daemon.sqlite.turns import keep_by_client
+from stoker_protocol.plans import Grouping
 
 Planned = list[list[tuple[str, int]]]
 """For each run how many items of which job it takes."""
@@ -31,6 +32,7 @@ class AJob(NamedTuple):
     batch_size: int
     max_concurrency: int
     waited_s: float
+    alike: int
 
 
 jobs = st.lists(
@@ -43,6 +45,7 @@ jobs = st.lists(
         st.sampled_from([0, 0, 1, 3]),
         st.sampled_from([0, 0, 0, 2]),
         st.floats(0, 20_000),
+        st.integers(1, 9),
     ),
     min_size=1,
     max_size=12,
@@ -52,7 +55,7 @@ jobs = st.lists(
 class Frozen:
     """A queue that nothing comes to, and the policy of a lane that begins with nothing loaded."""
 
-    def __init__(self, folder: Path, made: list[AJob], *, by_client: bool) -> None:
+    def __init__(self, folder: Path, made: list[AJob], *, by_client: bool, grouping: Grouping) -> None:
         self.queue = Queue(folder)
         keep_by_client(self.queue.connection, by_client=by_client)
         for number, job in enumerate(sorted(made, key=lambda job: -job.waited_s)):
@@ -62,11 +65,14 @@ class Frozen:
             self.queue.accept(f"job-{number}", job.items, **options)
         self.queue.clock.ms = START_MS
         self.items = sum(job.items for job in made)
-        self.decider = InWaves(BALANCED, lambda _: 8, lambda: (), START_MS, nullcontext())
+        self.grouping = grouping
+        dials = replace(BALANCED, grouping=grouping)
+        self.decider = InWaves(dials, lambda _: 8, lambda: (), START_MS, nullcontext())
 
     def look(self) -> Forecast:
         """What is to come."""
-        lots = ahead.read_waiting(self.queue.connection).lots
+        read = ahead.read_alike if self.grouping == "strict" else ahead.read_waiting
+        lots = read(self.queue.connection).lots
         outlook = self.decider.outlook({lot.signature_id: lot.signature for lot in lots}, self.queue.clock.ms)
         return forecast(lots, outlook, self.queue.clock.ms, 0.0)
 
@@ -95,11 +101,11 @@ def _planned(made: Forecast) -> Planned:
 
 
 @settings(max_examples=25, deadline=None)
-@given(jobs, st.booleans())
-def test_a_plan_is_what_is_carried_out(made: list[AJob], by_client: bool) -> None:
+@given(jobs, st.booleans(), st.sampled_from(["mixed", "strict"]))
+def test_a_plan_is_what_is_carried_out(made: list[AJob], by_client: bool, grouping: Grouping) -> None:
     """We expect of a frozen queue the very runs that were planned, in their order, with each item in one of them."""
     with tempfile.TemporaryDirectory() as folder:
-        frozen = Frozen(Path(folder), made, by_client=by_client)
+        frozen = Frozen(Path(folder), made, by_client=by_client, grouping=grouping)
         seen = frozen.look()
         frozen.decider.follow([run for wave in seen.plan.waves for run in wave.runs])
         done = frozen.execute()

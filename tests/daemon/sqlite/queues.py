@@ -94,9 +94,12 @@ class Queue:
         return self.connection.execute(query, values).fetchall()
 
 
-def a_submit(job_id: str, count: int = 1, *, priority: str = "normal", **options: Any) -> Submit:
-    """A request for a job of so many items."""
-    items = [ItemSpec(params=codec.pack({"prompt": f"{job_id} {n}"})) for n in range(count)]
+def a_submit(job_id: str, count: int = 1, *, priority: str = "normal", alike: int = 0, **options: Any) -> Submit:
+    """A request for a job of so many items, or of rows of so many that are `alike` but for the seed."""
+    params = [
+        {"prompt": f"row {n // alike}", "seed": n} if alike else {"prompt": f"{job_id} {n}"} for n in range(count)
+    ]
+    items = [ItemSpec(params=codec.pack(each)) for each in params]
     return Submit(id="1", job_id=job_id, engine="faults", items=items, priority=Priority(priority), **options)
 
 
