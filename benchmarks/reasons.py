@@ -14,7 +14,8 @@ UNMET: dict[str, str] = {
     "submit 100 a request, to Redis Streams": f"there a job is bytes in a log, in C; here {_ROWS}",
     "submit one by one, with keys": "encryption costs both ends CPU time",
     "submit by 16 clients, with keys": "encryption costs both ends CPU time",
-    "no-op items, to": "a run is a row before the engine is called, in a process of its own, and its outcome an event",
+    "no-op items, to": "a run is a row before the engine is called, in a process of its own, and its outcome an event"
+    " ([decision 28](decisions/0028-what-bounds-runs-of-no-work.md))",
     "submit to start, idle, to limit": "the lane is woken, chooses by its policy, and commits the run",
     "submit to start, idle, to celery": _WAKES,
     "stoker status": "imports of our own, and the round trip",

@@ -1,5 +1,6 @@
 """docs/performance.md: what the newest result says, in words for people, with what is lost and why."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -67,6 +68,13 @@ def test_a_busy_machine_is_told() -> None:
     busy.machine["load_before"] = 6.5
     assert "**The machine was busy** (load 6.5 before the run)" in document(busy)
     assert "was busy" not in document(_result(_findings()))
+
+
+def test_reasons_lead_to_decisions_that_exist() -> None:
+    """We expect each page that a reason names to be there."""
+    named = re.findall(r"\(([\w/.-]+\.md)\)", " ".join([*reasons.UNMET.values(), *reasons.AHEAD.values()]))
+    assert named
+    assert [name for name in named if not (DOCUMENT.parent / name).is_file()] == []
 
 
 def test_what_was_left_out_or_failed() -> None:
