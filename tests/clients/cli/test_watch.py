@@ -183,6 +183,28 @@ def test_an_absence_of_the_daemon_is_told(daemon: FakeDaemon) -> None:
         assert "mine succeeded" in shown.screen
 
 
+def test_what_can_not_be_known_after_a_gap(daemon: FakeDaemon) -> None:
+    """We expect who watches everything to read of a gap, how jobs ended in it, and of which that can't be known."""
+    daemon.add_job("one", name="first")
+    daemon.add_job("two")
+    with piped("watch", endpoint=daemon.control) as shown:
+        shown.wait_for(lambda screen: "two is queued" in screen)
+        daemon.drop_events(3)
+        daemon.start_run("one")
+        daemon.add_job("unseen")
+        daemon.finish("unseen")
+        del daemon.world.jobs["one"]
+        daemon.world.forgotten = 5
+        shown.wait_for(lambda screen: "how it ended can't be known" in screen)
+        lines = shown.screen.splitlines()
+    assert lines[-4:] == [
+        "Some events are gone for good, and what they told can't be; the jobs as they are now:",
+        "two is queued: 1 pending",
+        "unseen is succeeded: 1 succeeded",
+        "one (first) is gone: the daemon has it no more, and how it ended can't be known",
+    ]
+
+
 def test_status_stays_up_to_date(daemon: FakeDaemon) -> None:
     """We expect `status --watch` on a terminal to show changes in place until `q` or Ctrl+C."""
     daemon.add_job("mine")
