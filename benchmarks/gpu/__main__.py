@@ -1,11 +1,11 @@
 """Measures what a GPU host gets done with Stoker, beside what it gets done without, on a real ComfyUI, in one run."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import click
 
 from benchmarks.core.figures import Figure
 from benchmarks.gpu import measures
-from benchmarks.gpu.host import ROOT, Host, look_at, started
-from benchmarks.gpu.measures import FULL, LEAST, SMALL, Run, Scale
+from benchmarks.gpu.host import look_at, started
+from benchmarks.gpu.measures import FULL, LEAST, SMALL, Run
+from benchmarks.machine import facts
+from benchmarks.results import commit
 
 MEASURES: dict[str, Callable[[Run], list[Figure]]] = {
     "batches": measures.batches,
@@ -60,14 +62,14 @@ def main(
     with tempfile.TemporaryDirectory(dir=folder or Path.cwd()) as scratch:
         home = models or Path(scratch) / "server"
         with _served(url, server, python, home.absolute(), small=small or quick, cpu=cpu) as at:
-            run = Run(look_at(at), scale, Path(scratch), {})
+            run, machine = Run(look_at(at), scale, Path(scratch), {}), facts(Path(scratch))
             print(f"ComfyUI {run.host.version} on {run.host.device}")
             figures = [figure for name in names or MEASURES for figure in _measured(name, run)]
     for what, why in run.left_out.items():
         print(f"left out: {what}: {why}")
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(_result(run.host, scale, figures, run.left_out), indent=1) + "\n")
+        output.write_text(json.dumps(_result(run, figures, machine), indent=1) + "\n")
 
 
 @contextmanager
@@ -91,18 +93,17 @@ def _measured(name: str, run: Run) -> list[Figure]:
     return figures
 
 
-def _result(host: Host, scale: Scale, figures: list[Figure], left_out: dict[str, str]) -> dict[str, Any]:
-    commit = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
-    said = subprocess.run(commit, capture_output=True, text=True, check=False).stdout.strip()
+def _result(run: Run, figures: list[Figure], machine: dict[str, Any]) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": said or "unknown",
-        "device": host.device,
-        "is_gpu": host.is_gpu,
-        "comfyui": host.version,
-        "scale": {name: getattr(scale, name) for name in scale.__slots__},
+        "commit": commit(),
+        "machine": machine,
+        "device": run.host.device,
+        "is_gpu": run.host.is_gpu,
+        "comfyui": run.host.version,
+        "scale": asdict(run.scale),
         "figures": [figure.shape() for figure in figures],
-        "left_out": left_out,
+        "left_out": run.left_out,
     }
 
 
