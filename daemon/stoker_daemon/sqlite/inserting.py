@@ -5,6 +5,10 @@ from functools import cache
 from itertools import chain, islice
 from typing import Any
 
+from stoker_daemon.turns import give_way
+
+ROWS_A_TURN = 512
+"""Rows after which others go first."""
 _AT_ONCE = 128
 """Rows of one statement at most, and else a power of two: few statements for any number, all of which stay prepared."""
 
@@ -17,7 +21,11 @@ def insert(
     With a statement for each row they would cost half as much again.
     """
     left = iter(rows)
+    inserted = 0
     while some := list(islice(left, _AT_ONCE)):
+        if inserted and inserted % ROWS_A_TURN == 0:
+            give_way()
+        inserted += len(some)
         while some:
             number = 1 << len(some).bit_length() - 1
             execute(_statement(table, columns, number), tuple(chain.from_iterable(some[:number])))

@@ -9,6 +9,7 @@ import structlog
 import zmq
 
 from stoker_daemon.ports import Caller
+from stoker_daemon.turns import give_way
 from stoker_daemon.zmq.admission import Admission, has_key
 from stoker_daemon.zmq.endpoints import open_bound
 from stoker_daemon.zmq.reader import Reader
@@ -32,6 +33,8 @@ KEPT_FRAMES = 1 + MAX_ENVELOPE + 1 + 1
 """Identity, envelope, body, and one by which a message is seen to be too long; the rest is read and let go."""
 
 MORE = "see `stoker doctor`, part memory limit"
+STEPS_A_TURN = 4
+"""Steps in which a large request is checked after which other threads go first."""
 
 _OPTIONS = {
     zmq.RCVHWM: 8,
@@ -198,11 +201,15 @@ def _body_at(frames: list[bytes]) -> int:
 async def _decode(body: bytes) -> AnyRequest:
     """The request, with turns for others while a large one is checked. Raises Refused."""
     steps = codec.decode_in_steps(body)
+    taken = 0
     while True:
         try:
             next(steps)
         except StopIteration as end:
             return end.value
+        if taken % STEPS_A_TURN == 0:  # not only for what waits on this loop, but for those who bring it too
+            give_way()
+        taken += 1
         await asyncio.sleep(0)
 
 

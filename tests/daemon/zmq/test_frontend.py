@@ -11,10 +11,11 @@ from structlog.testing import capture_logs
 from tests.daemon.zmq.rig import Dealer, clients, many_turns, pong, serving, until, within
 
 from stoker_daemon.ports import Caller
+from stoker_daemon.zmq import frontend as frontends
 from stoker_protocol import codec
 from stoker_protocol.errors import ErrorCode, Refused
 from stoker_protocol.replies import AnyReply, ErrorReply, Pong, ShuttingDown
-from stoker_protocol.requests import AnyRequest, GetJob, Hello, Ping, Role, Shutdown
+from stoker_protocol.requests import AnyRequest, Append, GetJob, Hello, ItemSpec, Ping, Role, Shutdown
 
 
 class Gate:
@@ -319,6 +320,25 @@ def test_ping_beside_a_request_that_is_checked(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(codec, "decode_in_steps", without_end)
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("items", "times"), [(600, 0), (10_000, 11)])
+def test_other_threads_beside_a_request_that_is_checked(
+    items: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other threads go first once for each 1 024 values of a large request, and never for a small one."""
+    given_way: list[None] = []
+    monkeypatch.setattr(frontends, "give_way", lambda: given_way.append(None))
+
+    async def scenario() -> None:
+        async with serving() as frontend, clients() as context:
+            dealer = Dealer.connect(context, frontend)
+            specs = [ItemSpec(params=codec.pack({"prompt": "a red dragon"}))] * items
+            await dealer.send(Append(id="a", job_id="job", at=0, items=specs))
+            assert (await dealer.receive()).id == "a"
+
+    asyncio.run(scenario())
+    assert len(given_way) == times
 
 
 def test_close_lets_answers_finish() -> None:
