@@ -74,6 +74,7 @@ def stokerd(
     data_dir = context.obj = (data_dir or default_data_dir()).absolute()  # what is told of it is read elsewhere
     if context.invoked_subcommand is not None:
         return
+    config = None if config is None else config.absolute()
     options = Options(data_dir, control or (DEFAULT_CONTROL,), events or (DEFAULT_EVENTS,), insecure, config, comfyui)
     try:
         run(options)

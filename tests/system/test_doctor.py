@@ -8,6 +8,22 @@ from tests.system.test_keys_commands import stokerd
 from stoker_protocol.replies import Finding
 
 
+def test_a_directory_that_was_removed_under_it(tmp_path: Path) -> None:
+    """We expect health and check to say that what comes in now is lost, and what to do, for as long as it is so."""
+    with a_rig(tmp_path) as rig:
+        rig.run("a")
+        rig.data_dir.rename(tmp_path / "aside")
+        store = next(finding for finding in rig.client.health().findings if finding.part == "store")
+        wrong = [finding.part for finding in rig.client.check() if not finding.ok]
+        (tmp_path / "aside").rename(rig.data_dir)
+        assert not store.ok
+        assert f"{rig.data_dir}/stoker.sqlite3 was removed under the daemon" in store.detail
+        assert "restart the daemon, restore a backup" in store.detail
+        assert {"data directory", "permissions"} <= set(wrong)
+        assert all(finding.ok for finding in rig.client.check())
+        assert rig.client.health().ready
+
+
 def test_what_is_broken_while_it_works(tmp_path: Path) -> None:
     """We expect configuration, keys, folders and files named that were broken after the start, each by its path."""
     models = tmp_path / "models"

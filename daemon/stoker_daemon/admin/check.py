@@ -20,7 +20,12 @@ REMAKE = "submit their items again to have them made anew, or bring the files ba
 
 def glance(data_dir: Path) -> list[Finding]:
     """What a second shows: a small database, the newest files, the room that is left."""
-    return list(_look(data_dir, largest=GLANCE_BYTES, limit=GLANCE_FILES, checksums=False))
+    findings: list[Finding] = []
+    try:
+        findings.extend(_look(data_dir, largest=GLANCE_BYTES, limit=GLANCE_FILES, checksums=False))
+    except OSError as error:  # too many open files, or a directory that was removed
+        findings.append(Finding("data directory", ok=False, detail=f"it can't be looked at: {error}"))
+    return findings
 
 
 def check(data_dir: Path, *, checksums: bool = False) -> list[Finding]:

@@ -90,6 +90,8 @@ def _keys(data_dir: Path) -> Finding:
 
 def _permissions(data_dir: Path, named: Sequence[Named]) -> Finding:
     """What the daemon has to read and write, and what others should not."""
+    if not data_dir.exists():
+        return Finding("permissions", ok=False, detail=f"{data_dir} was removed", advice="see the part store")
     folders = [data_dir / each for each in FOLDERS]
     for path in [path for path in folders if path.exists()]:
         if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):

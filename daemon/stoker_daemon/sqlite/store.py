@@ -89,6 +89,7 @@ CANCELS_AT_ONCE = 50
 SUMMARIES_AT_ONCE = 4
 
 T = TypeVar("T")
+REMOVED = "find out what removes it, restart the daemon, restore a backup, and submit again what is not in it"
 
 
 class Store:
@@ -102,6 +103,7 @@ class Store:
         Raises:
             StoreError: Another daemon has the directory, or the database can't be used.
         """
+        self._path = data_dir / FILE_NAME
         self._lock = Lock(data_dir)
         self._lock.take()
         try:
@@ -144,6 +146,8 @@ class Store:
 
     def findings(self) -> list[Finding]:
         trouble = self._writer.trouble or self._writer.stuck
+        if not self._path.exists():
+            trouble = f"{self._path} was removed under the daemon, so what comes in is lost when it ends: {REMOVED}"
         return [Finding("store", ok=not trouble, detail=trouble)]
 
     # What comes in
