@@ -33,10 +33,12 @@ from stoker_daemon.config import (
 from stoker_daemon.engines.command import CommandEngine, environment
 from stoker_daemon.engines.leftover import end_leftover
 from stoker_daemon.engines.python import PythonEngine
-from stoker_daemon.execution.lane import Lane, LaneSettings, World
+from stoker_daemon.execution.lane import Lane
 from stoker_daemon.execution.room import Room
+from stoker_daemon.execution.smoke import Smoke, SmokeItem
 from stoker_daemon.execution.supervisor import Patience
 from stoker_daemon.execution.watch import Watch
+from stoker_daemon.execution.world import LaneSettings, World
 from stoker_daemon.jobs.records import Signature
 from stoker_daemon.ports import Blobs, Engine
 from stoker_daemon.recipes.library import Library
@@ -133,6 +135,12 @@ def build_thresholds(config: Config) -> Thresholds:
     """When no run begins."""
     said = config.preflight
     return Thresholds(said.max_gpu_percent, said.min_memory_gb, said.min_disk_gb, config.gpu.device)
+
+
+def build_smoke(config: Config) -> Smoke:
+    """What engines have to do before work begins."""
+    said = config.preflight.smoke
+    return Smoke({name: SmokeItem(each.params, each.recipe, each.timeout_s) for name, each in said.items()})
 
 
 def is_on_gpu(engine: EngineConfig) -> bool:

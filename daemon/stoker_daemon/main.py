@@ -26,6 +26,7 @@ from stoker_daemon.building import (
     build_doors,
     build_engines,
     build_lanes,
+    build_smoke,
     build_thresholds,
     in_force,
     lane_settings,
@@ -40,7 +41,6 @@ from stoker_daemon.config import markdown as config_reference
 from stoker_daemon.config import template as config_template
 from stoker_daemon.execution.cleaning import OutputCleaning
 from stoker_daemon.execution.housekeeping import Housekeeping
-from stoker_daemon.execution.lane import World
 from stoker_daemon.execution.lanes import Lanes
 from stoker_daemon.execution.learning import Learner, Learning
 from stoker_daemon.execution.planning import Planner
@@ -49,6 +49,7 @@ from stoker_daemon.execution.retention import Retention
 from stoker_daemon.execution.summaries import Summaries
 from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.execution.watch import Watch, watch
+from stoker_daemon.execution.world import World
 from stoker_daemon.gpu.probe import Probe
 from stoker_daemon.greeting import say_ready
 from stoker_daemon.library import LibraryError, load_library
@@ -411,7 +412,8 @@ class StokerDaemon:
         self, engines: dict[str, Engine], watched: Watch, artifacts: OutputTree, publisher: Publisher
     ) -> tuple[Lanes, Learning]:
         wants, reads = publisher.wants_previews, reader_ahead(self._config, engines)
-        world = World(self._store, artifacts, publisher.announce, self._clock, random.random, wants, reads)
+        smoke = build_smoke(self._config)
+        world = World(self._store, artifacts, publisher.announce, self._clock, random.random, wants, reads, smoke)
         lanes = build_lanes(self._config, engines, world, watched)
         learners: dict[str, Learner] = {}
         learners |= {f"costs of {lane.name}": lane.decider for lane in lanes if isinstance(lane.decider, InWaves)}

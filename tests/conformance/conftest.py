@@ -1,4 +1,4 @@
-"""The ComfyUI servers whose facts are tried: fakes, and a real one if there is one."""
+"""The ComfyUI servers whose facts are tried: fakes, and a real one if there is one; what is tried on real ones only."""
 
 import json
 import os
@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.conformance import real_llama
 from tests.fakes.comfyui.harness import ComfyProcess
 
 REAL_URL = os.environ.get("STOKER_TEST_COMFYUI")
 ONLY_REAL = ["test_comfyui_nodes.py", "test_comfyui_shared_prompts.py"]
 """What no fake can show, since it is about the code of ComfyUI itself, which can't be installed where CI runs."""
-collect_ignore = [] if REAL_URL else ONLY_REAL
+LLAMA = ["test_llama_server.py"]
+"""What is about a real llama.cpp server, which takes too long to build where CI runs."""
+collect_ignore = [*([] if REAL_URL else ONLY_REAL), *([] if real_llama.SERVER else LLAMA)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was left out."""
     if not REAL_URL:
         terminalreporter.write_line(f"left out, for STOKER_TEST_COMFYUI names no real ComfyUI: {', '.join(ONLY_REAL)}")
+    if not real_llama.SERVER:
+        terminalreporter.write_line(f"left out, for STOKER_TEST_LLAMA_SERVER names no llama-server: {', '.join(LLAMA)}")
 
 
 @dataclass(frozen=True)

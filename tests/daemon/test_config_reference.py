@@ -32,6 +32,7 @@ def test_template_says_the_defaults(tmp_path: Path) -> None:
     assert load(file) == Config()
     lines = re.sub(r"^#(?=\[|\w+ = (?!\.\.\.))", "", template(), flags=re.MULTILINE)
     uncommented = tomllib.loads(lines)
+    del uncommented["preflight"]["smoke"]  # which is by names, as engines and profiles are
     sections = {name: table for name, table in uncommented.items() if name not in ("engines", "profiles")}
     assert len(sections) >= 3
     file.write_text("".join(_as_toml(name, value) for name, value in sorted(sections.items(), key=_tables_last)))

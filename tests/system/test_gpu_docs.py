@@ -25,7 +25,7 @@ def blocks(kind: str) -> list[str]:
 
 def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """We expect each command of the page to succeed with the settings of the page."""
-    (toml,) = blocks("toml")
+    toml = blocks("toml")[-1]
     settings = tmp_path / "stokerd.toml"
     settings.write_text(toml.partition("[engines.")[0])
     assert load(settings).gpu.idle_unload_s == 600
@@ -45,9 +45,11 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_configuration_is_taken(tmp_path: Path) -> None:
     """We expect the page's configuration to be accepted, with all engines that share the card on one lane."""
     settings = tmp_path / "stokerd.toml"
-    settings.write_text(blocks("toml")[0])
+    settings.write_text("".join(blocks("toml")))
     assert {engine.lane for engine in load(settings).engines.values()} == {"gpu"}
-    assert set(re.findall(r"`(m\w+)` \|$", PAGE, re.MULTILINE)) == set(PreflightConfig.__struct_fields__)
+    assert list(load(settings).preflight.smoke) == ["ollama"]
+    keys = {*re.findall(r"`(m\w+)` \|$", PAGE, re.MULTILINE), "smoke"}
+    assert keys == set(PreflightConfig.__struct_fields__)
 
 
 def test_the_picture_is_what_is_shown() -> None:

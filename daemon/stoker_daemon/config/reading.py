@@ -20,6 +20,7 @@ from stoker_daemon.config.sections import (
     ProfileConfig,
     RetentionConfig,
     SchedulingConfig,
+    SmokeConfig,
 )
 from stoker_daemon.config.values import ConfigError
 from stoker_daemon.recipes.command import READY_MADE, Command, CommandParameter
@@ -77,6 +78,8 @@ def _tables(raw: dict[str, Any]) -> Iterator[tuple[str, type[Struct], Any]]:
     yield "scheduling.", SchedulingConfig, raw.get("scheduling", {})
     yield "retention.", RetentionConfig, raw.get("retention", {})
     yield "gpu.", GpuConfig, raw.get("gpu", {})
+    for name, table in _subtables(raw.get("preflight"), "smoke"):
+        yield f"preflight.smoke.{name}.", SmokeConfig, table
     yield "preflight.", PreflightConfig, raw.get("preflight", {})
     yield "metrics.", MetricsConfig, raw.get("metrics", {})
     yield "", Config, raw

@@ -111,6 +111,19 @@ class GpuConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Seconds without work after which the lanes of the GPU give back what their models hold; 0: never."""
 
 
+class SmokeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[preflight.smoke.NAME]`: a small item that the engine of that name has to do before its first run, and again
+    after it was away or died; until it does, its jobs wait.
+    """
+
+    params: dict[str, Any] = {}
+    """What a job would say as the parameters of the item."""
+    recipe: str = ""
+    """The recipe, command or tool that makes it, where the engine has such."""
+    timeout_s: Seconds = 60.0
+    """Seconds until it must be done."""
+
+
 class PreflightConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[preflight]`: when no run begins, until all is well again. GB are 2**30 bytes."""
 
@@ -120,6 +133,8 @@ class PreflightConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Gigabytes of the host's memory that must be available; by default 4, but no more than a sixteenth of it."""
     min_disk_gb: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     """Gigabytes that must be free where outputs go; by default 1, or 0 on a disk of less than 20."""
+    smoke: dict[str, SmokeConfig] = {}
+    """Small items that engines have to do before work begins, by the engines' names."""
 
 
 class MetricsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -189,6 +204,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             if isinstance(engine, AgentConfig):
                 check_agent(name, engine, self.engines)
         self._check_pins()
+        for name in self.preflight.smoke:
+            if name not in self.engines:
+                raise ValueError(f"preflight.smoke.{name}: there is no such engine; engines: {', '.join(self.engines)}")
         for key, names in (("engines", self.engines), ("profiles", self.profiles)):
             for name in names:
                 check_name(key, name)

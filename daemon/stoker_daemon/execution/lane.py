@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -19,15 +18,14 @@ from stoker_daemon.execution.naming import ids_of
 from stoker_daemon.execution.observer import Observer
 from stoker_daemon.execution.room import Left, Room
 from stoker_daemon.execution.short_runs import MOMENT_S, ShortRuns
-from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Patience, Supervisor
+from stoker_daemon.execution.supervisor import SHUTDOWN, Ending, Supervisor
 from stoker_daemon.execution.waiting import wait_at_most
 from stoker_daemon.execution.work import Work
+from stoker_daemon.execution.world import LaneSettings, World
 from stoker_daemon.jobs.records import Commit, EngineFailure, Interrupted, Recorded, Result, Run, Stop
-from stoker_daemon.ports import Announce, Artifacts, ClaimOrder, Clock, Engine, JobStore
+from stoker_daemon.ports import ClaimOrder, Engine
 from stoker_daemon.scheduling.deciding import Decider
 from stoker_daemon.scheduling.eta import Pace
-from stoker_daemon.scheduling.residency import Key
-from stoker_daemon.scheduling.retry import RetryPolicy
 from stoker_protocol import jobs as words
 from stoker_protocol.errors import Refused
 from stoker_protocol.events import (
@@ -50,32 +48,6 @@ MAX_PACES = 1_000
 """Jobs whose pace is remembered; those cancelled between two runs would stay for ever."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSettings:
-    """What the config says about lanes; seconds."""
-
-    patience: Patience
-    retries: RetryPolicy
-    timeout_s: float
-    no_progress_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a lane works with. `dice` draws from [0, 1); `wants_previews` tells whether somebody watches a job.
-
-    `read_ahead` hears of the model that should be loaded next, and returns at once.
-    """
-
-    store: JobStore
-    artifacts: Artifacts
-    announce: Announce
-    clock: Clock
-    dice: Callable[[], float]
-    wants_previews: Callable[[str], bool]
-    read_ahead: Callable[[Key], None]
 
 
 class Lane:
@@ -187,7 +159,12 @@ class Lane:
             trouble = f"begins no run, and goes on by itself once this is well: {self._gate.reason}"
         elif self.room.reason:
             trouble = f"waits for room on the GPU, and goes on by itself once there is some: {self.room.reason}"
-        return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble)]
+        smoke = [] if self._is_further else self._world.smoke.findings(self.engines)
+        return [Finding(f"lane {self.name}", ok=not trouble, detail=trouble), *smoke]
+
+    def unfit(self, engine: str) -> str:
+        """Why an engine does not get work although it is there, or ""."""
+        return self._world.smoke.reasons.get(engine, "")
 
     def release_gpu(self) -> bool:
         """Have models leave the GPU as soon as nothing runs; False: this lane has no business there."""
@@ -336,7 +313,6 @@ class Lane:
         self._engine_name, self._model = "", ""
         seconds = await work.engine.load(model)
         self._engine_name, self._model = work.engine.name, model
-        self._absences.end(work.engine.name)
         self._reason = why = self._decider.loaded(work.run, seconds, self._world.clock.now_ms())
         if seconds:
             self._loads += 1
@@ -344,6 +320,8 @@ class Lane:
             await self._tell(ModelLoaded(lane=self.name, engine=engine, model=model, seconds=seconds, reason=why))
         if work.supervisor.is_stopped:
             return False
+        await self._world.smoke.prove(work.engine, work.run.jobs[0].model, model)
+        self._absences.end(work.engine.name)
         self._enter("running")
         work.observer.on_running(is_short=self._short_runs.are_sure)
         return await work.engine.run(work.run.run_id, work.run.members, work.observer)
@@ -368,6 +346,7 @@ class Lane:
             self._engine_name, self._model = "", ""
             self._decider.lost(work.engine.name)
             self.room.forget()
+            self._world.smoke.doubt(work.engine.name)
             if failure.unavailable:
                 self._miss(work.engine.name, failure)
             if failure.died:

@@ -92,6 +92,7 @@ class Planner:
             lane=lane and lane.status(),
             engine=None if engine is None else engine.facts(),
             away_s=lane.away_s(job.engine) if lane else None,
+            unfit=lane.unfit(job.engine) if lane else "",
             back_off_ms=await self._store.back_off_ends_ms(job_id),
             lot=next((lot for lot in shown.lots if lot.job_id == job_id), None),
             forecast=shown.forecasts.get(lane.name) if lane else None,

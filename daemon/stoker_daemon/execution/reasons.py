@@ -16,8 +16,9 @@ from stoker_protocol.replies import Why
 class Situation:
     """All that a job may have to wait for.
 
-    `away_s`: seconds until its engine, which can't be reached, is tried again. `back_off_ms`: when the first of its
-    items that failed may be tried again. `lot` is what it has ready, `forecast` what is to come on its lane.
+    `away_s`: seconds until its engine, which can't be reached, is tried again; `unfit`: why it does not do its smoke
+    item, if that is what keeps it away. `back_off_ms`: when the first of its items that failed may be tried again.
+    `lot` is what it has ready, `forecast` what is to come on its lane.
     """
 
     job: Job
@@ -25,6 +26,7 @@ class Situation:
     lane: words.Lane | None
     engine: words.Engine | None
     away_s: float | None
+    unfit: str
     back_off_ms: int | None
     lot: WaitingLot | None
     forecast: Forecast | None
@@ -58,6 +60,9 @@ def _held(situation: Situation) -> tuple[Delay, str] | None:
         return Delay.HELD_UP, f"Lane {lane.name} is held up: {lane.held_up}."
     if situation.away_s is not None:
         again = duration(situation.away_s)
+        if situation.unfit:
+            text = f"Engine {engine.name} does not do its smoke item ({situation.unfit}); tried again in {again}."
+            return Delay.ENGINE_DOWN, text
         return Delay.ENGINE_DOWN, f"Engine {engine.name} can't be reached ({engine.detail}); tried again in {again}."
     return None
 

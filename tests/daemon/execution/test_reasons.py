@@ -41,6 +41,7 @@ def situation(*before: WaitingLot, waited_s: float = 60.0, **changes: Any) -> Si
         lane=words.Lane("gpu", "running"),
         engine=ENGINE,
         away_s=None,
+        unfit="",
         back_off_ms=None,
         lot=mine,
         forecast=forecast([*before, mine], outlook, NOW_MS, 5.0),
