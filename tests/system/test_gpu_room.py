@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.fakes.comfyui.harness import ComfyProcess
@@ -93,6 +94,26 @@ def test_images_and_language_models_share_a_card(host: Host) -> None:
     assert 14 * GB <= facts["peak"] <= host.card.total
     assert {event.reason.partition(" ")[0] for event in rig.events(ModelUnloaded)} == {"room"}
     assert rig.events(EngineDown) == []
+
+
+def test_swaps_are_those_that_the_plan_announced(host: Host) -> None:
+    """We expect a plan that is carried out to load what it said, in its order, and the card never to be overfull."""
+    rig = host.start()
+    for kind in ("xl", "large", "other:3b", "small"):  # what was seen once is known
+        assert rig.wait(submit(rig, kind)).state == "succeeded"
+    rig.client.pause()
+    kinds = ["xl", "large", "other:3b", "small"] * 6
+    Random(1).shuffle(kinds)
+    jobs = [submit(rig, kind, 2) for kind in kinds]
+    before = host.card.facts["loads"]
+    plan = rig.client.plan()
+    rig.client.execute_plan(plan.token)
+    for job_id in jobs:
+        assert rig.wait(job_id).state == "succeeded"
+    facts = host.card.facts
+    announced = [wave.model for wave in plan.waves if wave.load_s]
+    assert facts["loads"][len(before) :] == announced
+    assert (facts["refused"], facts["peak"] <= host.card.total) == ([], True)
 
 
 def test_who_fits_may_stay(host: Host) -> None:

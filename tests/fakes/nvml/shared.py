@@ -36,6 +36,7 @@ class SharedCard:
                 facts["refused"] = [*facts["refused"], what]
                 raise Full(f"{what} needs {size / GB:.1f} GB, and {left / GB:.1f} GB are free")
             mine[what] = mine.get(what, 0) + size
+            facts["loads"] = [*facts["loads"], what]
             facts["peak"] = max(facts["peak"], sum(_all(held)))
 
     def take(self, what: str | None = None, pid: int | None = None) -> None:
@@ -64,7 +65,7 @@ class SharedCard:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """`peak`: the most bytes that were held at a time; `refused`: what found no room."""
+        """`peak`: the most bytes that were held at a time; `refused`: what found no room; `loads`: what found it."""
         return self._read()
 
     @contextmanager
@@ -82,7 +83,7 @@ class SharedCard:
 
     def _read(self) -> dict[str, Any]:
         if not self._state.exists():
-            return {"held": {}, "peak": 0, "refused": []}
+            return {"held": {}, "peak": 0, "refused": [], "loads": []}
         return json.loads(self._state.read_text())
 
     def _total(self) -> int:
