@@ -9,6 +9,9 @@ from msgspec import Raw
 from stoker_protocol.errors import FailureKind
 from stoker_protocol.jobs import Artifact, Failure, Item, ItemState, Job, Priority
 
+WITH = " with "
+"""Before what a merge signature says of active inputs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -17,6 +20,12 @@ class Signature:
     engine: str
     residency: str
     merge: str = ""
+
+    @property
+    def controls(self) -> list[str]:
+        """Which optional inputs are active, as far as the engine says: `["lora", "mask"]`."""
+        _, _, active = self.merge.partition(WITH)
+        return active.split("+") if active else []
 
 
 @dataclass(frozen=True, slots=True)

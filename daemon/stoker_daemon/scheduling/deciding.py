@@ -316,7 +316,8 @@ class InWaves:
         for signature_id, signature in signatures.items():
             most, known = max(1, self._most(signature)), kinds.get(signature_id)
             if known is None or known.most != most:
-                kinds[signature_id] = Kind(_key(signature), f"{signature.residency}\n{signature.merge}", most)
+                family, controls = f"{signature.residency}\n{signature.merge}", len(signature.controls)
+                kinds[signature_id] = Kind(_key(signature), family, most, controls=controls)
 
     def _note_reads(self, key: Key, reads: Reads | None, seconds: float) -> None:
         """See to it that a run counts as the first after a load if, and only if, its engine says that it was."""

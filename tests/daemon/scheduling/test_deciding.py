@@ -268,3 +268,12 @@ def test_a_key_takes_one_job() -> None:
     last = decider.choose([a_head("a"), a_head("b")], "3", START_MS)
     assert last is not None
     assert last.takes[0][0].signature.residency == "a"
+
+
+@pytest.mark.parametrize(("active", "expected"), [("", 8), (" with lora", 4), (" with lora+mask", 2)])
+def test_active_controls_make_for_smaller_runs(active: str, expected: int) -> None:
+    """We expect the first runs to have half as many items for each optional input that is active."""
+    head = replace(a_head("a", ready=100), signature=Signature("gpu", "a", f"close abc{active}"))
+    choice = waves().choose([head], "1", START_MS)
+    assert choice is not None
+    assert choice.takes[0][1] == expected

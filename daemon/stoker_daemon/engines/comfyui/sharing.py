@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from stoker_daemon.jobs.records import WITH
+from stoker_daemon.recipes.controls import controls_of
 from stoker_daemon.recipes.graph import Graph
 from stoker_daemon.recipes.merging import MOST_ITEMS, NODE_PACK, signature
 from stoker_daemon.recipes.object_info import ObjectInfo
@@ -15,9 +17,14 @@ MAX_CEILINGS = 1_000
 
 
 def merge_key(graph: Graph, level: Level) -> str:
-    """What workflows have in common that can share a prompt at a level; empty: this one can with none."""
+    """What workflows have in common that can share a prompt at a level; empty: this one can with none.
+
+    Which of their optional inputs are active is said at the end, where `Signature.controls` finds it.
+    """
     key = signature(graph, level).key if level != "exact" else None
-    return f"{level} {key}" if key else ""
+    controls = controls_of(graph)
+    active = WITH + "+".join(controls) if controls else ""
+    return f"{level} {key}{active}" if key else ""
 
 
 def level_of(graph: Graph, asked: Level) -> tuple[Level, str]:
