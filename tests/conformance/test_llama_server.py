@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.real_llama import MODELS, SLOTS, LlamaServer
-from tests.fault.audit import audit_settled
+from tests.fault.audit import audit, audit_settled
 from tests.system.daemons import Rig, a_rig, config
 from tests.worker.processes import wait_for
 
@@ -46,7 +46,7 @@ def test_each_model_is_loaded_once(tmp_path: Path, engine: str) -> None:
         work_through(rig, INTERACTIONS)
         assert sorted(server.loads) == MODELS
         rig.stop()
-        assert audit_settled(rig.data_dir).states == {"succeeded": INTERACTIONS}
+        assert audit(rig.data_dir).states == {"succeeded": INTERACTIONS}  # the next daemon may have to sum some up
 
 
 def test_answers_are_those_of_their_models(tmp_path: Path) -> None:
