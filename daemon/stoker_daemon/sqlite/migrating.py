@@ -66,7 +66,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(migrations):
         raise StoreError(
             f"{path}: the database has schema {version}, this stokerd knows up to {len(migrations)}; install the newer"
-            f" version again, or go back to {_backup_for(path, len(migrations))}"
+            f" version again, or restore {_backup_for(path, len(migrations))}"
         )
     if 0 < version < len(migrations):
         copy_database(path, _copy_before(path, version + 1))
