@@ -28,7 +28,7 @@ class Recorder:
         self.fractions: list[float | None] = []
         self.waits = 0
         self.overflows = 0
-        self.weights: list[tuple[int, float]] = []
+        self.weights: list[tuple[int, float, bool]] = []
         self.previews: list[tuple[int, int, int, bytes]] = []
         self.outputs: list[Output] = []
         self.done: list[int] = []
@@ -52,8 +52,8 @@ class Recorder:
     def on_out_of_memory(self) -> None:
         self.overflows += 1
 
-    def on_weights(self, read: int, seconds: float) -> None:
-        self.weights.append((read, seconds))
+    def on_weights(self, read: int, seconds: float, *, heavy: bool = True) -> None:
+        self.weights.append((read, seconds, heavy))
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         assert media_type.startswith("image/")

@@ -4,9 +4,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from benchmarks.waves.daemons import SMALL, ComfyUI, Kind, RealComfyUI, Sprites, measure, shuffled
+from benchmarks.waves.daemons import SMALL, ComfyUI, Kind, RealComfyUI, Sprites, loads_at, measure, shuffled
 from tests.conformance.comfyui_case import CHECKPOINTS
 from tests.conformance.real_harness import SERVER, RealComfy, real_server
+from tests.fakes.comfyui.files import write_model
 from tests.fakes.comfyui.harness import ComfyProcess
 from tests.system.daemons import a_rig, config
 from tests.worker.processes import BOUND_S, wait_for
@@ -14,6 +15,7 @@ from tests.worker.processes import BOUND_S, wait_for
 from stoker_protocol.events import ModelLoaded
 
 ITEMS = 20
+LORAS = ("random_lora.safetensors", "other_lora.safetensors")
 
 
 @pytest.mark.parametrize("kind", [Sprites(), ComfyUI()], ids=lambda kind: kind.name)
@@ -62,3 +64,22 @@ def test_loads_at_a_server(tmp_path: Path, read_ahead: bool) -> None:
             (engine,) = rig.client.engines()
             assert engine.server is not None
             assert engine.server.caching == "results of the last prompt, as its prompts show"
+
+
+def test_loads_of_two_checkpoints_with_two_loras_each(tmp_path: Path) -> None:
+    """We expect a checkpoint to be loaded once for all that is put on it, however the jobs are shuffled."""
+    with ComfyProcess(tmp_path / "server", load_s=0.5) as server:
+        write_model(tmp_path / "server/models/loras" / LORAS[1], "lora")
+        asked = f'[engines.comfyui]\nkind = "comfyui"\nurl = "{server.url}"\n'
+        with a_rig(tmp_path, config(engines=asked)) as rig:
+            rig.client.pause()
+            stacks = [f"{model} {lora}" for lora in LORAS for model in CHECKPOINTS]
+            jobs: list[str] = []
+            for number, stack in enumerate(shuffled(stacks, ITEMS)):
+                model, lora = stack.split()
+                params = {**SMALL, "lora": lora, "seed": number}
+                jobs.append(rig.client.submit(["a knight"], model=model, params=params).job_id)
+            rig.client.resume()
+            for job_id in jobs:
+                assert rig.client.wait(job_id, BOUND_S).state == "succeeded"
+        assert sorted(loads_at(server.url).values()) == sorted(CHECKPOINTS)

@@ -96,10 +96,10 @@ class Observer:
         self._touch()
         self.ran_out = True
 
-    def on_weights(self, read: int, seconds: float) -> None:
+    def on_weights(self, read: int, seconds: float, *, heavy: bool = True) -> None:
         self._touch()
-        before = self.reads or Reads(0, 0.0)
-        self.reads = Reads(before.files + read, before.seconds + seconds)
+        before = self.reads or Reads(0, 0.0, heavy=False)
+        self.reads = Reads(before.files + read, before.seconds + seconds, before.heavy or heavy)
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:
         self._touch()

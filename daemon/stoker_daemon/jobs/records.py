@@ -262,10 +262,11 @@ class Interrupted:
 
 
 class Reads(NamedTuple):
-    """How many model files an engine read within a run, and how long that took."""
+    """How many model files an engine read within a run, how long that took, and whether heavy ones were among them."""
 
     files: int
     seconds: float
+    heavy: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,11 @@ class RunObserver(Protocol):
         """Memory was too small for all that shared the run; the engine goes on with it in smaller parts."""
         ...
 
-    def on_weights(self, read: int, seconds: float) -> None:
-        """A part of the run needed so many model files read, which took so long; 0: all of them were there."""
+    def on_weights(self, read: int, seconds: float, *, heavy: bool = True) -> None:
+        """A part of the run needed so many model files read, which took so long; 0: all of them were there.
+
+        `heavy`: what the others are put on was among them.
+        """
         ...
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None: ...

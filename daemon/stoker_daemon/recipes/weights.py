@@ -8,14 +8,29 @@ from stoker_daemon.recipes.object_info import LOADERS
 from stoker_daemon.recipes.template import Template
 
 _BY_CLASS = {(class_type, name): kind for class_type, name, kind in LOADERS}
+_HEAVY = ("checkpoint", "unet")
 _BY_NAME = {name: kind for _, name, kind in LOADERS if name != "model_name"}
 """Loaders of node packs call their inputs as the server's own do."""
 
 
 def weights_of(graph: Graph) -> list[tuple[str, str]]:
-    """Kind and name of each model file, the checkpoint first, without doubles."""
-    found = sorted(set(_named(graph)), key=lambda named: (named[0] != "checkpoint", named))
+    """Kind and name of each model file, the checkpoint and other heavy ones first, without doubles."""
+    found = sorted(set(_named(graph)), key=lambda named: (named[0] not in _HEAVY, named))
     return [(kind, name) for kind, name in found if name not in ("", "None")]
+
+
+def levels_of(graph: Graph) -> tuple[list[str], list[str]]:
+    """The files of the heavy weights, and those that are put on them; without heavy ones all count as such."""
+    found = weights_of(graph)
+    heavy = [name for kind, name in found if kind in _HEAVY]
+    return (heavy, [name for kind, name in found if kind not in _HEAVY]) if heavy else ([n for _, n in found], [])
+
+
+def is_heavy(reader: str, graph: Graph) -> bool:
+    """Whether what a node of a workflow reads, as `readers_of` says it, is of the heavy weights."""
+    _, inputs = json.loads(reader)
+    heavy, _ = levels_of(graph)
+    return any(value in heavy for value in inputs.values())
 
 
 def readers_of(graph: Graph) -> dict[str, str]:

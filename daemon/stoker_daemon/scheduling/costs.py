@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from stoker_daemon.scheduling.residency import Key
+from stoker_daemon.scheduling.residency import JOIN, Key
 
+SEPARATOR = "\x1f"
+"""Between the parts of a name that something is learned under."""
 FORGETTING = 0.97
 """What an older observation counts for, relative to the next: some fifty are remembered."""
 TRUSTED_AFTER = 3
@@ -18,6 +20,8 @@ CHANGE = 3
 """So many outliers in a row on one side are none: something has changed, and what was before counts a tenth."""
 LEAST_SPREAD = 0.02
 """No fit is believed to be better than this, of its value."""
+LIGHT = 0.1
+"""What is put on weights that are there takes so much of what these do, until it was seen: it is smaller yet."""
 UNKNOWN_LOAD_S = 30.0
 """A load that nobody knows: rather too dear, since believing loads to be cheap costs more than the reverse."""
 
@@ -132,7 +136,8 @@ class Table:
 class Costs:
     """All that was learned, as it is kept across restarts: `encoded`, `decoded`.
 
-    Loads are by engine, residency and the engine's cache mode; runs and memory by engine and signature family.
+    Loads are by engine, what differs (the heavy weights, or what is put on those that are there) and the engine's cache
+    mode; runs and memory by engine and signature family.
     """
 
     loads: dict[str, Load] = field(default_factory=dict[str, Load])
@@ -142,22 +147,35 @@ class Costs:
     def load_s(self, key: Key, mode: str = "", table: Table | None = None) -> float:
         """How long a load is expected to take: what was learned, else the mean of its engine's, else the table's.
 
-        Those in the same mode are nearer to it than others are.
+        Those in the same mode are nearer to it than others are. What is put on weights is like others that are, and
+        before there are any a part of what the weights take.
         """
-        known = self.loads.get(_name(*key, mode))
+        known = self.loads.get(_load_name(key, mode))
         if known is not None:
             return known.seconds
-        mine = {name: each.seconds for name, each in self.loads.items() if name.startswith(_name(key.engine, ""))}
+        if key.residency.startswith(JOIN):
+            light_s = self._mean_load_s(key.engine, mode, is_light=True)
+            return LIGHT * self.load_s(Key(key.engine, ""), mode, table) if light_s is None else light_s
+        all_s = self._mean_load_s(key.engine, mode, is_light=False)
+        return (table or Table()).load_s if all_s is None else all_s
+
+    def _mean_load_s(self, engine: str, mode: str, *, is_light: bool) -> float | None:
+        ours, light = _name(engine, ""), _name(engine, JOIN)
+        mine = {
+            name: each.seconds
+            for name, each in self.loads.items()
+            if name.startswith(ours) and name.startswith(light) == is_light
+        }
         others = [seconds for name, seconds in mine.items() if name.endswith(_name("", mode))] or list(mine.values())
-        return sum(others) / len(others) if others else (table or Table()).load_s
+        return sum(others) / len(others) if others else None
 
     def learn_load(self, key: Key, seconds: float, mode: str = "") -> None:
         """A load took so long; one that found the model loaded is not to be told."""
-        self.loads.setdefault(_name(*key, mode), Load(seconds)).learn(seconds)
+        self.loads.setdefault(_load_name(key, mode), Load(seconds)).learn(seconds)
 
     def guess_load(self, key: Key, seconds: float, mode: str = "") -> None:
         """Believe that a load takes so long, until one has been learned."""
-        self.loads.setdefault(_name(*key, mode), Load(seconds))
+        self.loads.setdefault(_load_name(key, mode), Load(seconds))
 
     def run_line(self, engine: str, family: str, table: Table | None = None) -> Line:
         """Seconds over units of work."""
@@ -195,8 +213,13 @@ class Costs:
 
     @classmethod
     def decoded(cls, text: bytes) -> "Costs":
-        """What `encoded` gave. Raises msgspec.ValidationError."""
-        return msgspec.json.decode(text, type=cls)
+        """What `encoded` gave, also before loads were by level. Raises msgspec.ValidationError."""
+        costs = msgspec.json.decode(text, type=cls)
+        for name in [name for name in costs.loads if name.count(SEPARATOR) == 2]:
+            engine, residency, mode = name.split(SEPARATOR)
+            load = costs.loads.pop(name)
+            costs.loads.setdefault(_load_name(Key(engine, residency), mode), load)
+        return costs
 
 
 def units(items: int, steps: int, megapixels: float, *, guided: bool) -> float:
@@ -209,4 +232,8 @@ def _memory_seed(table: Table, controls: int) -> Line:
 
 
 def _name(*parts: str) -> str:
-    return "\x1f".join(parts)
+    return SEPARATOR.join(parts)
+
+
+def _load_name(key: Key, mode: str) -> str:
+    return _name(key.engine, key.heavy or key.residency, mode)

@@ -163,6 +163,7 @@ class InWaves:
         self._largest: dict[Key, int] = {}
         self._decided: dict[str, waves.Decision] = {}
         self._cold: set[Key] = set()
+        self._missing: dict[Key, Key] = {}
         self._unpriced: dict[Key, _First] = {}
         self._said: dict[int, str] = {}
         self._seen: Sequence[waves.Waiting] = ()
@@ -225,17 +226,18 @@ class InWaves:
         key = _key(run.signature)
         with self._lock:
             decision = self._decided.get(run.run_id)
+            missing = self._missing[key] = key.missing(self._gpu.residents)
             if seconds or key not in self._gpu.residents:
                 self._cold.add(key)
                 self._largest.pop(key, None)
             if seconds:
-                self._estimator.loaded(key, seconds)
+                self._estimator.loaded(missing, seconds)
             if decision is not None:
                 self._gpu = waves.after(self._gpu, decision, now_ms / 1000, 0.0)
             elif self._gpu.residents[-1:] != (key,):  # a run of an earlier daemon goes on
                 self._gpu = replace(self._gpu, residents=(key,), worked_s=0.0)
             if not seconds and key in self._cold:
-                self._unpriced[key] = _First(self._keeps().get(key.engine, Keeps()))
+                self._unpriced[key] = _First(missing, self._keeps().get(key.engine, Keeps()))
             return why_chosen(decision.reason, self.dials) if decision else ""
 
     def ended(
@@ -321,20 +323,24 @@ class InWaves:
 
     def _note_reads(self, key: Key, reads: Reads | None, seconds: float) -> None:
         """See to it that a run counts as the first after a load if, and only if, its engine says that it was."""
-        keeps = self._keeps().get(key.engine, Keeps())
+        keeps, missing = self._keeps().get(key.engine, Keeps()), self._missing.get(key, key)
         if keeps.mode == NOTHING:
             self._cold.discard(key)
             self._unpriced.pop(key, None)
         elif reads is not None and reads.files:
             self._cold.add(key)
-            self._unpriced[key] = _First(replace(keeps, kept=frozenset()))
-            guess_s = max(
-                reads.seconds, min(seconds, UNKNOWN_LOAD_S)
-            )  # much of a load may come after its files were read
-            self._estimator.costs.guess_load(key, guess_s, keeps.mode)
+            if reads.heavy:
+                # much of a load may come after its files were read
+                guess_s = max(reads.seconds, min(seconds, UNKNOWN_LOAD_S))
+                self._estimator.costs.guess_load(key, guess_s, keeps.mode)
+            elif missing == key:  # what was read is but a part, of whose price nothing is known
+                self._unpriced.pop(key, None)
+                return
+            missing = key if reads.heavy else missing
+            self._unpriced[key] = _First(missing, replace(keeps, kept=frozenset()))
         elif reads is not None and key in self._cold:
-            if key.residency in keeps.kept:
-                self._unpriced[key] = _First(keeps)
+            if key.residency in keeps.kept or missing != key:
+                self._unpriced[key] = _First(missing, keeps)
             else:
                 self._cold.discard(key)
                 self._unpriced.pop(key, None)
@@ -354,7 +360,7 @@ class InWaves:
             del self._unpriced[key]
             if first.signature == signature:
                 load_s = max(0.0, first.seconds - self._estimator.run_s(signature, first.items))
-                self._estimator.loaded(key, load_s, first.keeps.price_of(key.residency))
+                self._estimator.loaded(first.missing, load_s, first.keeps.price_of(first.missing.residency))
 
     def _news(self, signature: int) -> str:
         """What the last run changed about the size of the next, if people have not heard it."""
@@ -367,8 +373,9 @@ class InWaves:
 
 @dataclass(frozen=True, slots=True)
 class _First:
-    """The first run after a load, which had that in it; `keeps` is what its engine kept before it."""
+    """The first run after a load of what was `missing`, which had that in it; `keeps`: what its engine kept before."""
 
+    missing: Key
     keeps: Keeps
     signature: int = 0
     items: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from stoker_daemon.scheduling.dials import Dials
-from stoker_daemon.scheduling.residency import Estimates, Gpu, Key, make_room
+from stoker_daemon.scheduling.residency import Estimates, Gpu, Key, make_room, switch_s
 from stoker_daemon.scheduling.waves import Decision, Reason, Rule, Waiting, after, decide
 
 MAX_RUNS = 2_000
@@ -154,7 +154,7 @@ def fifo_s(queue: Iterable[Queued], gpu: Gpu, estimates: Estimates, dials: Dials
     seconds = 0.0
     for lot, queued in lots:
         if queued.key != loaded:
-            seconds += estimates.load_s(queued.key)
+            seconds += switch_s(queued.key, (loaded,) if loaded else (), estimates)
             loaded = queued.key
         items = estimates.batch(queued.signature, lot.offered, dials.batch_s)
         whole, rest = divmod(lot.items, items)
@@ -180,7 +180,7 @@ def as_decision(
         key=run.key,
         takes=tuple(takes),
         evicts=() if is_loaded else make_room(run.key, gpu, estimates, ()),
-        load_s=0.0 if is_loaded else estimates.load_s(run.key),
+        load_s=0.0 if is_loaded else switch_s(run.key, gpu.residents, estimates),
         run_s=run.run_s,
         reason=run.reason,
     )

@@ -1,17 +1,37 @@
 """What is loaded on a GPU, what that costs, and which model gives way to another."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from stoker_daemon.scheduling.turns import Turns
 
+JOIN, AND = " + ", " & "
+"""In a residency, before each file that is put on the heavy weights, and between these where they are several."""
+
 
 class Key(NamedTuple):
-    """What a run needs loaded."""
+    """What a run needs loaded: `base & refiner + lora + vae`, the heavy weights and what is put on them."""
 
     engine: str
     residency: str
+
+    @property
+    def heavy(self) -> str:
+        """The heavy weights; empty for what is only put on some."""
+        return self.residency.partition(JOIN)[0]
+
+    @property
+    def files(self) -> list[str]:
+        """All that make it up."""
+        return [file for part in self.residency.split(JOIN) for file in part.split(AND)]
+
+    def missing(self, residents: Sequence["Key"]) -> "Key":
+        """What is loaded for it where these are: all, or with its heavy weights there only what is put on them."""
+        heavy = self.heavy
+        if self in residents or not any(each.heavy == heavy and each.engine == self.engine for each in residents):
+            return self
+        return Key(self.engine, JOIN + self.residency[len(heavy) + len(JOIN) :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +42,7 @@ class Pins:
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, Key) and (
-            key in self.models or any(Key(key.engine, part) in self.models for part in key.residency.split(" + "))
+            key in self.models or any(Key(key.engine, part) in self.models for part in (key.heavy, *key.files))
         )
 
     def of(self, engine: str) -> int:
@@ -69,6 +89,12 @@ class Gpu:
     tokens_at_s: float = 0.0
     urgent_at_s: float = float("-inf")
     turns: Turns = ()
+
+
+def switch_s(key: Key, residents: Sequence[Key], estimates: Costs) -> float:
+    """Seconds to have a model that is not there where these are: no more than all of it takes."""
+    missing, all_s = key.missing(residents), estimates.load_s(key)
+    return all_s if missing == key else min(all_s, estimates.load_s(missing))
 
 
 def make_room(key: Key, gpu: Gpu, estimates: Costs, wanted: Container[Key]) -> tuple[Key, ...]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from stoker_daemon.scheduling.dials import Dials
-from stoker_daemon.scheduling.residency import Estimates, Gpu, Key, make_room
+from stoker_daemon.scheduling.residency import Estimates, Gpu, Key, make_room, switch_s
 from stoker_daemon.scheduling.turns import place_in, take_turn
 
 _URGENT, _HIGH = 0, 1
@@ -120,7 +120,7 @@ def decide(waiting: Sequence[Waiting], gpu: Gpu, estimates: Estimates, dials: Di
     key = first.key
     takes = _fill(first, groups[key].heads, estimates, batch_s)
     is_loaded = key in gpu.residents
-    load_s = 0.0 if is_loaded else estimates.load_s(key)
+    load_s = 0.0 if is_loaded else switch_s(key, gpu.residents, estimates)
     run_s = estimates.run_s(first.signature, sum(number for _, number in takes))
     if reason.rule is Rule.URGENT:
         tokens -= _price(load_s + run_s, dials)
@@ -130,7 +130,8 @@ def decide(waiting: Sequence[Waiting], gpu: Gpu, estimates: Estimates, dials: Di
 
 def after(gpu: Gpu, decision: Decision, began_s: float, run_s: float) -> Gpu:
     """What is loaded once a decision that began then has been carried out, and its items ran for so long."""
-    goes_on = gpu.residents[-1:] == (decision.key,)
+    present, key = gpu.residents[-1:], decision.key
+    goes_on = any((each.engine, each.heavy) == (key.engine, key.heavy) for each in present)
     left = tuple(each for each in gpu.residents if each != decision.key and each not in decision.evicts)
     return replace(
         gpu,
@@ -245,7 +246,7 @@ def _index(moment: _Moment, key: Key, group: _Group, until_s: float) -> float:
     weight, seconds = 0.0, 0.0
     charge_s = 0.0
     if key not in moment.gpu.residents:
-        until_s -= moment.estimates.load_s(key)
+        until_s -= switch_s(key, moment.gpu.residents, moment.estimates)
         charge_s = moment.gpu.patience * _loads_s(moment, key)
     best = 0.0
     for rank, items in enumerate(group.items):
@@ -260,9 +261,11 @@ def _index(moment: _Moment, key: Key, group: _Group, until_s: float) -> float:
 
 def _loads_s(moment: _Moment, key: Key) -> float:
     """What it takes to load a model, and to load again what gives way to it with work left."""
-    estimates = moment.estimates
+    estimates, residents = moment.estimates, moment.gpu.residents
     evicts = make_room(key, moment.gpu, estimates, moment.groups)
-    return estimates.load_s(key) + sum(estimates.load_s(each) for each in evicts if each in moment.groups)
+    left = (*(each for each in residents if each not in evicts), key)
+    again_s = sum(switch_s(each, left, estimates) for each in evicts if each in moment.groups)
+    return switch_s(key, residents, estimates) + again_s
 
 
 # Within a model

@@ -135,8 +135,8 @@ def test_prompts_tell_what_they_read(tmp_path: Path, cache: str, read: list[int]
                     await within_bound(engine.load(model))
                     graph = model_graph(model, steps=1)
                     assert await within_bound(run_graphs(engine, told, graph, run_id=str(number)))
-                assert [each for each, _ in told.weights] == read
-                assert all(seconds >= 0 for _, seconds in told.weights)
+                assert [(each, heavy) for each, _, heavy in told.weights] == [(each, bool(each)) for each in read]
+                assert all(seconds >= 0 for _, seconds, _ in told.weights)
                 keeps = engine.keeps()
                 assert keeps == Keeps(NOTHING if mode == "none" else mode, frozenset({A, B} if mode == "lru" else ()))
                 facts = engine.facts().server

@@ -4,7 +4,7 @@ import pytest
 from tests.daemon.recipes.servers import graph
 
 from stoker_daemon.recipes.template import Binding, Template
-from stoker_daemon.recipes.weights import model_kind, weight_parameters, weights_of
+from stoker_daemon.recipes.weights import is_heavy, levels_of, model_kind, readers_of, weight_parameters, weights_of
 from stoker_protocol.jobs import Parameter
 
 LOADERS = graph(
@@ -41,3 +41,15 @@ def test_what_chooses_files_is_known() -> None:
 def test_the_kind_of_the_model_follows_from_its_place(place: str, kind: str) -> None:
     """What kind of file `model` names is that of the loader it goes to, if that is known."""
     assert model_kind(Template("", LOADERS, [Binding(Parameter("model", "string"), [place])])) == kind
+
+
+def test_levels() -> None:
+    """Checkpoints and diffusion models are heavy, the rest is put on them; a workflow without them has one level."""
+    heavy = graph(unet=("UNETLoader", {"unet_name": "u.safetensors"}), vae=("VAELoader", {"vae_name": "v.safetensors"}))
+    assert levels_of(heavy) == (["random_sd15.safetensors", "u.safetensors"], ["v.safetensors"])
+    assert [reader for reader in readers_of(heavy).values() if not is_heavy(reader, heavy)] == [
+        '["VAELoader", {"vae_name": "v.safetensors"}]'
+    ]
+    up = {"up": {"class_type": "UpscaleModelLoader", "inputs": {"model_name": "x4.pth"}}}
+    assert levels_of(up) == (["x4.pth"], [])
+    assert all(is_heavy(reader, up) for reader in readers_of(up).values())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker_daemon.scheduling.costs import UNKNOWN_LOAD_S, Costs, Line, Table, units
+from stoker_daemon.scheduling.costs import LIGHT, UNKNOWN_LOAD_S, Costs, Line, Load, Table, units
 from stoker_daemon.scheduling.residency import Key
 
 A, B, OTHER = Key("one", "a"), Key("one", "b"), Key("two", "a")
@@ -135,3 +135,29 @@ def test_units() -> None:
     """We expect work to grow with items, steps and pixels, and to double with guidance."""
     assert units(2, 20, 1.5, guided=False) == 60
     assert units(2, 20, 1.5, guided=True) == 120
+
+
+def test_levels() -> None:
+    """We expect what is put on weights to cost a part of these until it was seen, and to have a price of its own."""
+    costs, table = Costs(), Table(load_s=20)
+    whole, lora, vae = Key("one", "a + x"), Key("one", " + x"), Key("one", " + v")
+    assert (costs.load_s(whole, table=table), costs.load_s(lora, table=table)) == (20, 20 * LIGHT)
+    costs.learn_load(whole, 40.0)
+    assert (costs.load_s(Key("one", "a")), costs.load_s(Key("one", "b + y")), costs.load_s(lora)) == (
+        40,
+        40,
+        40 * LIGHT,
+    )
+    costs.learn_load(lora, 1.0)
+    costs.learn_load(vae, 3.0)
+    assert [costs.load_s(each) for each in (lora, vae, Key("one", " + y"), whole, B)] == [1, 3, 2, 40, 40]
+    costs.learn_load(lora, 0.5, mode="lru")
+    assert (costs.load_s(lora, "lru"), costs.load_s(Key("one", " + y"), "lru"), costs.load_s(lora)) == (0.5, 0.5, 1)
+    assert Costs.decoded(costs.encoded()) == costs
+
+
+def test_levels_of_before() -> None:
+    """We expect loads that an earlier release has kept, by all files at once, to be known for the heavy weights."""
+    loads = {"one\x1fa + x\x1flru": Load(6.0, 3), "one\x1fb\x1flru": Load(9.0, 2), "one\x1fb + y\x1flru": Load(5.0, 1)}
+    costs = Costs.decoded(Costs(loads).encoded())
+    assert [costs.load_s(Key("one", name), "lru") for name in ("a", "a + y", "b", "b + z")] == [6, 6, 9, 9]

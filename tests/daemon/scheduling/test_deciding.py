@@ -277,3 +277,61 @@ def test_active_controls_make_for_smaller_runs(active: str, expected: int) -> No
     choice = waves().choose([head], "1", START_MS)
     assert choice is not None
     assert choice.takes[0][1] == expected
+
+
+WHOLE, PART, ALL_THERE = Reads(1, 15.0), Reads(1, 0.1, heavy=False), Reads(0, 0.0)
+
+
+def visit(decider: InWaves, held: list[Key], model: str, seconds: float, reads: Reads) -> None:
+    """A run that has a load in it, which reads so much, and enough like it that have none."""
+    for run_s, read in ((seconds, reads), *[(3.0, ALL_THERE)] * 4):
+        head = replace(a_head(model, ready=1), signature_id=hash(model))
+        assert decider.choose([head], model, START_MS)
+        decider.loaded(a_run(model, model), 0.0, START_MS)
+        decider.ended(a_run(model, model), run_s, "well", None, read)
+        held[:] = [Key("gpu", model)]
+
+
+def test_levels_are_learned_apart() -> None:
+    """We expect a load within the same heavy weights to teach what that takes, and nothing of a whole load."""
+    held: list[Key] = []
+    decider = waves(loaded=held)
+    visit(decider, held, "a + x", 23.0, WHOLE)
+    whole = {"a ": pytest.approx(20, abs=0.5)}
+    assert priced(decider) == whole
+    visit(decider, held, "a + y", 5.0, ALL_THERE)
+    lora = {" + y ": pytest.approx(2, abs=0.2)}
+    assert priced(decider) == {**whole, **lora}
+    visit(decider, held, "a + y + v", 6.0, PART)
+    vae = {" + y + v ": pytest.approx(3, abs=0.2)}
+    assert priced(decider) == {**whole, **lora, **vae}
+    visit(decider, held, "a + z", 23.0, WHOLE)  # somebody else had the server load other weights
+    assert priced(decider) == {**whole, **lora, **vae}
+    again = waves()
+    again.recall(decider.learned())
+    assert again.load_s(Key("gpu", "a + q")) == pytest.approx(20, abs=0.5)
+    assert again.load_s(Key("gpu", " + y")) == pytest.approx(2, abs=0.2)
+
+
+def test_a_part_that_was_lost_has_no_price() -> None:
+    """We expect a small file that has to be read again not to be taken for a load of all that is there."""
+    held: list[Key] = []
+    decider = waves(loaded=held)
+    visit(decider, held, "a + x", 23.0, WHOLE)
+    before = priced(decider)
+    visit(decider, held, "a + x", 4.0, PART)
+    assert priced(decider) == before
+
+
+def test_an_order_by_levels() -> None:
+    """We expect another LoRA on the present checkpoint to go before another checkpoint, which came first."""
+    held: list[Key] = []
+    decider = waves(loaded=held)
+    visit(decider, held, "a + x", 23.0, WHOLE)
+    heads = [
+        Head(number, Signature("gpu", model), NORMAL, 5, number, START_MS)
+        for number, model in enumerate(("b + x", "b + y", "a + y"))
+    ]
+    choice = decider.choose(heads, "next", START_MS)
+    assert choice is not None
+    assert choice.takes[0][0].signature.residency == "a + y"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker_daemon.scheduling.dials import BALANCED, PRESETS
-from stoker_daemon.scheduling.residency import Gpu, Key, make_room
+from stoker_daemon.scheduling.residency import JOIN, Gpu, Key, make_room, switch_s
 from stoker_daemon.scheduling.waves import Decision, Rule, Waiting, after, decide
 
 A, B, C = Key("one", "a"), Key("one", "b"), Key("two", "c")
@@ -275,3 +275,56 @@ def test_rules_keep_their_promises(waiting: list[Waiting], gpu: Gpu) -> None:
         case Rule.INDEX:
             assert due_s >= NOW_S
     assert made.reason.rule is Rule.URGENT or not late or gpu.tokens < 1
+
+
+@dataclass
+class Leveled(Costs):
+    """What is put on weights that are there takes 2 s."""
+
+    light_s: float = 2.0
+
+    def load_s(self, key: Key, /) -> float:
+        """By level."""
+        return self.light_s if key.residency.startswith(JOIN) else 20.0
+
+
+AX, AY, APART, BX = (Key("one", name) for name in ("a + x", "a + y", "ay", "b + x"))
+
+
+@pytest.mark.parametrize(
+    ("rival", "rivals", "expected", "load_s"),
+    [
+        (AY, 5, AY, 2.0),  # its heavy weights are there
+        (APART, 5, BX, 20.0),  # nothing of it is there: of equals, the first
+        (AY, 1, BX, 20.0),  # not at any price
+    ],
+)
+def test_what_differs_least_is_next(rival: Key, rivals: int, expected: Key, load_s: float) -> None:
+    """We expect what shares heavy weights with what is loaded to go before a whole load that has no more to gain."""
+    waiting = [Waiting(BX, 0, NORMAL, 20 if rivals == 1 else 5, NOW_S), Waiting(rival, 1, NORMAL, rivals, NOW_S)]
+    made = decision(waiting, Gpu(residents=(AX,), worked_s=1_000.0, patience=1.0), Leveled())
+    assert (made.key, made.load_s, made.evicts) == (expected, load_s, (AX,))
+
+
+def test_coming_back_costs_as_little() -> None:
+    """We expect what gives way, and has work left, to count with what it takes to put it back on the same weights."""
+    waiting = [Waiting(AX, 0, LOW, 1, NOW_S), Waiting(AY, 1, NORMAL, 2, NOW_S)]
+    gpu = Gpu(residents=(AX,), worked_s=1_000.0)
+    assert decision(waiting, gpu, Leveled()).reason.index == pytest.approx(2 * 16 / 4 / (2 + 2 + 8))
+
+
+def test_a_visit_is_to_heavy_weights() -> None:
+    """We expect a visit to go on where only what is put on the weights changes."""
+    gpu = Gpu(residents=(AX,), worked_s=30.0)
+    for rival, worked_s in ((AY, 35.0), (BX, 5.0)):
+        made = decision([Waiting(rival, 1, NORMAL, 1, NOW_S)], gpu, Leveled())
+        assert after(gpu, made, NOW_S, 5.0).worked_s == worked_s
+
+
+def test_no_dearer_than_all() -> None:
+    """We expect what is put on weights never to be thought dearer than a whole load."""
+    assert [switch_s(AY, (AX,), Leveled(light_s=light_s)) for light_s in (2.0, 50.0)] == [2.0, 20.0]
+    assert [key.missing((AX,)).residency for key in (AX, AY, BX, Key("one", "a"), Key("two", "a + y"))] == [
+        *("a + x", " + y", "b + x", " + ", "a + y")
+    ]
+    assert Key("one", "a & b + x").missing((AX,)).files == ["a", "b", "x"]

@@ -23,7 +23,7 @@ class Quiet:
     def on_waiting(self) -> None:
         self.tell()
 
-    def on_weights(self, read: int, seconds: float) -> None:
+    def on_weights(self, read: int, seconds: float, *, heavy: bool = True) -> None:
         """As below: the policy decides nothing here."""
 
     def on_preview(self, position: int, step: int, steps: int, image: bytes, media_type: str = "image/png") -> None:

@@ -36,8 +36,9 @@ from stoker_daemon.recipes.describing import parameters_of
 from stoker_daemon.recipes.library import Library
 from stoker_daemon.recipes.merging import MOST_ITEMS
 from stoker_daemon.recipes.template import Template
-from stoker_daemon.recipes.weights import model_kind, weights_of
+from stoker_daemon.recipes.weights import levels_of, model_kind
 from stoker_daemon.scheduling.estimating import Keeps
+from stoker_daemon.scheduling.residency import AND, JOIN, Key
 from stoker_protocol import jobs as words
 from stoker_protocol.codec import pack, unpack_map
 from stoker_protocol.errors import FailureKind, Refused
@@ -50,8 +51,6 @@ LEARN_S = 60.0
 RUN_S = 1.0
 """A run takes as many short prompts as fit into this: between two runs the server waits for a commit here."""
 MAX_BATCH = 32
-JOIN = " + "
-"""Between the names of the files of a residency."""
 SEEN_S = 5.0
 """A server that answered so lately needs not be asked whether it is there."""
 ASIDE_S = 5.0
@@ -191,7 +190,8 @@ class ComfyEngine:
             model = self._model_meant(asked, model_kind(template))
             template = structs.replace(template, defaults={**template.defaults, "model": model})
         graph = templates.fill(template, shared)
-        residency = JOIN.join(name for _, name in weights_of(graph))
+        heavy, light = levels_of(graph)
+        residency = JOIN.join([AND.join(heavy), *light])
         profile = self._library.profile(request.profile)
         batch_size = request.batch_size or (profile.batch_size if profile else 0)
         level, key = level_of(graph, request.level or ("exact" if batch_size == 1 else "close"))
@@ -250,7 +250,7 @@ class ComfyEngine:
         """Have the host read what the server will load next, if it need not be at work for that; returns at once."""
         if residency not in self._caching.keeps().kept:
             kinds = [(each.kind, each.name) for each in self._catalogue.models]
-            names = residency.split(JOIN)
+            names = Key(self.name, residency).files
             self._ahead.read([(kind, name) for kind, name in kinds if name in names])
 
     async def run(self, run_id: str, members: Sequence[Member], observer: RunObserver) -> bool:
