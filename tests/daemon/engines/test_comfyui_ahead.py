@@ -23,10 +23,12 @@ class Kernel:
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
+        self.is_asking = Event()
         self.open = Event()
         self.open.set()
 
     def advise(self, _file: int, at: int, size: int) -> None:
+        self.is_asking.set()
         assert self.open.wait(30)
         self.asked.append((at, size))
 
@@ -70,6 +72,7 @@ def test_nothing_waits_for_a_disk_that_does_not_answer(tmp_path: Path) -> None:
     kernel.open.clear()
     reader = Ahead(HERE, tmp_path, is_on=True, advise=kernel.advise)
     reader.read([("checkpoint", "a.safetensors")])
+    assert kernel.is_asking.wait(30)
     reader.read([("lora", "b.safetensors")])
     reader.stop()
     assert kernel.asked == []
