@@ -83,7 +83,7 @@ def _keys(data_dir: Path) -> Finding:
     if faults:
         return Finding("keys", ok=False, detail=f"{faults[0]}; it lets nobody in", advice="mend or remove that file")
     for path in (folder, *folder.rglob("*")):
-        if trouble := _loose(path, keyring.FOREIGN & 0o022 if path.name != keyring.SERVER_FILE else keyring.FOREIGN):
+        if trouble := _loose(path, keyring.FOREIGN if path.name == keyring.SERVER_FILE else 0o022):
             return Finding("keys", ok=False, detail=trouble[0], advice=trouble[1])
     return Finding("keys", ok=True, detail=f"the daemon's own, and those of {len(clients)} clients")
 
@@ -182,17 +182,21 @@ def _memory_limit() -> Finding:
         return tight
     group = _cgroup()
     most = _number(group / "memory.max")
-    killed = dict(line.split() for line in _text(group / "memory.events").splitlines()).get("oom_kill", "0")
-    used = _number(group / "memory.current") or 0
-    kept = dict(line.split() for line in _text(group / "memory.stat").splitlines()).get("inactive_file", "0")
-    used = max(0, used - int(kept))  # what the kernel gives back as soon as it is asked
+    killed = _count(group / "memory.events", "oom_kill")
+    kept = _count(group / "memory.stat", "inactive_file")  # what the kernel gives back as soon as it is asked
+    used = max(0, (_number(group / "memory.current") or 0) - kept)
     facts = f"{used >> 20} of {most >> 20} MiB are used" if most else "none of its own"
     if most and used > NEARLY_ALL * most:
         return Finding("memory limit", ok=False, detail=f"{facts}: the kernel will end processes", advice=MORE_MEMORY)
-    if killed != "0":
+    if killed:
         detail = f"{facts}; the kernel has ended {killed} processes here for want of memory"
         return Finding("memory limit", ok=True, detail=detail, advice=MORE_MEMORY)
     return Finding("memory limit", ok=True, detail=facts)
+
+
+def _count(file: Path, name: str) -> int:
+    """What a file of names and numbers says of a name; 0: nothing."""
+    return int(dict(line.split() for line in _text(file).splitlines()).get(name, 0))
 
 
 def _tight_addresses() -> Finding | None:
