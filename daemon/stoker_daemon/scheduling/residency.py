@@ -41,9 +41,9 @@ class Pins:
     models: frozenset[Key] = frozenset()
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, Key) and (
-            key in self.models or any(Key(key.engine, part) in self.models for part in (key.heavy, *key.files))
-        )
+        if not self.models or not isinstance(key, Key):
+            return False
+        return key in self.models or any(Key(key.engine, part) in self.models for part in (key.heavy, *key.files))
 
     def of(self, engine: str) -> int:
         """How many an engine has."""

@@ -246,8 +246,9 @@ def _index(moment: _Moment, key: Key, group: _Group, until_s: float) -> float:
     weight, seconds = 0.0, 0.0
     charge_s = 0.0
     if key not in moment.gpu.residents:
-        until_s -= switch_s(key, moment.gpu.residents, moment.estimates)
-        charge_s = moment.gpu.patience * _loads_s(moment, key)
+        load_s = switch_s(key, moment.gpu.residents, moment.estimates)
+        until_s -= load_s
+        charge_s = moment.gpu.patience * (load_s + _again_s(moment, key))
     best = 0.0
     for rank, items in enumerate(group.items):
         work_s = group.work_s[rank]
@@ -259,13 +260,14 @@ def _index(moment: _Moment, key: Key, group: _Group, until_s: float) -> float:
     return best
 
 
-def _loads_s(moment: _Moment, key: Key) -> float:
-    """What it takes to load a model, and to load again what gives way to it with work left."""
-    estimates, residents = moment.estimates, moment.gpu.residents
-    evicts = make_room(key, moment.gpu, estimates, moment.groups)
-    left = (*(each for each in residents if each not in evicts), key)
-    again_s = sum(switch_s(each, left, estimates) for each in evicts if each in moment.groups)
-    return switch_s(key, residents, estimates) + again_s
+def _again_s(moment: _Moment, key: Key) -> float:
+    """What it takes to load again what gives way to a model with work left."""
+    evicts = make_room(key, moment.gpu, moment.estimates, moment.groups)
+    again = [each for each in evicts if each in moment.groups]
+    if not again:
+        return 0.0
+    left = (*(each for each in moment.gpu.residents if each not in evicts), key)
+    return sum(switch_s(each, left, moment.estimates) for each in again)
 
 
 # Within a model
