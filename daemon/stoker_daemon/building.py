@@ -212,9 +212,11 @@ def build_decider(config: Config, engines: Mapping[str, Engine], now_ms: int) ->
     if config.scheduling.policy == "fifo":
         return ByKey(policy.fifo, most)
 
+    asked = _openai_engines(config, engines)
+
     def loaded() -> list[Key]:
         residents = [(name, each.residency) for name, engine in engines.items() for each in engine.residents()]
-        residents += [(each.name, each.presumed) for each in _openai_engines(config, engines)]
+        residents += [(each.name, each.presumed) for each in asked]
         return [Key(name, residency) for name, residency in residents if residency]
 
     telling = _comfy_engines(config, engines)
