@@ -1,7 +1,7 @@
 """Which model files a workflow loads: what decides whether two jobs can share what is resident."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from stoker_daemon.recipes.graph import Graph, links, locate
 from stoker_daemon.recipes.object_info import LOADERS
@@ -23,14 +23,14 @@ def levels_of(graph: Graph) -> tuple[list[str], list[str]]:
     """The files of the heavy weights, and those that are put on them; without heavy ones all count as such."""
     found = weights_of(graph)
     heavy = [name for kind, name in found if kind in _HEAVY]
-    return (heavy, [name for kind, name in found if kind not in _HEAVY]) if heavy else ([n for _, n in found], [])
+    light = [name for kind, name in found if kind not in _HEAVY]
+    return (heavy, light) if heavy else (light, [])
 
 
-def is_heavy(reader: str, graph: Graph) -> bool:
-    """Whether what a node of a workflow reads, as `readers_of` says it, is of the heavy weights."""
-    _, inputs = json.loads(reader)
+def are_heavy(readers: Iterable[str], graph: Graph) -> bool:
+    """Whether any of what nodes of a workflow read, as `readers_of` says it, is of the heavy weights."""
     heavy, _ = levels_of(graph)
-    return any(value in heavy for value in inputs.values())
+    return any(value in heavy for reader in readers for value in json.loads(reader)[1].values())
 
 
 def readers_of(graph: Graph) -> dict[str, str]:

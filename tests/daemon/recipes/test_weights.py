@@ -4,7 +4,7 @@ import pytest
 from tests.daemon.recipes.servers import graph
 
 from stoker_daemon.recipes.template import Binding, Template
-from stoker_daemon.recipes.weights import is_heavy, levels_of, model_kind, readers_of, weight_parameters, weights_of
+from stoker_daemon.recipes.weights import are_heavy, levels_of, model_kind, readers_of, weight_parameters, weights_of
 from stoker_protocol.jobs import Parameter
 
 LOADERS = graph(
@@ -47,9 +47,9 @@ def test_levels() -> None:
     """Checkpoints and diffusion models are heavy, the rest is put on them; a workflow without them has one level."""
     heavy = graph(unet=("UNETLoader", {"unet_name": "u.safetensors"}), vae=("VAELoader", {"vae_name": "v.safetensors"}))
     assert levels_of(heavy) == (["random_sd15.safetensors", "u.safetensors"], ["v.safetensors"])
-    assert [reader for reader in readers_of(heavy).values() if not is_heavy(reader, heavy)] == [
+    assert [reader for reader in readers_of(heavy).values() if not are_heavy([reader], heavy)] == [
         '["VAELoader", {"vae_name": "v.safetensors"}]'
     ]
     up = {"up": {"class_type": "UpscaleModelLoader", "inputs": {"model_name": "x4.pth"}}}
     assert levels_of(up) == (["x4.pth"], [])
-    assert all(is_heavy(reader, up) for reader in readers_of(up).values())
+    assert all(are_heavy([reader], up) for reader in readers_of(up).values())

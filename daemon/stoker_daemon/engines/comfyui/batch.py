@@ -27,7 +27,7 @@ from stoker_daemon.execution.waiting import end_tasks
 from stoker_daemon.jobs.records import EngineFailure, Member, Output
 from stoker_daemon.ports import RunObserver
 from stoker_daemon.recipes.merging import item_of
-from stoker_daemon.recipes.weights import is_heavy
+from stoker_daemon.recipes.weights import are_heavy
 from stoker_protocol.errors import FailureKind, Refused
 
 AT_SERVER = 2
@@ -257,7 +257,7 @@ class Batch:
         """Pass on which model files had to be read, if the server says that."""
         if found := found_by(prompt.graph, entry.status):
             read = [reader for reader, was_there in found.items() if not was_there]
-            heavy = any(is_heavy(reader, prompt.graph) for reader in read)
+            heavy = bool(read) and are_heavy(read, prompt.graph)
             self._observer.on_weights(len(read), prompt.progress.loading_s, heavy=heavy)
             self._bench.saw(found)
 
