@@ -1,15 +1,15 @@
 """Has the host read the model files of the next wave while this one is at work: their load is then a copy in memory."""
 
-import ipaddress
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from threading import Event, Thread
-from urllib.parse import urlsplit
 
 import psutil
 import structlog
+
+from stoker_daemon.engines.hosts import is_here
 
 STEP = 128 << 10
 """Bytes asked for at a time: of more the kernel reads no more than its read-ahead is set to, and forgets the rest."""
@@ -42,7 +42,7 @@ class Ahead:
         self._folders: dict[str, tuple[Path, ...]] = {}
         if models_dir is not None:
             self._folders = {kind: tuple(models_dir / name for name in names) for kind, names in FOLDERS.items()}
-        self.wants_folders = is_on and models_dir is None and _is_here(url)
+        self.wants_folders = is_on and models_dir is None and is_here(url)
         """Whether the server is to be asked where its models are."""
         self._is_on = is_on and hasattr(os, "posix_fadvise")
         self._advise = advise or _will_need
@@ -104,15 +104,6 @@ class Ahead:
 
 def _will_need(file: int, at: int, size: int) -> None:
     os.posix_fadvise(file, at, size, os.POSIX_FADV_WILLNEED)
-
-
-def _is_here(url: str) -> bool:
-    """Whether a server is on this host, as far as its name tells."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_inside(name: str) -> bool:

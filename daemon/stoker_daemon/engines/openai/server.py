@@ -4,12 +4,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import Any, cast
 
 import httpx
 import msgspec
 
+from stoker_daemon.engines.hosts import is_here
 from stoker_daemon.engines.openai.answers import Answer, explain
 
 CONNECT_S = 10.0
@@ -129,7 +129,7 @@ class Server:
         """Proxies of the environment are not meant for a server on this host."""
         timeout = httpx.Timeout(self._silence_s, connect=CONNECT_S, pool=None)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-        return httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=not _is_local(self.url))
+        return httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=not is_here(self.url))
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -191,11 +191,3 @@ def _retry_after_s(headers: httpx.Headers) -> float | None:
         return max(0.0, float(said) if said[:1].isdecimal() else parsedate_to_datetime(said).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
-
-
-def _is_local(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
