@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from itertools import count
 from pathlib import Path
@@ -57,6 +58,15 @@ class Worker(Contender):
 
     @abstractmethod
     def left(self) -> int: ...
+
+
+def await_left(worker: Worker, at_most: int, look_s: float, limit_s: float = 600.0) -> int:
+    """Wait until no more than so many items are left; how many are."""
+    until_s = time.monotonic() + limit_s
+    while (left := worker.left()) > at_most:
+        assert time.monotonic() < until_s, "no work goes on"
+        time.sleep(look_s)
+    return left
 
 
 class _Program(Contender):

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.core.contenders import Stoker
+from benchmarks.core.contenders import Stoker, await_left
 from benchmarks.core.figures import Figure, Setting
 from benchmarks.core.load import lockstep_s
 from benchmarks.core.processes import cpu_ms, pss_mib, rss_mib, with_children
@@ -39,8 +39,7 @@ def work_off(daemon: Stoker, items: int) -> float:
     """Submit items in jobs of a hundred and wait until all are done; the seconds that this took."""
     began_s = time.perf_counter()
     lockstep_s(daemon.endpoint, [daemon.submit_request(ITEMS_A_JOB) for _ in range(items // ITEMS_A_JOB)])
-    while daemon.left():
-        time.sleep(0.05)
+    await_left(daemon, 0, 0.05)
     return time.perf_counter() - began_s
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.core.contenders import Contender, Limit, Stoker, Worker
+from benchmarks.core.contenders import Contender, Limit, Stoker, Worker, await_left
 from benchmarks.core.figures import Figure, Setting, ratio
 from benchmarks.core.load import lockstep_s
 
@@ -44,8 +44,7 @@ def noop_items(contender: Worker, scale: float) -> float:
     before = contender.left()
     contender.begin_work()
     began_s = time.perf_counter()
-    while (left := contender.left()) > before - items:
-        time.sleep(0.01)
+    left = await_left(contender, before - items, 0.01)
     return (before - left) / (time.perf_counter() - began_s)
 
 

@@ -1,6 +1,5 @@
 """The ComfyUI server that is measured: one that runs already, or one that is started from a checkout."""
 
-import subprocess
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.conformance.real_comfyui import start, wait_until_serving
+from tests.conformance.real_comfyui import FOLDERS, end, start, wait_until_serving
 from tests.conformance.real_harness import free_port
 
 from benchmarks.gpu.weights import write_checkpoints
@@ -63,7 +62,7 @@ def look_at(url: str) -> Host:
 @contextmanager
 def started(checkout: Path, python: str, folder: Path, *, small: bool, cpu: bool) -> Generator[str]:
     """The address of a server that runs from a checkout in folders of its own, with random weights and our nodes."""
-    for name in ("custom_nodes", "input", "models", "output", "temp", "user"):
+    for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     link = folder / "custom_nodes" / NODES.name
     link.unlink(missing_ok=True)
@@ -75,12 +74,7 @@ def started(checkout: Path, python: str, folder: Path, *, small: bool, cpu: bool
         wait_until_serving(f"http://127.0.0.1:{port}", server)
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end(server)
 
 
 def _ask(url: str, path: str) -> Any:

@@ -16,7 +16,7 @@ from benchmarks.core.figures import Figure
 from benchmarks.soak.people import Submitter, Watcher
 from benchmarks.soak.samples import Growth, Samples
 from benchmarks.soak.studio import Studio, a_studio
-from stoker_client import Client
+from benchmarks.waves.daemons import await_empty
 from stoker_protocol.jobs import JobState
 
 LOOK_S = 10.0
@@ -65,11 +65,7 @@ class Soak:
 
     def settle(self) -> None:
         """No more jobs and no more deaths; wait until all is done and told."""
-        until_s = time.monotonic() + SETTLE_S
-        with Client(self._studio.daemon.control, timeout_s=60) as client:
-            while (queue := client.snapshot().queue).pending or queue.running:
-                assert time.monotonic() < until_s, queue
-                time.sleep(1)
+        await_empty(self._studio.daemon.control, SETTLE_S, 1.0)
         self.watcher.await_ends(len(self.submitter.accepted))
         self.submitter.close()
 
@@ -106,13 +102,14 @@ def main(minutes: float, seed: int | None, quick: bool, folder: Path | None, out
             soak.run(time.monotonic() + minutes * 60)
             soak.settle()
         states = audit_settled(kept / "data").states
+    growth = soak.samples.growth()
     print(file=sys.stderr)
-    figures = [*_losses(soak, states), *_growths(soak.samples.growth())]
+    figures = [*_losses(soak, states), *_growths(growth)]
     for figure in figures:
         print(figure.row())
     print(f"{minutes:g} minutes, seed {seed}, deaths: {dict(soak.deaths)}, links: {dict(soak.watcher.links)}")
     if output:
-        run = {"minutes": minutes, "seed": seed, "deaths": soak.deaths, "growth": asdict(soak.samples.growth())}
+        run = {"minutes": minutes, "seed": seed, "deaths": soak.deaths, "growth": asdict(growth)}
         output.write_text(json.dumps({**run, "figures": [figure.shape() for figure in figures]}, indent=2) + "\n")
     sys.exit(0 if all(figure.is_met for figure in figures) else 1)
 

@@ -121,7 +121,7 @@ def measure(kind: Kind, policy: str, items: int, load_s: float, folder: Path) ->
             _submit(client, kind, items)
             began_s = time.monotonic()
             client.resume()
-            _await_empty(daemon.control)
+            await_empty(daemon.control)
             return Outcome(loads(client), time.monotonic() - began_s)
 
 
@@ -138,11 +138,12 @@ def _submit(client: Client, kind: Kind, items: int) -> None:
         client.submit([f"tree {number}"], model=name, params={**kind.params, "seed": first + number})
 
 
-def _await_empty(endpoint: str) -> None:
-    until_s = time.monotonic() + TIMEOUT_S
+def await_empty(endpoint: str, timeout_s: float = TIMEOUT_S, look_s: float = LOOK_S) -> None:
+    """Wait until nothing waits and nothing runs."""
+    until_s = time.monotonic() + timeout_s
     while (queue := _queue(endpoint)).pending or queue.running:
         assert time.monotonic() < until_s, queue
-        time.sleep(LOOK_S)
+        time.sleep(look_s)
 
 
 def _queue(endpoint: str) -> Queue:

@@ -40,7 +40,7 @@ def main() -> None:
             _say(f"ComfyUI {version} at {url}, process {server.pid}")
             code = server.wait()
         finally:
-            _end(server)
+            end(server)
         _say(f"ComfyUI ended with code {code}")
         if not asked.keep_alive:
             sys.exit(code)
@@ -114,7 +114,8 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _end(server: Server) -> None:
+def end(server: Server) -> None:
+    """Stop it, or kill it when it does not end."""
     server.terminate()
     try:
         server.wait(10)

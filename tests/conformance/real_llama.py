@@ -2,16 +2,15 @@
 
 import os
 import re
-import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.conformance.real_harness import free_port
 from tests.conformance.tiny_gguf import write_model
 
 SERVER = os.environ.get("STOKER_TEST_LLAMA_SERVER", "")
@@ -31,7 +30,7 @@ class LlamaServer:
         models.mkdir(parents=True)
         for seed, model in enumerate(MODELS):
             write_model(models / f"{model}.gguf", seed)
-        self._port = _free_port()
+        self._port = free_port()
         self._argv = [SERVER, "--models-dir", str(models), "--models-max", "1", "--port", str(self._port), *options]
         self._log = folder / "llama.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,11 +72,5 @@ class LlamaServer:
         try:
             with urllib.request.urlopen(f"{self.url}/models", timeout=5) as reply:
                 return reply.status == 200
-        except (OSError, urllib.error.URLError):
+        except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
