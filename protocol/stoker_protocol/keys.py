@@ -15,6 +15,11 @@ Key = Annotated[str, Meta(pattern=KEY)]
 K = TypeVar("K", bound=Struct)
 
 
+def is_key(text: str) -> bool:
+    """Whether this is a key, and nothing follows it: a `$` alone would let a newline pass."""
+    return re.fullmatch(KEY, text) is not None
+
+
 class ClientKey(Struct, frozen=True, kw_only=True):
     """A key to one daemon. Whoever has it is `name` there; it never shows its secret when it is printed."""
 

@@ -86,6 +86,7 @@ def test_a_key_of_ones_own(tmp_path: Path) -> None:
     for name, key, says in (
         ("bob", public, "that is the key of ann"),
         ("bob", "short", "not a public key"),
+        ("bob", "p" * 40 + "\n", "not a public key"),
         ("b", server, "the daemon"),
     ):
         refused = stokerd(data_dir, "keys", "add", name, "--public", key)

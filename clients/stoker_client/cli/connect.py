@@ -72,12 +72,10 @@ def _keep(shared: Shared, file: Path, server: str | None) -> None:
 
 def _own(file: Path, server: str) -> ClientKey:
     """A key that was made with --make, and what the host said."""
-    import re
-
     from stoker_client.keys import read_pair
-    from stoker_protocol.keys import KEY, ClientKey
+    from stoker_protocol.keys import ClientKey, is_key
 
-    if not re.match(KEY, server):
+    if not is_key(server):
         raise click.BadParameter(f"{server!r} is not a key of 40 characters", param_hint="--server")
     pair = read_pair(file)
     return ClientKey(name="", server_key=server, public_key=pair.public_key, secret_key=pair.secret_key)

@@ -1,6 +1,5 @@
 """Makes and revokes the keys by which clients on other machines are let in."""
 
-import re
 from pathlib import Path
 
 import zmq
@@ -8,7 +7,7 @@ import zmq
 from stoker_daemon.zmq import keyring
 from stoker_daemon.zmq.admission import RESERVED
 from stoker_daemon.zmq.keyring import Client, KeyringError, ServerKeys
-from stoker_protocol.keys import KEY, NAME, ClientKey
+from stoker_protocol.keys import NAME, ClientKey, is_key
 from stoker_protocol.requests import Role
 
 
@@ -52,7 +51,7 @@ def let_in(data_dir: Path, name: str, role: Role, public: str) -> ServerKeys:
         )
     if keyring.client_file(data_dir, name).exists():
         raise KeyringError(f"{name} has a key already; `stokerd keys revoke {name}` makes room for a new one")
-    if not re.match(KEY, public):
+    if not is_key(public):
         raise KeyringError(f"{public!r} is not a public key of 40 characters")
     server, _ = init(data_dir)
     clients, _ = keyring.read_clients(data_dir)

@@ -1,13 +1,12 @@
 """The daemon's keys on disk: its own pair, and one file for each client that gives a public key a name and a role."""
 
 import os
-import re
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stoker_protocol.keys import KEY, NAME
+from stoker_protocol.keys import NAME, is_key
 from stoker_protocol.requests import Role
 
 FOLDER = "keys"
@@ -137,6 +136,6 @@ def _table(path: Path) -> dict[str, str]:
 
 def _key(path: Path, table: dict[str, str], field_name: str) -> str:
     value = table.get(field_name)
-    if not isinstance(value, str) or not re.match(KEY, value):
+    if not isinstance(value, str) or not is_key(value):
         raise KeyringError(f"{path}: {field_name} is not a key of 40 characters")
     return value
