@@ -32,8 +32,8 @@ def _by_index(reason: Reason) -> str:
         return "nothing else waits"
     other = reason.runner_up.residency or reason.runner_up.engine
     times = reason.index / reason.runner_up_index if reason.runner_up_index > 0 else 0.0
-    how_much = f"{times:.2g} times as much" if times >= MUCH else "more"
-    return f"it gets {how_much} done in its time, loads and priorities counted, than {other} would"
+    how_much, beside = (f"{times:.2g} times as much", "as") if times >= MUCH else ("more", "than")
+    return f"it gets {how_much} done in its time, loads and priorities counted, {beside} {other} would"
 
 
 def duration(seconds: float) -> str:
